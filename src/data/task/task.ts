@@ -1,0 +1,87 @@
+// What a task is to the shells: a synchronous function of (plan, range or input blocks, state
+// before). `task-executor.ts` implements it; nothing here does I/O, reads a clock or is random.
+
+import type { StageId } from '../../plan/physical-plan.ts';
+import type { SinkId, SourceId } from '../../plan/logical-plan.ts';
+import type { SourceChunk } from '../../ports/source-chunk.ts';
+import type { Batch } from '../columnar/batch.ts';
+
+export type TaskId = {
+  readonly stage: StageId;
+  readonly partition: number;
+  /** The micro-batch. */
+  readonly batch: number;
+};
+
+/** All that a source task decided; it rides on the blocks and is logged. */
+export type RangeRecord = {
+  readonly source: SourceId;
+  readonly partition: number;
+  readonly batch: number;
+  readonly from: number;
+  readonly to: number;
+  /** The micro-batch's trigger time at this partition, epoch ms. */
+  readonly batchTimeMs: number;
+  /** After the micro-batch; -Infinity before any event, Infinity at the end of input. */
+  readonly watermarkMs: number;
+  /** The partition does not hold back watermarks for now. */
+  readonly idle: boolean;
+  readonly ended: boolean;
+};
+
+/**
+ * What a task sends over one exchange: the header every consumer gets, and a block for each
+ * consumer partition. A null block is empty, but announced all the same.
+ */
+export type ExchangeOutput = {
+  readonly header: BlockHeader;
+  /** By consumer partition: an encoded `Batch`. */
+  readonly blocks: readonly (Uint8Array | null)[];
+};
+
+export type BlockHeader = {
+  /** Of the producing partition after this micro-batch. */
+  readonly watermarkMs: number;
+  readonly idle: boolean;
+  /** Greatest batch time behind the block, epoch ms. */
+  readonly batchTimeMs: number;
+  /** Ranges chosen upstream of the first exchange; empty on later ones. */
+  readonly ranges: readonly RangeRecord[];
+};
+
+/** A block as its consumer gets it. */
+export type InputBlock = { readonly header: BlockHeader; readonly block: Uint8Array | null };
+
+export type TaskInput =
+  | { readonly kind: 'scan'; readonly chunk: SourceChunk; readonly triggerMs: number }
+  | {
+      /** [index in the stage's `input.exchanges`][producer partition]; none is missing. */
+      readonly kind: 'blocks';
+      readonly blocks: readonly (readonly InputBlock[])[];
+    };
+
+export type TaskResult = {
+  /** By position in the stage's `outputs`. */
+  readonly outputs: readonly ExchangeOutput[];
+  /** Rows for sinks, late rows and dead letters included; no entry where there are none. */
+  readonly sinks: readonly { readonly sink: SinkId; readonly batch: Batch }[];
+  readonly range: RangeRecord | null;
+  /** The stage partition's watermark after the micro-batch. */
+  readonly watermarkMs: number;
+  readonly counts: TaskCounts;
+};
+
+export type TaskCounts = {
+  /** Good records scanned, or rows that came in blocks. */
+  readonly recordsIn: number;
+  /** Bad records that were skipped or went to the dead letters. */
+  readonly recordsBad: number;
+  /** Rows that came after their last window was closed. */
+  readonly recordsLate: number;
+  readonly bytesIn: number;
+  /** Rows to sinks. */
+  readonly rowsOut: number;
+};
+
+/** Where blocks are put: shared memory in the embedded shell. Zeroed is not required. */
+export type Allocate = (byteLength: number) => Uint8Array;

@@ -1,0 +1,57 @@
+// The port of input. A source has a fixed number of partitions; each is read by one reader, which
+// lives on one worker. Readers prefetch by themselves, so that `take` never waits.
+
+import type { SourceFormat } from '../plan/logical-plan.ts';
+import type { RowSchema } from '../schema/data-type.ts';
+import type { SourceChunk } from './source-chunk.ts';
+
+/** Connector options the engine gives to a source when it opens. */
+export type SourceContext = {
+  /** Epoch ms, the run's own clock. */
+  nowMs(): number;
+  /** The source's schema and format as declared in the pipeline. */
+  readonly schema: RowSchema;
+  readonly format: SourceFormat;
+  /** Workers of the run: a source that can be split at will may use as many partitions. */
+  readonly workerCount: number;
+};
+
+/** A source as the user names it in a pipeline: opens nothing until the run starts. */
+export interface Source {
+  /** Connector kind, stable: `files`. */
+  readonly kind: string;
+  /** What it reads: `data/*.jsonl`. */
+  readonly description: string;
+  readonly format: SourceFormat;
+  /** A range can be read again. Runs over a source that cannot are at-most-once. */
+  readonly replayable: boolean;
+  /** Number of partitions, asked once, at the driver, when a run starts. Rejects with StreamError. */
+  partitions(context: SourceContext): Promise<number>;
+  open(partition: number, context: SourceContext): Promise<SourceReader>;
+}
+
+/** Reads one partition, in order. */
+export interface SourceReader {
+  /**
+   * Takes what is ready now, at most about `bytesMax` bytes (one record more at most). Synchronous:
+   * returns an empty chunk when nothing is ready. After `ended` it is not called again. Throws a
+   * StreamError when reading failed. Bytes stay valid until the second next `take`.
+   */
+  take(bytesMax: number): SourceChunk;
+  /** Something can be taken now, or the end is known, or reading failed. */
+  ready(): boolean;
+  /** Called whenever `ready()` turns true. One listener. */
+  onReady(listener: () => void): void;
+  /** From now on the reader gives nothing new: it ends as soon as it can. Idempotent. */
+  finish(): void;
+  /** How far behind it is; null where the source cannot know. */
+  lag(): SourceLag;
+  close(): Promise<void>;
+}
+
+export type SourceLag = {
+  readonly records: number | null;
+  readonly bytes: number | null;
+  /** Age of the oldest record that was not yet taken. */
+  readonly ms: number | null;
+};
