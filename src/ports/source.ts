@@ -2,18 +2,22 @@
 // lives on one worker. Readers prefetch by themselves, so that `take` never waits.
 
 import type { SourceFormat } from '../plan/logical-plan.ts';
-import type { RowSchema } from '../schema/data-type.ts';
+import type { JsonValue, RowSchema } from '../schema/data-type.ts';
 import type { SourceChunk } from './source-chunk.ts';
 
 /** Connector options the engine gives to a source when it opens. */
 export type SourceContext = {
   /** Epoch ms, the run's own clock. */
   nowMs(): number;
+  /** When the run started, epoch ms; the same number on all workers and on a restart. */
+  readonly startMs: number;
   /** The source's schema and format as declared in the pipeline. */
   readonly schema: RowSchema;
   readonly format: SourceFormat;
   /** Workers of the run: a source that can be split at will may use as many partitions. */
   readonly workerCount: number;
+  /** What the source's `layout` said; absent or null before it was asked or without one. */
+  readonly layout?: JsonValue;
 };
 
 /** A source as the user names it in a pipeline: opens nothing until the run starts. */
@@ -25,6 +29,12 @@ export interface Source {
   readonly format: SourceFormat;
   /** A range can be read again. Runs over a source that cannot are at-most-once. */
   readonly replayable: boolean;
+  /**
+   * Asked once, at the driver, before `partitions`; all further contexts carry the answer. A source
+   * whose world moves (a file grows, a folder gets a file) decides here what partition p is, so that
+   * all workers agree. Rejects with StreamError.
+   */
+  layout?(context: SourceContext): Promise<JsonValue>;
   /** Number of partitions, asked once, at the driver, when a run starts. Rejects with StreamError. */
   partitions(context: SourceContext): Promise<number>;
   open(partition: number, context: SourceContext): Promise<SourceReader>;
