@@ -1,0 +1,308 @@
+// The driver: gathers workers, installs the template, permits groups of micro-batches, and decides
+// where the job ends. It takes no part inside a group. Sans-IO, like the worker machine.
+//
+// | state      | leaves on                                  | to         | effects             |
+// | ---------- | ------------------------------------------ | ---------- | ------------------- |
+// | gathering  | the last worker joined                     | installing | install-template    |
+// | installing | the last template-installed                | running    | start-group         |
+// | running    | all sources ended and all is done          | stopping   | stop                |
+// | running    | stop-requested, urgent pace-changed        | cutting    | ask-cut             |
+// | cutting    | the last cut-answer                        | running    | set-boundary, group |
+// | stopping   | the last stopped                           | finished   | job-finished        |
+// | any        | task-failed, worker-lost                   | failed     | stop, job-failed    |
+
+import { assert, unreachable } from '../../base/assert.ts';
+import type { StreamErrorData } from '../../base/stream-error.ts';
+import type { BatchNumber, Incarnation, PlacementVersion, Term, WorkerId } from '../protocol/ids.ts';
+import { noBatch } from '../protocol/ids.ts';
+import type { DriverMessage, Report, TaskName, WorkerMessage } from '../protocol/messages.ts';
+import type { Template } from '../protocol/template.ts';
+import type { DriverEffect, DriverEvent } from './events.ts';
+import type { Pace } from './group-planner.ts';
+import { GroupPlanner } from './group-planner.ts';
+import type { PlanShape } from './placement.ts';
+import { placeRoundRobin } from './placement.ts';
+
+export type DriverOptions = {
+  readonly shape: PlanShape;
+  /** The job starts when this many workers have joined. */
+  readonly workerCount: number;
+  readonly pace: Pace;
+  readonly term: Term;
+};
+
+type State = 'gathering' | 'installing' | 'running' | 'cutting' | 'stopping' | 'finished' | 'failed';
+
+type Member = {
+  readonly worker: WorkerId;
+  readonly incarnation: Incarnation;
+  installed: boolean;
+  startedThrough: BatchNumber;
+  doneThrough: BatchNumber;
+  cutAnswer: BatchNumber | null;
+  stopped: boolean;
+};
+
+export class DriverMachine {
+  readonly #options: DriverOptions;
+  readonly #members = new Map<WorkerId, Member>();
+  readonly #planner: GroupPlanner;
+  #state: State = 'gathering';
+  #template: Template | null = null;
+  #effects: DriverEffect[] = [];
+  #nowMs = 0;
+  #installSentMs = 0;
+
+  #cuts = 0;
+  #cutAskedMs = 0;
+  #stopRequested = false;
+  #finalPermitted = false;
+  /** Source partitions that ended, and the last micro-batch in which one did. */
+  readonly #ended = new Set<string>();
+  #endedThrough: BatchNumber = noBatch;
+
+  constructor(options: DriverOptions) {
+    assert(options.workerCount >= 1, 'a job needs a worker');
+    this.#options = options;
+    this.#planner = new GroupPlanner(options.pace);
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get pace(): Pace {
+    return this.#planner.pace;
+  }
+
+  /** Where partitions live, once all workers have joined. */
+  get template(): Template | null {
+    return this.#template;
+  }
+
+  step(nowMs: number, event: DriverEvent): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    switch (event.kind) {
+      case 'worker-joined':
+        this.#onJoined(event.worker, event.incarnation);
+        break;
+      case 'worker-lost':
+        this.#onLost(event.worker, event.error);
+        break;
+      case 'message-received':
+        this.#onMessage(event.from, event.message);
+        break;
+      case 'stop-requested':
+        this.#onStopRequested();
+        break;
+      case 'pace-changed':
+        this.#planner.changePace(event);
+        if (event.urgent && this.#state === 'running' && !this.#finalPermitted) this.#askCut();
+        break;
+      case 'time-passed':
+        break;
+      default:
+        unreachable(event);
+    }
+    this.#permitGroups();
+  }
+
+  takeEffects(): DriverEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  nextDeadlineMs(): number {
+    if (this.#state !== 'running' || this.#sourcesEnded() || this.#finalPermitted) return Infinity;
+    const deadline = this.#planner.nextDeadlineMs();
+    // What is wanted by now but held back by unfinished groups waits for reports, not for time.
+    return deadline <= this.#nowMs ? Infinity : deadline;
+  }
+
+  #onJoined(worker: WorkerId, incarnation: Incarnation): void {
+    if (this.#state !== 'gathering') return this.#ignore('worker-joined', this.#state);
+    this.#members.set(worker, {
+      worker,
+      incarnation,
+      installed: false,
+      startedThrough: noBatch,
+      doneThrough: noBatch,
+      cutAnswer: null,
+      stopped: false,
+    });
+    if (this.#members.size < this.#options.workerCount) return;
+    this.#template = placeRoundRobin(
+      this.#options.shape,
+      [...this.#members.keys()],
+      0 as PlacementVersion,
+    );
+    this.#state = 'installing';
+    this.#installSentMs = this.#nowMs;
+    const { term } = this.#options;
+    this.#sendAll({ kind: 'install-template', term, template: this.#template });
+  }
+
+  #onLost(worker: WorkerId, error: StreamErrorData): void {
+    if (this.#state === 'finished' || this.#state === 'failed') return;
+    const member = this.#members.get(worker);
+    if (this.#state === 'stopping' && member !== undefined) {
+      member.stopped = true;
+      return this.#finishIfStopped();
+    }
+    this.#fail(worker, error, null);
+  }
+
+  #onMessage(from: WorkerId, message: WorkerMessage): void {
+    const member = this.#members.get(from);
+    if (member === undefined) return this.#ignore(message.kind, 'unknown-worker');
+    if (message.incarnation !== member.incarnation) return this.#ignore(message.kind, 'old-life');
+    if (message.term !== this.#options.term) return this.#ignore(message.kind, 'old-term');
+    if (this.#state === 'failed' || this.#state === 'finished') return;
+    switch (message.kind) {
+      case 'template-installed':
+        return this.#onInstalled(member);
+      case 'report':
+        return this.#onReport(member, message.report);
+      case 'cut-answer':
+        return this.#onCutAnswer(member, message.cut, message.from);
+      case 'task-failed':
+        return this.#fail(from, message.error, message.task);
+      case 'stopped':
+        member.stopped = true;
+        return this.#finishIfStopped();
+      default:
+        unreachable(message);
+    }
+  }
+
+  #onInstalled(member: Member): void {
+    member.installed = true;
+    if (this.#state !== 'installing' || !this.#every((other) => other.installed)) return;
+    this.#planner.measuredBoundary(this.#nowMs - this.#installSentMs);
+    this.#state = 'running';
+    this.#effects.push({ kind: 'job-started' });
+    if (this.#stopRequested) this.#askCut();
+  }
+
+  #onReport(member: Member, report: Report): void {
+    this.#effects.push({ kind: 'report-received', worker: member.worker, report });
+    member.startedThrough = report.startedThrough;
+    member.doneThrough = report.doneThrough;
+    let done = Infinity;
+    for (const other of this.#members.values()) done = Math.min(done, other.doneThrough);
+    this.#planner.progressed(this.#nowMs, report.startedThrough, done as BatchNumber);
+    for (const { stage, partition, batch } of report.ended) {
+      this.#ended.add(`${stage}/${partition}`);
+      this.#endedThrough = Math.max(this.#endedThrough, batch) as BatchNumber;
+    }
+    if (this.#state === 'running' && this.#sourcesEnded() && done >= this.#endedThrough) {
+      this.#state = 'stopping';
+      this.#sendAll({ kind: 'stop', term: this.#options.term });
+    }
+  }
+
+  #onStopRequested(): void {
+    if (this.#stopRequested) return;
+    this.#stopRequested = true;
+    if (this.#state === 'gathering') {
+      this.#state = 'finished';
+      this.#effects.push({ kind: 'job-finished', lastBatch: noBatch });
+    } else if (this.#state === 'running') {
+      this.#askCut();
+    }
+  }
+
+  #askCut(): void {
+    this.#state = 'cutting';
+    this.#cutAskedMs = this.#nowMs;
+    this.#cuts++;
+    for (const member of this.#members.values()) member.cutAnswer = null;
+    const { term } = this.#options;
+    this.#sendAll({ kind: 'ask-cut', term, cut: this.#cuts, from: 0 as BatchNumber });
+  }
+
+  /** The boundary is the maximum of the answers: nobody has started it, nobody will miss it. */
+  #onCutAnswer(member: Member, cut: number, from: BatchNumber): void {
+    if (this.#state !== 'cutting' || cut !== this.#cuts) return this.#ignore('cut-answer', 'late');
+    member.cutAnswer = from;
+    if (!this.#every((other) => other.cutAnswer !== null)) return;
+    let end = 0;
+    for (const other of this.#members.values()) end = Math.max(end, other.cutAnswer!);
+    const boundary = Math.min(end, this.#planner.end) as BatchNumber;
+    this.#sendAll({ kind: 'set-boundary', term: this.#options.term, cut, end: boundary });
+    this.#planner.truncate(this.#nowMs, boundary);
+    this.#state = 'running';
+    const elapsedMs = this.#nowMs - this.#cutAskedMs;
+    this.#trace({ kind: 'boundary-cut', end: boundary, elapsedMs });
+    if (this.#stopRequested && !this.#sourcesEnded()) this.#permitFinal();
+  }
+
+  /** All sources end in the same micro-batch, so that a stopped run has a consistent end. */
+  #permitFinal(): void {
+    this.#finalPermitted = true;
+    this.#permit(true);
+  }
+
+  #permitGroups(): void {
+    while (
+      this.#state === 'running' &&
+      !this.#finalPermitted &&
+      !this.#sourcesEnded() &&
+      this.#planner.wantsGroup(this.#nowMs)
+    ) {
+      this.#permit(false);
+    }
+  }
+
+  #permit(final: boolean): void {
+    const order = this.#planner.next({
+      nowMs: this.#nowMs,
+      term: this.#options.term,
+      version: this.#template!.version,
+      final,
+    });
+    this.#sendAll(order);
+    const { group, first, count, anchorMs } = order;
+    this.#trace({ kind: 'group-permitted', group, first, count, anchorMs });
+  }
+
+  #sourcesEnded(): boolean {
+    let partitions = 0;
+    for (const stage of this.#template?.stages ?? []) {
+      if (stage.source) partitions += stage.placement.length;
+    }
+    return this.#ended.size === partitions;
+  }
+
+  #finishIfStopped(): void {
+    if (this.#state !== 'stopping' || !this.#every((member) => member.stopped)) return;
+    this.#state = 'finished';
+    this.#effects.push({ kind: 'job-finished', lastBatch: this.#endedThrough });
+  }
+
+  #fail(worker: WorkerId, error: StreamErrorData, task: TaskName | null): void {
+    this.#state = 'failed';
+    this.#sendAll({ kind: 'stop', term: this.#options.term });
+    this.#effects.push({ kind: 'job-failed', error, worker, task });
+  }
+
+  #sendAll(message: DriverMessage): void {
+    for (const worker of this.#members.keys()) {
+      this.#effects.push({ kind: 'send-message', to: worker, message });
+    }
+  }
+
+  #every(condition: (member: Member) => boolean): boolean {
+    for (const member of this.#members.values()) if (!condition(member)) return false;
+    return true;
+  }
+
+  #ignore(what: string, why: string): void {
+    this.#trace({ kind: 'ignored', what, why });
+  }
+
+  #trace(trace: Extract<DriverEffect, { kind: 'trace' }>['trace']): void {
+    this.#effects.push({ kind: 'trace', trace });
+  }
+}

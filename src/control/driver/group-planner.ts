@@ -1,0 +1,162 @@
+// When the next group is permitted and what its order says. With look-ahead a group is sent while
+// the one before it still runs, early enough that no worker ever waits for it; without, as in
+// [Drizzle §3.1], after the last one is done everywhere, which leaves a bubble at each boundary.
+
+import { assert } from '../../base/assert.ts';
+import {
+  groupSizeMax,
+  groupsOutstandingMax,
+  lookAheadMargin,
+  reanchorIntervals,
+} from '../limits.ts';
+import type { BatchNumber, GroupId, PlacementVersion, Term } from '../protocol/ids.ts';
+import { noBatch } from '../protocol/ids.ts';
+import type { StartGroup } from '../protocol/messages.ts';
+
+export type Pace = {
+  /** Micro-batches in a group. */
+  readonly groupSize: number;
+  /** 0: as fast as the sources and the processor allow. */
+  readonly intervalMs: number;
+  readonly lookAhead: boolean;
+};
+
+type Outstanding = { readonly first: BatchNumber; readonly end: BatchNumber };
+
+export class GroupPlanner {
+  #pace: Pace;
+  #groups = 0;
+  /** First micro-batch that no group permits yet. */
+  #end = 0 as BatchNumber;
+  /** Planned trigger of `#end`, ms. */
+  #nextAnchorMs = -Infinity;
+  #outstanding: Outstanding[] = [];
+  #startedThrough: BatchNumber = noBatch;
+  #doneThrough: BatchNumber = noBatch;
+  /** What a boundary costs: order to first effect and back, ms. */
+  #boundaryMs = 1;
+  #batchMs: number | null = null;
+  #measuredAtMs = -Infinity;
+  #measuredBatch: BatchNumber = noBatch;
+
+  constructor(pace: Pace) {
+    this.#pace = checkedPace(pace);
+  }
+
+  get pace(): Pace {
+    return this.#pace;
+  }
+
+  get end(): BatchNumber {
+    return this.#end;
+  }
+
+  changePace(change: { readonly groupSize: number; readonly intervalMs: number }): void {
+    this.#pace = checkedPace({ ...this.#pace, ...change });
+  }
+
+  measuredBoundary(boundaryMs: number): void {
+    this.#boundaryMs = boundaryMs;
+  }
+
+  /** What workers report: the furthest start, and what is done everywhere. */
+  progressed(nowMs: number, started: BatchNumber, done: BatchNumber): void {
+    this.#startedThrough = Math.max(this.#startedThrough, started) as BatchNumber;
+    if (done <= this.#doneThrough) return;
+    this.#doneThrough = done;
+    this.#outstanding = this.#outstanding.filter((group) => group.end - 1 > done);
+    const elapsedMs = nowMs - this.#measuredAtMs;
+    if (this.#measuredBatch !== noBatch && elapsedMs > 0) {
+      const sample = elapsedMs / (done - this.#measuredBatch);
+      this.#batchMs = this.#batchMs === null ? sample : 0.8 * this.#batchMs + 0.2 * sample;
+    }
+    this.#measuredAtMs = nowMs;
+    this.#measuredBatch = done;
+  }
+
+  /** A cut withdrew everything from `end` on. */
+  truncate(nowMs: number, end: BatchNumber): void {
+    this.#end = end;
+    this.#outstanding = this.#outstanding
+      .filter((group) => group.first < end)
+      .map((group) => (group.end > end ? { ...group, end } : group));
+    this.#nextAnchorMs = nowMs;
+  }
+
+  /** Micro-batches that must be permitted beyond the furthest one started. */
+  lookAhead(): number {
+    if (!this.#pace.lookAhead) return 0;
+    const batchMs = this.#pace.intervalMs > 0 ? this.#pace.intervalMs : this.#batchMs;
+    if (batchMs === null) return lookAheadMargin;
+    return Math.min(Math.ceil(this.#boundaryMs / batchMs), 64) + lookAheadMargin;
+  }
+
+  wantsGroup(nowMs: number): boolean {
+    const outstanding = this.#outstanding.length;
+    if (!this.#pace.lookAhead) return outstanding === 0;
+    const ahead = this.lookAhead();
+    const enough = Math.ceil(ahead / this.#pace.groupSize) + 1;
+    if (outstanding > Math.min(enough, groupsOutstandingMax)) return false;
+    return this.#end - 1 - this.#startedBy(nowMs) <= ahead;
+  }
+
+  /** When `wantsGroup` may turn true by the passing of time alone; Infinity: only by reports. */
+  nextDeadlineMs(): number {
+    const { intervalMs, lookAhead } = this.#pace;
+    if (intervalMs === 0 || !lookAhead || this.#nextAnchorMs === -Infinity) return Infinity;
+    return this.#nextAnchorMs - (this.lookAhead() + 1) * intervalMs;
+  }
+
+  /** The order for the next group; `count` and `final` only where it is not a usual one. */
+  next(options: {
+    readonly nowMs: number;
+    readonly term: Term;
+    readonly version: PlacementVersion;
+    readonly final: boolean;
+  }): StartGroup {
+    const { nowMs, term, version, final } = options;
+    const { intervalMs } = this.#pace;
+    const count = final ? 1 : this.#pace.groupSize;
+    const first = this.#end;
+    const end = (first + count) as BatchNumber;
+    const lateMs = nowMs - this.#nextAnchorMs;
+    if (this.#nextAnchorMs === -Infinity || lateMs > reanchorIntervals * intervalMs) {
+      this.#nextAnchorMs = nowMs;
+    }
+    const order: StartGroup = {
+      kind: 'start-group',
+      term,
+      version,
+      group: this.#groups as GroupId,
+      first,
+      count,
+      intervalMs: final ? 0 : intervalMs,
+      anchorMs: this.#nextAnchorMs,
+      reportAt: Math.max(first, end - 1 - this.lookAhead()) as BatchNumber,
+      retireThrough: this.#doneThrough,
+      final,
+    };
+    this.#groups++;
+    this.#outstanding.push({ first, end });
+    this.#end = end;
+    this.#nextAnchorMs += count * intervalMs;
+    return order;
+  }
+
+  /** Started for sure or, by the clock, about to be. */
+  #startedBy(nowMs: number): number {
+    const { intervalMs } = this.#pace;
+    if (intervalMs === 0 || this.#nextAnchorMs === -Infinity) return this.#startedThrough;
+    const behindEnd = Math.ceil((this.#nextAnchorMs - nowMs) / intervalMs);
+    return Math.max(this.#startedThrough, Math.min(this.#end - 1, this.#end - 1 - behindEnd + 1));
+  }
+}
+
+function checkedPace(pace: Pace): Pace {
+  assert(
+    Number.isInteger(pace.groupSize) && pace.groupSize >= 1 && pace.groupSize <= groupSizeMax,
+    'group size out of range',
+  );
+  assert(pace.intervalMs >= 0 && Number.isFinite(pace.intervalMs), 'interval out of range');
+  return pace;
+}

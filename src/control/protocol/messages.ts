@@ -1,0 +1,131 @@
+// What drivers and workers say to each other. Orders come from the driver and carry its term;
+// `blocks` and `progress` go between workers and never pass through the driver [Drizzle §3.2].
+
+import type { StreamErrorData } from '../../base/stream-error.ts';
+import type {
+  BatchNumber,
+  GroupId,
+  Incarnation,
+  PlacementVersion,
+  Term,
+  WorkerId,
+} from './ids.ts';
+import type { Template } from './template.ts';
+
+/** Opaque to the control plane: what a task gave for one exchange, or the runtime's gauges. */
+export type Handle = unknown;
+
+export type DriverMessage =
+  | { readonly kind: 'install-template'; readonly term: Term; readonly template: Template }
+  | StartGroup
+  | {
+      /** A question, not an order: from which micro-batch on can you still stop? */
+      readonly kind: 'ask-cut';
+      readonly term: Term;
+      readonly cut: number;
+      readonly from: BatchNumber;
+    }
+  | {
+      /** The answer to all answers: everything permitted from `end` on is withdrawn. */
+      readonly kind: 'set-boundary';
+      readonly term: Term;
+      readonly cut: number;
+      readonly end: BatchNumber;
+    }
+  | { readonly kind: 'stop'; readonly term: Term };
+
+/** Permits the micro-batches [first, first + count). Its size does not depend on `count`. */
+export type StartGroup = {
+  readonly kind: 'start-group';
+  readonly term: Term;
+  readonly version: PlacementVersion;
+  readonly group: GroupId;
+  readonly first: BatchNumber;
+  readonly count: number;
+  /** 0: the next micro-batch starts when the source task of the last is done. */
+  readonly intervalMs: number;
+  /** Planned trigger of `first`, in the driver's clock. */
+  readonly anchorMs: number;
+  /** A worker that starts this micro-batch reports at once: the driver plans the next group. */
+  readonly reportAt: BatchNumber;
+  /** Blocks through this micro-batch are needed by nobody any more. */
+  readonly retireThrough: BatchNumber;
+  /** Sources end with the group's last micro-batch. */
+  readonly final: boolean;
+};
+
+export type WorkerMessage =
+  | {
+      readonly kind: 'template-installed';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly version: PlacementVersion;
+    }
+  | {
+      readonly kind: 'report';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly report: Report;
+    }
+  | {
+      /** Nothing from `from` on has been started or will be, until the boundary is known. */
+      readonly kind: 'cut-answer';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly cut: number;
+      readonly from: BatchNumber;
+    }
+  | {
+      readonly kind: 'task-failed';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly task: TaskName;
+      readonly error: StreamErrorData;
+    }
+  | { readonly kind: 'stopped'; readonly term: Term; readonly incarnation: Incarnation };
+
+export type TaskName = {
+  readonly stage: number;
+  readonly partition: number;
+  readonly batch: BatchNumber;
+};
+
+export type Report = {
+  /** Highest micro-batch of which a task was started. */
+  readonly startedThrough: BatchNumber;
+  /** Every local task through this one is done and its output is visible. */
+  readonly doneThrough: BatchNumber;
+  /** Source partitions that have ended since the last report. */
+  readonly ended: readonly TaskName[];
+  /** From planned trigger to local completion, ms, one for each micro-batch since the last report. */
+  readonly makespansMs: readonly number[];
+  /** Time in tasks since the last report, ms. */
+  readonly busyMs: number;
+  readonly tasksRun: number;
+  /** Tasks that could run and wait for the processor. */
+  readonly queued: number;
+  /** What the runtime measured last: counts, lag, memory. */
+  readonly gauges: Handle;
+};
+
+export type PeerMessage =
+  | {
+      /** One frame for one (peer, micro-batch, exchange): all producer partitions of the sender. */
+      readonly kind: 'blocks';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly version: PlacementVersion;
+      readonly batch: BatchNumber;
+      readonly exchange: number;
+      readonly entries: readonly BlockEntry[];
+    }
+  | {
+      readonly kind: 'progress';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly doneThrough: BatchNumber;
+    };
+
+export type BlockEntry = { readonly producer: number; readonly output: Handle };
+
+export type Peer = WorkerId | 'driver';

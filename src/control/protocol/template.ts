@@ -1,0 +1,74 @@
+// A template: everything about a group's schedule that does not change from one group to the next.
+// Installed on a worker once; groups are then started by a few numbers, and every worker derives
+// its tasks from template and micro-batch number (Execution Templates, ATC'17; Canary).
+
+import { assert } from '../../base/assert.ts';
+import type { PlacementVersion, WorkerId } from './ids.ts';
+
+export type Template = {
+  readonly version: PlacementVersion;
+  readonly planHash: string;
+  /** `stages[i]` is stage i: producers before consumers. */
+  readonly stages: readonly TemplateStage[];
+  /** `exchanges[i]` is exchange i. */
+  readonly exchanges: readonly TemplateExchange[];
+};
+
+export type TemplateStage = {
+  /** The stage reads a source; then it has no inputs. */
+  readonly source: boolean;
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  /** Worker of each partition. */
+  readonly placement: readonly WorkerId[];
+};
+
+export type TemplateExchange = { readonly from: number; readonly to: number };
+
+/** The partitions of a stage that live on a worker, ascending. */
+export function partitionsOn(stage: TemplateStage, worker: WorkerId): readonly number[] {
+  const partitions: number[] = [];
+  stage.placement.forEach((owner, partition) => {
+    if (owner === worker) partitions.push(partition);
+  });
+  return partitions;
+}
+
+/** The workers that hold at least one partition of a stage, ascending. */
+export function workersOf(stage: TemplateStage): readonly WorkerId[] {
+  return [...new Set(stage.placement)].sort((a, b) => a - b);
+}
+
+/**
+ * Who tells whom about finished micro-batches: a producer that has no partition of the consuming
+ * stage cannot see how far its consumers are, so they tell it. Pairs [consumer, producer].
+ */
+export function progressPairs(template: Template): readonly (readonly [WorkerId, WorkerId])[] {
+  const pairs = new Map<string, readonly [WorkerId, WorkerId]>();
+  for (const exchange of template.exchanges) {
+    const consumers = workersOf(template.stages[exchange.to]!);
+    const consuming = new Set(consumers);
+    for (const producer of workersOf(template.stages[exchange.from]!)) {
+      if (consuming.has(producer)) continue;
+      for (const consumer of consumers) pairs.set(`${consumer}>${producer}`, [consumer, producer]);
+    }
+  }
+  return [...pairs.values()];
+}
+
+/** Our own mistakes in a template; a template never comes from outside the driver. */
+export function assertTemplate(template: Template): void {
+  template.stages.forEach((stage, id) => {
+    assert(stage.placement.length > 0, `stage ${id} has no partition`);
+    assert(stage.source === (stage.inputs.length === 0), `stage ${id}: a source has no inputs`);
+    for (const input of stage.inputs) {
+      assert(template.exchanges[input]?.to === id, `exchange ${input} does not lead to stage ${id}`);
+    }
+    for (const output of stage.outputs) {
+      assert(template.exchanges[output]?.from === id, `exchange ${output} does not leave ${id}`);
+    }
+  });
+  template.exchanges.forEach((exchange, id) => {
+    assert(exchange.from < exchange.to, `exchange ${id} leads backwards`);
+  });
+}

@@ -1,0 +1,81 @@
+// Which micro-batches a worker may start, and when: the groups it was permitted and the promise it
+// gave when asked to cut. Permission is never altered for what was started.
+
+import { assert } from '../../base/assert.ts';
+import type { BatchNumber, GroupId, PlacementVersion } from '../protocol/ids.ts';
+import { noBatch } from '../protocol/ids.ts';
+import type { StartGroup } from '../protocol/messages.ts';
+
+export type PermittedGroup = {
+  readonly group: GroupId;
+  readonly version: PlacementVersion;
+  readonly first: BatchNumber;
+  /** Exclusive. */
+  readonly end: BatchNumber;
+  readonly intervalMs: number;
+  readonly anchorMs: number;
+  readonly reportAt: BatchNumber;
+  readonly final: boolean;
+};
+
+export class Permissions {
+  #groups: PermittedGroup[] = [];
+  /** Nothing from here on may start while a cut is being decided; Infinity when none is. */
+  #promise = Infinity;
+  #end: BatchNumber = noBatch;
+
+  /** The first micro-batch that is not permitted; -1 before any was. */
+  get end(): BatchNumber {
+    return this.#end;
+  }
+
+  /** Groups follow one another without a gap; a repeated order is refused by `false`. */
+  permit(order: StartGroup): boolean {
+    if (this.#end !== noBatch && order.first < this.#end) return false;
+    assert(this.#end === noBatch || order.first === this.#end, 'a group leaves a gap');
+    const { group, version, first, intervalMs, anchorMs, reportAt, final } = order;
+    const end = (first + order.count) as BatchNumber;
+    this.#groups.push({ group, version, first, end, intervalMs, anchorMs, reportAt, final });
+    this.#end = end;
+    return true;
+  }
+
+  /** The group that permits a micro-batch to start, or null. */
+  groupOf(batch: BatchNumber): PermittedGroup | null {
+    if (batch >= this.#promise) return null;
+    for (const group of this.#groups) {
+      if (batch < group.end) return batch >= group.first ? group : null;
+    }
+    return null;
+  }
+
+  /** Planned trigger of a permitted micro-batch, ms; -Infinity when it follows the last at once. */
+  static triggerMs(group: PermittedGroup, batch: BatchNumber): number {
+    if (group.intervalMs === 0) return -Infinity;
+    return group.anchorMs + (batch - group.first) * group.intervalMs;
+  }
+
+  promiseFrom(batch: BatchNumber): void {
+    this.#promise = Math.min(this.#promise, batch);
+  }
+
+  /** Withdraws everything from `end` on and lifts the promise. */
+  truncate(end: BatchNumber): void {
+    this.#promise = Infinity;
+    if (end >= this.#end) return;
+    this.#groups = this.#groups
+      .filter((group) => group.first < end)
+      .map((group) => (group.end > end ? { ...group, end } : group));
+    this.#end = end;
+  }
+
+  /** Forgets groups that lie wholly before `batch`. Gives true when there was one. */
+  forgetBefore(batch: BatchNumber): boolean {
+    let forgotten = false;
+    while (this.#groups.length > 0 && this.#groups[0]!.end <= batch) {
+      this.#groups.shift();
+      forgotten = true;
+    }
+    return forgotten;
+  }
+}

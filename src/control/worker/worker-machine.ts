@@ -1,0 +1,532 @@
+// The worker's local scheduler: derives tasks from the template and the permitted micro-batches,
+// starts each when its last input is there, and tells the other workers itself what is done
+// [Drizzle §3.2]. Sans-IO: facts in by `step`, orders out by `takeEffects`.
+//
+// | event             | effects                                                                |
+// | ----------------- | ---------------------------------------------------------------------- |
+// | install-template  | template-installed; messages held for it are taken up                  |
+// | start-group       | run-task for what can start                                            |
+// | blocks            | recorded first, then run-task for a task whose last input that was     |
+// | task-finished     | blocks to peers when all local producers are done; the next run-task   |
+// | output-committed  | the micro-batch may be done: progress to peers, report                 |
+// | ask-cut           | cut-answer, and nothing starts from the promised micro-batch on        |
+// | set-boundary      | what was permitted beyond is withdrawn                                 |
+// | time-passed       | triggers that are due, the periodic report                             |
+// | stop              | stopped                                                                |
+
+import { assert, unreachable } from '../../base/assert.ts';
+import { Heap } from '../../base/heap.ts';
+import type { StreamErrorData } from '../../base/stream-error.ts';
+import {
+  heldMessagesMax,
+  inFlightMax,
+  makespansPerReportMax,
+  quietSourceWaitMs,
+  reportIntervalMs,
+} from '../limits.ts';
+import type { BatchNumber, Incarnation, Term, WorkerId } from '../protocol/ids.ts';
+import { noBatch } from '../protocol/ids.ts';
+import type {
+  BlockEntry,
+  DriverMessage,
+  Handle,
+  Peer,
+  PeerMessage,
+  StartGroup,
+  TaskName,
+  WorkerMessage,
+} from '../protocol/messages.ts';
+import type { Template } from '../protocol/template.ts';
+import { partitionsOn, progressPairs, workersOf } from '../protocol/template.ts';
+import { BatchTable } from './batch-table.ts';
+import type { IgnoreReason, WorkerEffect, WorkerEvent } from './events.ts';
+import { Permissions } from './permissions.ts';
+
+/** One partition of one stage on this worker. Its tasks run in order of micro-batches. */
+type LocalPartition = {
+  readonly stage: number;
+  readonly partition: number;
+  readonly source: boolean;
+  next: BatchNumber;
+  state: 'waiting' | 'queued' | 'running';
+  /** Source partitions: something can be read now. */
+  ready: boolean;
+  ended: boolean;
+  /** Source partitions: since when `next` could have started but had nothing to read. */
+  quietSinceMs: number;
+  /** Source partitions: when to look again, ms; Infinity when an event will tell. */
+  lookAgainMs: number;
+};
+
+type Running = { readonly run: number; readonly task: TaskName; readonly local: LocalPartition };
+
+export class WorkerMachine {
+  readonly #worker: WorkerId;
+  readonly #incarnation: Incarnation;
+  #term = 0 as Term;
+  #nowMs = 0;
+  #effects: WorkerEffect[] = [];
+  #stopped = false;
+
+  #template: Template | null = null;
+  #table: BatchTable = new BatchTable([]);
+  #locals: LocalPartition[] = [];
+  #held: { readonly from: WorkerId; readonly message: PeerMessage }[] = [];
+  readonly #permissions = new Permissions();
+
+  readonly #queue = new Heap<LocalPartition>(runsBefore);
+  #running: Running | null = null;
+  #runs = 0;
+
+  #startedThrough: BatchNumber = noBatch;
+  #doneThrough: BatchNumber = noBatch;
+  /** Consumers downstream that only they can see, and how far each one is. */
+  readonly #consumers = new Map<WorkerId, BatchNumber>();
+  /** Producers that must be told how far this worker is. */
+  #producers: WorkerId[] = [];
+  /** Planned trigger of micro-batches that are not done, for their makespan. */
+  readonly #triggers = new Map<BatchNumber, number>();
+
+  #reportDue = false;
+  #reportedAtMs = 0;
+  #ended: TaskName[] = [];
+  #makespansMs: number[] = [];
+  #busyMs = 0;
+  #tasksRun = 0;
+  #gauges: Handle = null;
+
+  constructor(options: { readonly worker: WorkerId; readonly incarnation: Incarnation }) {
+    this.#worker = options.worker;
+    this.#incarnation = options.incarnation;
+  }
+
+  /** Every local task through this micro-batch is done and its output visible. */
+  get doneThrough(): BatchNumber {
+    return this.#doneThrough;
+  }
+
+  /** Micro-batches that the tables still hold. */
+  get batchesHeld(): number {
+    return this.#table.size;
+  }
+
+  step(nowMs: number, event: WorkerEvent): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    if (this.#stopped) return this.#ignore(event.kind, 'stopped');
+    switch (event.kind) {
+      case 'message-received':
+        this.#onMessage(event.from, event.message);
+        break;
+      case 'task-finished':
+        this.#onTaskFinished(event);
+        break;
+      case 'task-failed':
+        this.#onTaskFailed(event.run, event.error);
+        break;
+      case 'output-committed':
+        this.#table.committed(event.task.batch);
+        this.#advanceDone();
+        break;
+      case 'commit-failed':
+        this.#sendFailure(event.task, event.error);
+        break;
+      case 'source-ready':
+        this.#onSourceReady(event.stage, event.partition);
+        break;
+      case 'gauges-measured':
+        this.#gauges = event.gauges;
+        break;
+      case 'time-passed':
+        this.#wakeSources();
+        break;
+      default:
+        unreachable(event);
+    }
+    this.#runNext();
+    this.#reportIfDue();
+  }
+
+  takeEffects(): WorkerEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  /** When `time-passed` is wanted, ms; Infinity when only events matter. */
+  nextDeadlineMs(): number {
+    if (this.#stopped || this.#template === null) return Infinity;
+    let deadline = this.#reportedAtMs + reportIntervalMs;
+    for (const local of this.#locals) deadline = Math.min(deadline, local.lookAgainMs);
+    return deadline;
+  }
+
+  #onMessage(from: Peer, message: DriverMessage | PeerMessage): void {
+    if (message.term < this.#term) return this.#ignore(message.kind, 'old-term');
+    this.#term = message.term;
+    switch (message.kind) {
+      case 'install-template':
+        return this.#onTemplate(message.template);
+      case 'start-group':
+        return this.#onStartGroup(message);
+      case 'ask-cut': {
+        const promised = Math.max(this.#startedThrough + 1, message.from) as BatchNumber;
+        this.#permissions.promiseFrom(promised);
+        return this.#tellDriver({
+          kind: 'cut-answer',
+          term: this.#term,
+          incarnation: this.#incarnation,
+          cut: message.cut,
+          from: promised,
+        });
+      }
+      case 'set-boundary':
+        assert(message.end > this.#startedThrough, 'a boundary withdraws what was started');
+        this.#permissions.truncate(message.end);
+        return this.#wakeAll();
+      case 'stop':
+        this.#stopped = true;
+        this.#tellDriver({ kind: 'stopped', term: this.#term, incarnation: this.#incarnation });
+        this.#effects.push({ kind: 'stop' });
+        return;
+      case 'blocks':
+      case 'progress':
+        assert(from !== 'driver', 'blocks never come from the driver');
+        return this.#onPeerMessage(from, message);
+      default:
+        unreachable(message);
+    }
+  }
+
+  #onTemplate(template: Template): void {
+    if (this.#template !== null) return this.#ignore('install-template', 'duplicate');
+    this.#template = template;
+    const producers = template.exchanges.map(
+      (exchange) => template.stages[exchange.from]!.placement.length,
+    );
+    this.#table = new BatchTable(producers);
+    template.stages.forEach((stage, id) => {
+      for (const partition of partitionsOn(stage, this.#worker)) {
+        this.#locals.push(localPartition(id, partition, stage.source));
+      }
+    });
+    for (const [consumer, producer] of progressPairs(template)) {
+      if (consumer === this.#worker) this.#producers.push(producer);
+      if (producer === this.#worker) this.#consumers.set(consumer, noBatch);
+    }
+    this.#reportedAtMs = this.#nowMs;
+    this.#tellDriver({
+      kind: 'template-installed',
+      term: this.#term,
+      incarnation: this.#incarnation,
+      version: template.version,
+    });
+    const held = this.#held;
+    this.#held = [];
+    for (const { from, message } of held) this.#onPeerMessage(from, message);
+  }
+
+  #onStartGroup(order: StartGroup): void {
+    const beginning = this.#permissions.end === noBatch;
+    if (!this.#permissions.permit(order)) return this.#ignore('start-group', 'duplicate');
+    if (beginning) {
+      for (const local of this.#locals) local.next = order.first;
+      this.#doneThrough = (order.first - 1) as BatchNumber;
+      this.#startedThrough = this.#doneThrough;
+      for (const [consumer, done] of this.#consumers) {
+        this.#consumers.set(consumer, Math.max(done, this.#doneThrough) as BatchNumber);
+      }
+    }
+    this.#table.retireThrough(Math.min(order.retireThrough, this.#doneThrough) as BatchNumber);
+    this.#wakeAll();
+    this.#advanceDone();
+  }
+
+  #onPeerMessage(from: WorkerId, message: PeerMessage): void {
+    if (message.kind === 'progress') {
+      const before = this.#consumers.get(from) ?? noBatch;
+      this.#consumers.set(from, Math.max(before, message.doneThrough) as BatchNumber);
+      return this.#wakeSources();
+    }
+    if (this.#template === null) {
+      if (this.#held.length >= heldMessagesMax) return this.#ignore('blocks', 'no-room');
+      this.#held.push({ from, message });
+      return;
+    }
+    this.#onBlocks(message.batch, message.exchange, message.entries);
+  }
+
+  /** Records first, then looks who waits: in one turn, so no wake-up is lost. */
+  #onBlocks(batch: BatchNumber, exchange: number, entries: readonly BlockEntry[]): void {
+    if (batch <= this.#doneThrough) return this.#ignore('blocks', 'already-done');
+    for (const entry of entries) {
+      if (!this.#table.arrive(batch, exchange, entry)) this.#ignore('blocks', 'duplicate');
+    }
+    if (!this.#table.complete(batch, exchange)) return;
+    const consumer = this.#template!.exchanges[exchange]!.to;
+    for (const local of this.#locals) if (local.stage === consumer) this.#wake(local);
+  }
+
+  #onSourceReady(stage: number, partition: number): void {
+    for (const local of this.#locals) {
+      if (local.stage !== stage || local.partition !== partition) continue;
+      local.ready = true;
+      this.#wake(local);
+    }
+  }
+
+  #onTaskFinished(event: Extract<WorkerEvent, { kind: 'task-finished' }>): void {
+    const running = this.#running;
+    if (running === null || running.run !== event.run) {
+      return this.#ignore('task-finished', 'unknown-run');
+    }
+    const { task, local } = running;
+    this.#running = null;
+    this.#busyMs += event.elapsedMs;
+    this.#tasksRun++;
+    local.state = 'waiting';
+    local.next = (task.batch + 1) as BatchNumber;
+    local.quietSinceMs = Infinity;
+    if (event.commitPending) this.#table.commitPending(task.batch);
+    this.#table.taskDone(task.batch);
+    const stage = this.#template!.stages[task.stage]!;
+    stage.outputs.forEach((exchange, index) => {
+      this.#onProduced(task, exchange, event.outputs[index]);
+    });
+    if (stage.source) {
+      local.ready = event.sourceReady;
+      if (event.ended && !local.ended) this.#onSourceEnded(local, task);
+    }
+    this.#advanceDone();
+    this.#wake(local);
+  }
+
+  /** One frame a (peer, micro-batch, exchange): sent when the last local producer is done. */
+  #onProduced(task: TaskName, exchange: number, output: Handle): void {
+    const template = this.#template!;
+    const { from, to } = template.exchanges[exchange]!;
+    const entry: BlockEntry = { producer: task.partition, output };
+    const entries = this.#table.produce(task.batch, exchange, entry);
+    if (entries.length < this.#localCount(from)) return;
+    for (const peer of workersOf(template.stages[to]!)) {
+      if (peer === this.#worker) continue;
+      this.#send(peer, {
+        kind: 'blocks',
+        term: this.#term,
+        incarnation: this.#incarnation,
+        version: template.version,
+        batch: task.batch,
+        exchange,
+        entries,
+      });
+    }
+    if (this.#localCount(to) > 0) this.#onBlocks(task.batch, exchange, entries);
+  }
+
+  #onSourceEnded(local: LocalPartition, task: TaskName): void {
+    local.ended = true;
+    this.#ended.push(task);
+    if (this.#locals.every((other) => !other.source || other.ended)) this.#reportDue = true;
+  }
+
+  #onTaskFailed(run: number, error: StreamErrorData): void {
+    if (this.#running === null || this.#running.run !== run) {
+      return this.#ignore('task-failed', 'unknown-run');
+    }
+    const { task } = this.#running;
+    // The partition stays marked as running: without its state nothing of it may run again.
+    this.#sendFailure(task, error);
+  }
+
+  #sendFailure(task: TaskName, error: StreamErrorData): void {
+    this.#tellDriver({
+      kind: 'task-failed',
+      term: this.#term,
+      incarnation: this.#incarnation,
+      task,
+      error,
+    });
+  }
+
+  #advanceDone(): void {
+    const before = this.#doneThrough;
+    for (;;) {
+      const batch = (this.#doneThrough + 1) as BatchNumber;
+      if (batch >= this.#permissions.end) break;
+      if (!this.#table.done(batch, this.#locals.length)) break;
+      this.#doneThrough = batch;
+      this.#table.dropInputs(batch);
+      this.#traceDone(batch);
+    }
+    if (this.#doneThrough === before) return;
+    if (this.#permissions.forgetBefore((this.#doneThrough + 1) as BatchNumber)) {
+      this.#reportDue = true;
+    }
+    for (const producer of this.#producers) {
+      this.#send(producer, {
+        kind: 'progress',
+        term: this.#term,
+        incarnation: this.#incarnation,
+        doneThrough: this.#doneThrough,
+      });
+    }
+    this.#wakeSources();
+  }
+
+  #traceDone(batch: BatchNumber): void {
+    const trigger = this.#triggers.get(batch);
+    this.#triggers.delete(batch);
+    if (trigger === undefined) return;
+    const makespanMs = this.#nowMs - trigger;
+    if (this.#makespansMs.length === makespansPerReportMax) this.#makespansMs.pop();
+    this.#makespansMs.push(makespanMs);
+    this.#effects.push({ kind: 'trace', trace: { kind: 'batch-done', batch, makespanMs } });
+  }
+
+  #wakeAll(): void {
+    for (const local of this.#locals) this.#wake(local);
+  }
+
+  #wakeSources(): void {
+    for (const local of this.#locals) if (local.source) this.#wake(local);
+  }
+
+  /** Queues the partition's next task if it can run. */
+  #wake(local: LocalPartition): void {
+    if (local.state !== 'waiting') return;
+    local.lookAgainMs = Infinity;
+    if (!this.#runnable(local)) return;
+    local.state = 'queued';
+    this.#queue.push(local);
+  }
+
+  #runnable(local: LocalPartition): boolean {
+    const group = this.#permissions.groupOf(local.next);
+    if (group === null) return false;
+    if (!local.source) {
+      const { inputs } = this.#template!.stages[local.stage]!;
+      return inputs.every((exchange) => this.#table.complete(local.next, exchange));
+    }
+    if (local.next > this.#finishedDownstream() + inFlightMax) return false;
+    const trigger = Permissions.triggerMs(group, local.next);
+    if (trigger > this.#nowMs) {
+      local.lookAgainMs = trigger;
+      return false;
+    }
+    if (group.intervalMs > 0 || local.ready || local.ended || group.final) return true;
+    local.quietSinceMs = Math.min(local.quietSinceMs, this.#nowMs);
+    local.lookAgainMs = local.quietSinceMs + quietSourceWaitMs;
+    return local.lookAgainMs <= this.#nowMs;
+  }
+
+  /** What is done here and at every consumer that cannot be seen from here. */
+  #finishedDownstream(): BatchNumber {
+    let finished = this.#doneThrough;
+    for (const done of this.#consumers.values()) finished = Math.min(finished, done) as BatchNumber;
+    return finished;
+  }
+
+  #runNext(): void {
+    while (this.#running === null) {
+      const local = this.#queue.pop();
+      if (local === undefined) return;
+      const group = this.#permissions.groupOf(local.next);
+      if (group === null) {
+        // Withdrawn by a cut while it waited for the processor.
+        local.state = 'waiting';
+        continue;
+      }
+      const task: TaskName = {
+        stage: local.stage,
+        partition: local.partition,
+        batch: local.next,
+      };
+      local.state = 'running';
+      const run = this.#runs++;
+      this.#running = { run, task, local };
+      if (task.batch > this.#startedThrough) {
+        this.#startedThrough = task.batch;
+        if (task.batch === group.reportAt) this.#reportDue = true;
+      }
+      const planned = Permissions.triggerMs(group, task.batch);
+      const triggerMs = planned === -Infinity ? this.#nowMs : planned;
+      if (!this.#triggers.has(task.batch)) this.#triggers.set(task.batch, triggerMs);
+      const { inputs } = this.#template!.stages[task.stage]!;
+      this.#effects.push({
+        kind: 'run-task',
+        run,
+        task,
+        inputs: local.source
+          ? null
+          : inputs.map((exchange) => this.#table.inputs(task.batch, exchange)),
+        triggerMs,
+        final: group.final && task.batch === group.end - 1,
+      });
+    }
+  }
+
+  #reportIfDue(): void {
+    if (this.#template === null || this.#stopped) return;
+    if (this.#nowMs >= this.#reportedAtMs + reportIntervalMs) this.#reportDue = true;
+    if (!this.#reportDue) return;
+    this.#reportDue = false;
+    this.#reportedAtMs = this.#nowMs;
+    this.#tellDriver({
+      kind: 'report',
+      term: this.#term,
+      incarnation: this.#incarnation,
+      report: {
+        startedThrough: this.#startedThrough,
+        doneThrough: this.#doneThrough,
+        ended: this.#ended,
+        makespansMs: this.#makespansMs,
+        busyMs: this.#busyMs,
+        tasksRun: this.#tasksRun,
+        queued: this.#queue.size,
+        gauges: this.#gauges,
+      },
+    });
+    this.#ended = [];
+    this.#makespansMs = [];
+    this.#busyMs = 0;
+    this.#tasksRun = 0;
+  }
+
+  #localCount(stage: number): number {
+    let count = 0;
+    for (const local of this.#locals) if (local.stage === stage) count++;
+    return count;
+  }
+
+  #tellDriver(message: WorkerMessage): void {
+    this.#effects.push({ kind: 'send-message', to: 'driver', message });
+  }
+
+  #send(to: WorkerId, message: PeerMessage): void {
+    this.#effects.push({ kind: 'send-message', to, message });
+  }
+
+  #ignore(what: string, why: IgnoreReason): void {
+    this.#effects.push({ kind: 'trace', trace: { kind: 'ignored', what, why } });
+  }
+}
+
+/** (Smaller micro-batch, deeper stage) first, so that what was begun is finished. */
+function runsBefore(a: LocalPartition, b: LocalPartition): boolean {
+  if (a.next !== b.next) return a.next < b.next;
+  if (a.stage !== b.stage) return a.stage > b.stage;
+  return a.partition < b.partition;
+}
+
+function localPartition(stage: number, partition: number, source: boolean): LocalPartition {
+  return {
+    stage,
+    partition,
+    source,
+    next: noBatch,
+    state: 'waiting',
+    ready: false,
+    ended: false,
+    quietSinceMs: Infinity,
+    lookAgainMs: Infinity,
+  };
+}
