@@ -49,8 +49,7 @@ function main(args: readonly string[]): number {
 
 function runStep(name: string, steps: readonly Command[]): boolean {
   const startMs = performance.now();
-  // All commands of a step run, even after one failed.
-  const passed = steps.map((command) => run(command)).every(Boolean);
+  const passed = steps.every((command) => run(command));
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
   say(`${name} ${passed ? 'passed' : 'FAILED'} in ${seconds} s`);
   return passed;
