@@ -1,0 +1,140 @@
+// Collects what workers report and the driver traces into the status that people and programs see.
+// Pure but for the clock readings it is given.
+
+import { Histogram } from '../base/histogram.ts';
+import type { JobState, JobStatus } from '../api/job.ts';
+import type { DriverTrace } from '../control/driver/events.ts';
+import type { BatchNumber, WorkerId } from '../control/protocol/ids.ts';
+import type { Report } from '../control/protocol/messages.ts';
+import type { WorkerGauges } from './gauges.ts';
+import { mergeGauges } from './gauges.ts';
+
+/** Span of a rate, ms. */
+const rateSpanMs = 1000;
+
+export type JobMonitorOptions = {
+  readonly workers: number;
+  readonly intervalMs: number;
+  readonly groupSize: number;
+  nowMs(): number;
+  rssBytes(): number;
+};
+
+export class JobMonitor {
+  readonly #options: JobMonitorOptions;
+  readonly #startMs: number;
+  readonly #gauges = new Map<WorkerId, WorkerGauges>();
+  readonly #done = new Map<WorkerId, BatchNumber>();
+  readonly #batchMs = new Histogram();
+  readonly #recentBatchMs = [new Histogram(), new Histogram()] as const;
+  #recent = 0;
+  #recentSinceMs: number;
+  #state: JobState = 'starting';
+  #groups = 0;
+  #groupSize: number;
+  #intervalMs: number;
+  #busy: { readonly atMs: number; readonly ms: number }[] = [];
+  #records: { readonly atMs: number; readonly count: number }[] = [];
+
+  constructor(options: JobMonitorOptions) {
+    this.#options = options;
+    this.#startMs = options.nowMs();
+    this.#recentSinceMs = this.#startMs;
+    this.#groupSize = options.groupSize;
+    this.#intervalMs = options.intervalMs;
+  }
+
+  started(): void {
+    this.#state = 'running';
+  }
+
+  enter(state: JobState): void {
+    this.#state = state;
+  }
+
+  paceChanged(pace: { readonly groupSize: number; readonly intervalMs: number }): void {
+    this.#groupSize = pace.groupSize;
+    this.#intervalMs = pace.intervalMs;
+  }
+
+  reported(worker: WorkerId, report: Report): void {
+    const nowMs = this.#options.nowMs();
+    this.#done.set(worker, report.doneThrough);
+    if (nowMs - this.#recentSinceMs > rateSpanMs) {
+      this.#recent = 1 - this.#recent;
+      this.#recentBatchMs[this.#recent]!.clear();
+      this.#recentSinceMs = nowMs;
+    }
+    for (const makespanMs of report.makespansMs) {
+      this.#batchMs.add(makespanMs);
+      this.#recentBatchMs[this.#recent]!.add(makespanMs);
+    }
+    this.#busy.push({ atMs: nowMs, ms: report.busyMs });
+    if (report.gauges !== null) this.#gauges.set(worker, report.gauges as WorkerGauges);
+    this.#sampleRecords(nowMs);
+  }
+
+  stopped(worker: WorkerId, gauges: WorkerGauges | null): void {
+    if (gauges !== null) this.#gauges.set(worker, gauges);
+  }
+
+  traced(trace: DriverTrace): void {
+    if (trace.kind === 'group-permitted') this.#groups++;
+  }
+
+  status(): JobStatus {
+    const nowMs = this.#options.nowMs();
+    const gauges = mergeGauges(this.#gauges.values());
+    this.#sampleRecords(nowMs);
+    this.#busy = this.#busy.filter(({ atMs }) => nowMs - atMs <= rateSpanMs);
+    const busyMs = this.#busy.reduce((sum, { ms }) => sum + ms, 0);
+    const recent = this.#recentBatchMs[1 - this.#recent]!;
+    const current = recent.count > 0 ? recent : this.#recentBatchMs[this.#recent]!;
+    return {
+      state: this.#state,
+      elapsedMs: nowMs - this.#startMs,
+      workers: this.#options.workers,
+      groupSize: this.#groupSize,
+      intervalMs: this.#intervalMs,
+      batches: this.#batches(),
+      groups: this.#groups,
+      recordsIn: gauges.recordsIn,
+      recordsPerSecond: this.#recordsPerSecond(),
+      recordsBad: gauges.recordsBad,
+      recordsLate: gauges.recordsLate,
+      bytesIn: gauges.bytesIn,
+      rowsOut: gauges.rowsOut,
+      batchMs: (this.#state === 'finished' ? this.#batchMs : current).percentiles(),
+      watermarkMs: gauges.watermarkMs === -Infinity ? null : gauges.watermarkMs,
+      lagRecords: gauges.lagRecords,
+      lagBytes: gauges.lagBytes,
+      lagMs: gauges.lagMs,
+      busy: Math.min(1, busyMs / (rateSpanMs * this.#options.workers)),
+      stateBytes: gauges.stateBytes,
+      rssBytes: this.#options.rssBytes(),
+    };
+  }
+
+  #batches(): number {
+    let done = Infinity;
+    for (const through of this.#done.values()) done = Math.min(done, through);
+    return done === Infinity ? 0 : done + 1;
+  }
+
+  #sampleRecords(nowMs: number): void {
+    const count = mergeGauges(this.#gauges.values()).recordsIn;
+    const last = this.#records.at(-1);
+    if (last !== undefined && last.count === count) return;
+    this.#records.push({ atMs: nowMs, count });
+    while (this.#records.length > 2 && nowMs - this.#records[0]!.atMs > rateSpanMs) {
+      this.#records.shift();
+    }
+  }
+
+  #recordsPerSecond(): number {
+    const first = this.#records[0];
+    const last = this.#records.at(-1);
+    if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
+    return ((last.count - first.count) / (last.atMs - first.atMs)) * 1000;
+  }
+}
