@@ -1,0 +1,118 @@
+// A paced source of rows that a user's function makes. A partition's offset is the ordinal of a row
+// in it; partition p has the rows i ≡ p (mod partitions).
+
+import type { Source, SourceContext, SourceLag, SourceReader } from '../../ports/source.ts';
+import type { SourceChunk } from '../../ports/source-chunk.ts';
+import type { TypedSource } from '../../ports/typed.ts';
+import type { RowObject } from '../../schema/data-type.ts';
+import { rowNester } from '../../schema/nested-rows.ts';
+import type { Schema } from '../../schema/schema.ts';
+import type { Columns, RowOf } from '../../schema/value-type.ts';
+import { checkRate, eventCountOf } from './generator-options.ts';
+import type { PacedOptions } from './generator-options.ts';
+import { Pacer } from './pacer.ts';
+
+/** Rows are handed over in no larger portions, since their bytes are not known. */
+const rowsPerTakeMax = 16_384;
+
+export type RowGeneratorOptions<Row> = PacedOptions & {
+  /** Must be a pure function, so that a range can be made again. */
+  readonly rows: (index: number, dueMs: number) => Row;
+};
+
+/**
+ * Rows made by a function at a steady rate. `rows(index, dueMs)` gets the row's number, from 0, and
+ * when it was due (whole epoch ms), and must be pure. Throws a StreamError with code
+ * `option-invalid` for a rate or a bound that is none.
+ *
+ * @example
+ * const ticks = generator({
+ *   schema: schema({ n: int32(), at: timestamp('ms') }),
+ *   eventsPerSecond: 10,
+ *   seconds: 60,
+ *   rows: (index, dueMs) => ({ n: index, at: dueMs }),
+ * });
+ */
+export function generator<C extends Columns>(
+  options: RowGeneratorOptions<RowOf<C>> & { readonly schema: Schema<C> },
+): TypedSource<C> {
+  const { schema, rows } = options;
+  const nest = rowNester(schema);
+  const source = new RowGeneratorSource({
+    ...options,
+    rows: (index, dueMs) => nest(rows(index, dueMs)) as RowObject,
+  });
+  return { source, schema };
+}
+
+export class RowGeneratorSource<Row extends RowObject> implements Source {
+  readonly kind = 'generator';
+  readonly description: string;
+  readonly format = { kind: 'rows' } as const;
+  readonly replayable = true;
+  readonly #options: RowGeneratorOptions<Row>;
+
+  constructor(options: RowGeneratorOptions<Row>) {
+    checkRate('generator', options);
+    this.#options = options;
+    this.description = `rows, ${options.eventsPerSecond} a second`;
+  }
+
+  partitions(context: SourceContext): Promise<number> {
+    return Promise.resolve(this.#options.partitions ?? context.workerCount);
+  }
+
+  async open(partition: number, context: SourceContext): Promise<SourceReader> {
+    const pacer = new Pacer({
+      nowMs: () => context.nowMs(),
+      startMs: this.#options.startMs ?? context.startMs,
+      eventsPerSecond: this.#options.eventsPerSecond,
+      partition,
+      partitionCount: await this.partitions(context),
+      eventCount: eventCountOf(this.#options),
+    });
+    return new RowGeneratorReader(pacer, this.#options.rows);
+  }
+}
+
+class RowGeneratorReader implements SourceReader {
+  readonly #pacer: Pacer;
+  readonly #rows: (index: number, dueMs: number) => RowObject;
+
+  constructor(pacer: Pacer, rows: (index: number, dueMs: number) => RowObject) {
+    this.#pacer = pacer;
+    this.#rows = rows;
+  }
+
+  take(_bytesMax: number): SourceChunk {
+    const from = this.#pacer.taken;
+    const count = Math.min(this.#pacer.backlog(), rowsPerTakeMax);
+    if (count === 0) return { from, to: from, ended: this.#pacer.ended, data: { kind: 'none' } };
+    const rows = Array.from({ length: count }, (_, i) => {
+      return this.#rows(this.#pacer.indexOf(from + i), Math.floor(this.#pacer.dueMs(from + i)));
+    });
+    this.#pacer.advance(count);
+    return { from, to: from + count, ended: this.#pacer.ended, data: { kind: 'rows', rows } };
+  }
+
+  ready(): boolean {
+    return this.#pacer.ready();
+  }
+
+  onReady(listener: () => void): void {
+    this.#pacer.onReady(listener);
+  }
+
+  finish(): void {
+    this.#pacer.finish();
+  }
+
+  lag(): SourceLag {
+    return this.#pacer.lag();
+  }
+
+  close(): Promise<void> {
+    this.#pacer.close();
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,105 @@
+// Rows from memory as a source: for tests and small fixed inputs. A partition's offset is the
+// index of a row in it.
+
+import type { Source, SourceLag, SourceReader } from '../../ports/source.ts';
+import type { SourceChunk } from '../../ports/source-chunk.ts';
+import type { TypedSource } from '../../ports/typed.ts';
+import type { RowObject } from '../../schema/data-type.ts';
+import { rowNester } from '../../schema/nested-rows.ts';
+import type { Schema } from '../../schema/schema.ts';
+import type { Columns, RowOf } from '../../schema/value-type.ts';
+import { Wakeup } from './wakeup.ts';
+
+export type MemoryOptions<C extends Columns> = {
+  readonly schema: Schema<C>;
+  /** Rows that one micro-batch takes from a partition at most. Default 1000. */
+  readonly recordsPerBatch?: number;
+};
+
+/**
+ * Rows from memory, in one partition or several. The job ends after the last row.
+ *
+ * @example
+ * const Click = schema({ user: string(), at: timestamp() });
+ * const clicks = memory([{ user: 'a', at: 0 }], { schema: Click });
+ */
+export function memory<C extends Columns>(
+  rows: readonly RowOf<C>[] | { readonly partitions: readonly (readonly RowOf<C>[])[] },
+  options: MemoryOptions<C>,
+): TypedSource<C> {
+  const { schema, recordsPerBatch = 1000 } = options;
+  const partitions = 'partitions' in rows ? rows.partitions : [rows];
+  const nest = rowNester(schema);
+  const records = partitions.map((part) => part.map((row) => nest(row) as RowObject));
+  return { source: new MemoryRowsSource(records, recordsPerBatch), schema };
+}
+
+export class MemoryRowsSource implements Source {
+  readonly kind = 'memory';
+  readonly description: string;
+  readonly format = { kind: 'rows' } as const;
+  readonly replayable = true;
+  readonly #partitions: readonly (readonly RowObject[])[];
+  readonly #recordsPerBatch: number;
+
+  constructor(partitions: readonly (readonly RowObject[])[], recordsPerBatch: number) {
+    this.#partitions = partitions;
+    this.#recordsPerBatch = recordsPerBatch;
+    const rowCount = partitions.reduce((sum, rows) => sum + rows.length, 0);
+    this.description = `${rowCount} rows`;
+  }
+
+  partitions(): Promise<number> {
+    return Promise.resolve(this.#partitions.length);
+  }
+
+  open(partition: number): Promise<SourceReader> {
+    const rows = this.#partitions[partition];
+    return Promise.resolve(new MemoryRowsReader(rows, this.#recordsPerBatch));
+  }
+}
+
+class MemoryRowsReader implements SourceReader {
+  readonly #rows: readonly RowObject[];
+  readonly #recordsPerBatch: number;
+  readonly #wakeup = new Wakeup();
+  #taken = 0;
+  #finished = false;
+
+  constructor(rows: readonly RowObject[], recordsPerBatch: number) {
+    this.#rows = rows;
+    this.#recordsPerBatch = recordsPerBatch;
+  }
+
+  take(_bytesMax: number): SourceChunk {
+    const from = this.#taken;
+    const count = this.#finished ? 0 : Math.min(this.#recordsPerBatch, this.#rows.length - from);
+    this.#taken = from + count;
+    const ended = this.#finished || this.#taken === this.#rows.length;
+    if (!ended) this.#wakeup.wake();
+    if (count === 0) return { from, to: from, ended, data: { kind: 'none' } };
+    const rows = this.#rows.slice(from, from + count);
+    return { from, to: from + count, ended, data: { kind: 'rows', rows } };
+  }
+
+  ready(): boolean {
+    return true;
+  }
+
+  onReady(listener: () => void): void {
+    this.#wakeup.listen(listener);
+    this.#wakeup.wake();
+  }
+
+  finish(): void {
+    this.#finished = true;
+  }
+
+  lag(): SourceLag {
+    return { records: this.#rows.length - this.#taken, bytes: null, ms: null };
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
