@@ -19,9 +19,7 @@ const json: DataType = { kind: 'json' };
 const bytes: DataType = { kind: 'string' };
 
 export function partialSchema(spec: AggregateSpec): RowSchema {
-  const fields: Field[] = spec.keys.map((key) =>
-    field(key.name, key.expr.type, key.expr.nullable),
-  );
+  const fields: Field[] = spec.keys.map((key) => field(key.name, key.expr.type, key.expr.nullable));
   if (spec.window.kind === 'session') {
     fields.push(field(sessionStartColumn, timestamp, false));
     fields.push(field(sessionEndColumn, timestamp, false));
@@ -50,8 +48,10 @@ export function accumulatorTypes(call: AggregateCall): readonly AccumulatorType[
     case 'max':
       return [one(call.type, true)];
     case 'avg':
-      return [one(call.args[0]!.type.kind === 'int64' ? call.args[0]!.type : float64, false),
-        one(float64, false)];
+      return [
+        one(call.args[0]!.type.kind === 'int64' ? call.args[0]!.type : float64, false),
+        one(float64, false),
+      ];
     case 'first':
     case 'last':
       // The value, and the event time that won; a null time says that there was no value yet.

@@ -1,0 +1,11 @@
+// The plan's hash: equal on every worker that runs the same job code, different when anything that
+// bears on the output differs, functions' text and tables' content included.
+
+import { canonicalJson } from '../base/canonical-json.ts';
+import { hashText } from '../base/hash.ts';
+import type { PhysicalPlan } from './physical-plan.ts';
+
+export function planHash(plan: Omit<PhysicalPlan, 'hash'>): string {
+  const { name, stages, exchanges, sources, sinks, tables, functions } = plan;
+  return hashText(canonicalJson({ name, stages, exchanges, sources, sinks, tables, functions }));
+}

@@ -1,0 +1,262 @@
+// Cuts an optimised logical plan into stages at exchanges. Invariants of the result: each sink is
+// fed by one stage; each aggregate has a stage of its own, whatever number of exchanges meet in it;
+// a chain below a union is repeated in every stage that feeds it, up to the next exchange.
+
+import { assert } from '../base/assert.ts';
+import type { RowSchema } from '../schema/data-type.ts';
+import { checkPlan } from './check-plan.ts';
+import { LogicalGraph } from './logical-graph.ts';
+import type { LogicalOperator, LogicalPlan, OperatorId, SinkSpec } from './logical-plan.ts';
+import { optimize } from './optimize.ts';
+import { partialSchema } from './partials.ts';
+import { shipsRows } from './physical-aggregate.ts';
+import type {
+  Exchange,
+  ExchangeId,
+  PartitionCount,
+  PhysicalPlan,
+  Stage,
+  StageId,
+  StageOperator,
+} from './physical-plan.ts';
+import { planHash } from './plan-hash.ts';
+import { pushEqualities } from './rules/push-equalities.ts';
+
+export type PlanOptions = {
+  /** Partitions of every stage behind a hash exchange: fixed for the life of the pipeline. */
+  readonly partitions: number;
+};
+
+export function planPhysical(logical: LogicalPlan, options: PlanOptions): PhysicalPlan {
+  assert(options.partitions >= 1, 'a plan needs at least one partition');
+  checkPlan(logical);
+  const optimized = optimize(logical);
+  checkPlan(optimized);
+  const { stages, exchanges } = new StageCutter(optimized, options).cut();
+  const { name, sources, sinks, tables, functions } = logical;
+  const plan = { name, stages, exchanges, sources, sinks, tables, functions };
+  return { ...plan, hash: planHash(plan) };
+}
+
+type Aggregate = Extract<LogicalOperator, { kind: 'aggregate' }>;
+type Sink = Extract<LogicalOperator, { kind: 'sink' }>;
+
+/** What starts a stage; operators between two heads are inside one. */
+type Head = Extract<LogicalOperator, { kind: 'source' }> | Aggregate | Sink;
+
+class StageCutter {
+  readonly #graph: LogicalGraph;
+  readonly #plan: LogicalPlan;
+  readonly #partitions: number;
+  /** In the order of stages: sources, then aggregates, then sinks behind an exchange. */
+  readonly #heads: readonly Head[];
+  readonly #exchanges: Exchange[] = [];
+
+  constructor(plan: LogicalPlan, options: PlanOptions) {
+    this.#plan = plan;
+    this.#graph = new LogicalGraph(plan);
+    this.#partitions = options.partitions;
+    const sources = plan.operators.filter((operator) => operator.kind === 'source');
+    const aggregates = plan.operators.filter((operator) => operator.kind === 'aggregate');
+    const sinks = plan.operators.filter((operator) => operator.kind === 'sink');
+    const feeders = [...sources, ...aggregates];
+    const gathered = sinks.filter((sink) => this.#mustGather(sink, feeders));
+    this.#heads = [...feeders, ...gathered];
+  }
+
+  cut(): { readonly stages: readonly Stage[]; readonly exchanges: readonly Exchange[] } {
+    // Operators first, stage by stage: that fixes the exchanges.
+    const roots = this.#heads.map((head, index) => this.#rootOf(head, index as StageId));
+    const stages = this.#heads.map((head, index) => this.#stage(head, index as StageId, roots));
+    return { stages, exchanges: this.#exchanges };
+  }
+
+  #stage(head: Head, id: StageId, roots: readonly (readonly StageOperator[])[]): Stage {
+    const root = roots[id];
+    const outputs = this.#exchanges
+      .filter(({ from }) => from === id)
+      .map((exchange) => exchange.id);
+    const partitions = this.#partitionsOf(head);
+    if (head.kind !== 'source') {
+      const exchanges = this.#exchanges
+        .filter(({ to }) => to === id)
+        .map((exchange) => exchange.id);
+      return { id, input: { kind: 'exchanges', exchanges }, partitions, root, outputs };
+    }
+    const { source, schema, timeColumn } = head;
+    const scan = { source, fields: schema.fields, timeColumn, equals: [] };
+    const pushed = pushEqualities({ scan, root });
+    return {
+      id,
+      input: { kind: 'scan', scan: pushed.scan },
+      partitions,
+      root: pushed.root,
+      outputs,
+    };
+  }
+
+  #partitionsOf(head: Head): PartitionCount {
+    switch (head.kind) {
+      case 'source':
+        return { kind: 'source', source: head.source };
+      case 'aggregate':
+        return { kind: 'fixed', count: head.keys.length === 0 ? 1 : this.#partitions };
+      case 'sink':
+        return { kind: 'fixed', count: 1 };
+    }
+  }
+
+  #rootOf(head: Head, stage: StageId): readonly StageOperator[] {
+    switch (head.kind) {
+      case 'source':
+        return this.#consumers(head.id, stage);
+      case 'sink':
+        return [{ id: head.id, kind: 'to-sink', sink: head.sink, schema: head.schema, next: [] }];
+      case 'aggregate': {
+        const next = this.#consumers(head.id, stage);
+        const inputSchema = this.#exchangeSchema(head);
+        const { id, schema } = head;
+        const aggregate = specOf(head);
+        const input = shipsRows(head) ? 'rows' : 'partials';
+        const lateSchema = head.late === null ? null : this.#sinkSpec(head.late).schema;
+        return [{ id, kind: 'aggregate', schema, aggregate, input, inputSchema, lateSchema, next }];
+      }
+    }
+  }
+
+  #consumers(id: OperatorId, stage: StageId): readonly StageOperator[] {
+    return this.#graph
+      .consumersOf(id)
+      .flatMap((consumer) => this.#operatorsOf(consumer, id, stage));
+  }
+
+  /** What `consumer` does with the rows of `input`, inside the stage. */
+  #operatorsOf(
+    consumer: LogicalOperator,
+    input: OperatorId,
+    stage: StageId,
+  ): readonly StageOperator[] {
+    const { id, schema } = consumer;
+    switch (consumer.kind) {
+      case 'source':
+        throw new Error('a source has no input');
+      case 'union':
+        return this.#consumers(id, stage);
+      case 'sink':
+        return [this.#toSink(consumer, input, stage)];
+      case 'aggregate':
+        return [this.#toAggregate(consumer, stage)];
+      case 'filter': {
+        const { kind, predicate } = consumer;
+        return [{ id, kind, schema, predicate, next: this.#consumers(id, stage) }];
+      }
+      case 'project': {
+        const { kind, columns } = consumer;
+        return [{ id, kind, schema, columns, next: this.#consumers(id, stage) }];
+      }
+      case 'map':
+      case 'flat-map': {
+        const { kind, fn } = consumer;
+        return [{ id, kind, schema, fn, next: this.#consumers(id, stage) }];
+      }
+      case 'join': {
+        const { kind, table, how, keys, columns } = consumer;
+        const next = this.#consumers(id, stage);
+        return [{ id, kind, schema, table, how, keys, columns, next }];
+      }
+    }
+  }
+
+  #toAggregate(head: Aggregate, stage: StageId): StageOperator {
+    const schema = this.#exchangeSchema(head);
+    const carries = shipsRows(head) ? 'rows' : 'partials';
+    const keys = head.keys.map(({ name, expr }) =>
+      carries === 'rows' && expr.kind === 'column' ? expr.name : name,
+    );
+    const exchange = this.#addExchange({
+      from: stage,
+      to: this.#stageOf(head),
+      schema,
+      carries,
+      partitioning: keys.length === 0 ? { kind: 'single' } : { kind: 'hash', keys },
+    });
+    const { id } = head;
+    if (carries === 'rows') return { id, kind: 'to-exchange', schema, exchange, next: [] };
+    return {
+      id,
+      kind: 'partial-aggregate',
+      schema,
+      aggregate: specOf(head),
+      exchange,
+      next: [],
+    };
+  }
+
+  #toSink(sink: Sink, input: OperatorId, stage: StageId): StageOperator {
+    const { id } = sink;
+    if (!this.#heads.includes(sink)) {
+      return { id, kind: 'to-sink', schema: sink.schema, sink: sink.sink, next: [] };
+    }
+    const { schema } = this.#graph.get(input);
+    const exchange = this.#addExchange({
+      from: stage,
+      to: this.#stageOf(sink),
+      schema,
+      carries: 'rows',
+      partitioning: { kind: 'single' },
+    });
+    return { id, kind: 'to-exchange', schema, exchange, next: [] };
+  }
+
+  #addExchange(exchange: Omit<Exchange, 'id'>): ExchangeId {
+    const id = this.#exchanges.length as ExchangeId;
+    this.#exchanges.push({ id, ...exchange });
+    return id;
+  }
+
+  #stageOf(head: Head): StageId {
+    const index = this.#heads.indexOf(head);
+    assert(index >= 0, `no stage starts at ${head.id}`);
+    return index as StageId;
+  }
+
+  /** Rows of all its input, or partials: the columns of every exchange into the aggregate. */
+  #exchangeSchema(head: Aggregate): RowSchema {
+    return shipsRows(head) ? this.#graph.get(head.input).schema : partialSchema(specOf(head));
+  }
+
+  /**
+   * The sink wants one partition where there are more, or several stages feed it: then its rows
+   * meet in a stage of their own, since a sink partition has one writer.
+   */
+  #mustGather(sink: Sink, feeders: readonly Head[]): boolean {
+    const stages = feeders.filter((feeder) => this.#reaches(feeder.id, sink));
+    assert(stages.length > 0, `nothing feeds the sink ${sink.id}`);
+    if (stages.length > 1) return true;
+    const count = this.#partitionsOf(stages[0]);
+    const isSingle = count.kind === 'fixed' && count.count === 1;
+    return this.#sinkSpec(sink.sink).partitions === 1 && !isSingle;
+  }
+
+  /** Without crossing an aggregate. */
+  #reaches(from: OperatorId, sink: Sink): boolean {
+    return this.#graph
+      .consumersOf(from)
+      .some((consumer) =>
+        consumer.kind === 'aggregate'
+          ? false
+          : consumer === sink || this.#reaches(consumer.id, sink),
+      );
+  }
+
+  #sinkSpec(id: SinkSpec['id']): SinkSpec {
+    const sink = this.#plan.sinks.find((spec) => spec.id === id);
+    assert(sink !== undefined, `the plan does not list the sink ${id}`);
+    return sink;
+  }
+}
+
+function specOf(head: Aggregate): Extract<StageOperator, { kind: 'aggregate' }>['aggregate'] {
+  const { keys, window, aggregates, time, allowedLatenessMs, late, emit } = head;
+  return { keys, window, aggregates, time, allowedLatenessMs, late, emit };
+}
