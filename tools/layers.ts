@@ -11,10 +11,13 @@ export type Layer = {
   /** Below src/; a file of src/ itself is a layer of its own. */
   readonly folder: string;
   readonly owns: string;
-  /** Imports go to a lower level only, and between the control and the data plane not at all. */
+  /**
+   * Imports go to a lower level only, between the control and the data plane not at all, and from
+   * pure layers to pure ones.
+   */
   readonly level: number;
   readonly plane: Plane;
-  /** No Node modules, clock, timer, randomness, network or process. */
+  /** No Node modules, clock, timer, randomness, network or process; a browser can run it. */
   readonly pure: boolean;
 };
 
@@ -31,28 +34,29 @@ export const layers: readonly Layer[] = [
   control(5, 'control/worker', 'the local scheduler: what is missing, what may run, what to keep'),
 
   data(2, 'data/columnar', 'vectors, batches, their bytes'),
-  data(4, 'data/state', 'keyed tables, windows, deltas and snapshots'),
+  data(5, 'data/state', 'keyed tables, windows, deltas and snapshots'),
   data(4, 'data/shuffle', 'partitioning, blocks, map-side combine'),
   data(
-    5,
+    6,
     'data/codegen',
     'stage → JavaScript kernel (the only place that makes functions of text)',
   ),
-  data(6, 'data/task', 'one task of one micro-batch: inputs + kernel + state → blocks, outputs'),
+  data(7, 'data/task', 'one task of one micro-batch: inputs + kernel + state → blocks, outputs'),
 
-  edge(4, 'ports', 'Clock, Transport, Source, Sink …: the only interfaces'),
-  edge(6, 'observe', 'metrics, trace events, status model'),
-  edge(7, 'connectors/memory', 'rows from and to arrays and callbacks'),
-  edge(7, 'connectors/generator', 'seeded and paced synthetic events'),
-  edge(7, 'connectors/files', 'JSON lines and CSV in, JSON lines out, standard input'),
-  edge(7, 'connectors/console', 'a table that redraws'),
-  edge(7, 'runtime/host', 'what every shell that runs tasks for real shares'),
-  edge(8, 'runtime/inline', 'all machines in one thread'),
-  edge(8, 'runtime/embedded', 'driver and workers as threads of one process'),
-  pureEdge(8, 'sim', 'virtual clock, network, faults, scenarios, checkers'),
-  edge(9, 'testing', 'what users need to test their pipelines'),
-  edge(9, 'index.ts', 'the public entry, explicit names only'),
-  edge(10, 'cli', 'the command line'),
+  pureEdge(4, 'ports', 'Clock, Transport, Source, Sink …: the only interfaces'),
+  pureEdge(7, 'observe', 'metrics, trace events, status model'),
+  edge(8, 'connectors/memory', 'rows from and to arrays and callbacks'),
+  edge(8, 'connectors/generator', 'seeded and paced synthetic events'),
+  edge(8, 'connectors/files', 'JSON lines and CSV in, JSON lines out, standard input'),
+  edge(8, 'connectors/console', 'a table that redraws'),
+  edge(8, 'runtime/host', 'what every shell that runs tasks for real shares'),
+  edge(9, 'runtime/inline', 'all machines in one thread'),
+  edge(9, 'runtime/embedded', 'driver and workers as threads of one process'),
+  pureEdge(9, 'sim', 'virtual clock, network, faults, scenarios, checkers'),
+  edge(10, 'runtime', 'run-pipeline.ts: a plan, its bindings and options → the shell that runs it'),
+  edge(11, 'testing', 'what users need to test their pipelines'),
+  edge(11, 'index.ts', 'the public entry, explicit names only'),
+  edge(12, 'cli', 'the command line'),
 ];
 
 const planes: readonly Plane[] = ['language', 'control', 'data', 'edge'];
@@ -93,6 +97,7 @@ export function forbidden(from: Layer, to: Layer): string | null {
   if (pair.includes('control') && pair.includes('data')) {
     return `the control and data planes never import each other`;
   }
+  if (from.pure && !to.pure) return `${to.folder} is not pure, ${from.folder} is`;
   if (to.level < from.level) return null;
   const levels = `${from.folder} is ${from.level}, ${to.folder} ${to.level}`;
   return `imports go to a lower level only (${levels})`;

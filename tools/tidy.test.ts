@@ -21,12 +21,17 @@ test('layers: an import goes to a lower level only', () => {
   check('src/expr/a.ts', `\nimport { x } from '../plan/b.ts';`, ['2 layers']);
   check('src/expr/a.ts', `\nimport type {\n  X,\n} from '../plan/b.ts';`, ['4 layers']);
   check('src/expr/a.ts', `\nexport const x = import('../plan/b.ts');`, ['2 layers']);
-  check('src/data/state/a.ts', `\nimport '../shuffle/b.ts';`, ['2 layers']);
+  check('src/data/state/a.ts', `\nimport '../codegen/b.ts';`, ['2 layers']);
 });
 
 test('layers: the control and data planes never import each other', () => {
   check('src/control/driver/a.ts', `\nimport '../../data/columnar/b.ts';`, ['2 layers']);
   check('src/data/task/a.ts', `\nimport '../../control/limits.ts';`, ['2 layers']);
+});
+
+test('layers: pure code imports pure code', () => {
+  check('src/sim/a.ts', `\nimport '../control/driver/b.ts';`, []);
+  check('src/sim/a.ts', `\nimport '../runtime/host/b.ts';`, ['2 layers']);
 });
 
 test('layers: every folder of src is in the table', () => {
