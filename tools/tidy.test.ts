@@ -43,6 +43,10 @@ test('layers: tests import what they need', () => {
   check('src/base/a.test.ts', `\nimport '../cli/main.ts';\nimport 'node:test';`, []);
 });
 
+test('layers: what is shipped imports nothing that is for tests', () => {
+  check('src/base/a.ts', `\nimport './b.fixture.ts';`, ['2 layers']);
+});
+
 test('layers: a commented or quoted import is none', () => {
   check('src/base/a.ts', `\n// import '../plan/b.ts'\nconst a = "from '../plan/b.ts'";`, []);
 });

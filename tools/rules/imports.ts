@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { forbidden, layerOf } from '../layers.ts';
 import { lineAt } from '../source-text.ts';
-import { findInCode, isEngineCode, type Rule, type SourceFile } from './rule.ts';
+import { findInCode, isEngineCode, isTestCode, type Rule, type SourceFile } from './rule.ts';
 
 type Import = { readonly specifier: string; readonly line: number };
 
@@ -44,6 +44,8 @@ const layersRule: Rule = {
       const to = layerOf(target);
       const reason =
         to === undefined ? `it is in no layer of tools/layers.ts` : forbidden(file.layer, to);
+      if (isTestCode(target))
+        yield { line, message: `may not import ${target}, which is for tests` };
       if (reason !== null) yield { line, message: `may not import ${target}: ${reason}` };
     }
   },
