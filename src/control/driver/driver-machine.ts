@@ -13,7 +13,13 @@
 
 import { assert, unreachable } from '../../base/assert.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import type { BatchNumber, Incarnation, PlacementVersion, Term, WorkerId } from '../protocol/ids.ts';
+import type {
+  BatchNumber,
+  Incarnation,
+  PlacementVersion,
+  Term,
+  WorkerId,
+} from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type { DriverMessage, Report, TaskName, WorkerMessage } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
@@ -31,7 +37,14 @@ export type DriverOptions = {
   readonly term: Term;
 };
 
-type State = 'gathering' | 'installing' | 'running' | 'cutting' | 'stopping' | 'finished' | 'failed';
+type State =
+  | 'gathering'
+  | 'installing'
+  | 'running'
+  | 'cutting'
+  | 'stopping'
+  | 'finished'
+  | 'failed';
 
 type Member = {
   readonly worker: WorkerId;
@@ -170,6 +183,7 @@ export class DriverMachine {
         return this.#fail(from, message.error, message.task);
       case 'stopped':
         member.stopped = true;
+        this.#effects.push({ kind: 'worker-stopped', worker: from, gauges: message.gauges });
         return this.#finishIfStopped();
       default:
         unreachable(message);
@@ -187,8 +201,8 @@ export class DriverMachine {
 
   #onReport(member: Member, report: Report): void {
     this.#effects.push({ kind: 'report-received', worker: member.worker, report });
-    member.startedThrough = report.startedThrough;
-    member.doneThrough = report.doneThrough;
+    member.startedThrough = Math.max(member.startedThrough, report.startedThrough) as BatchNumber;
+    member.doneThrough = Math.max(member.doneThrough, report.doneThrough) as BatchNumber;
     let done = Infinity;
     for (const other of this.#members.values()) done = Math.min(done, other.doneThrough);
     this.#planner.progressed(this.#nowMs, report.startedThrough, done as BatchNumber);
@@ -256,13 +270,14 @@ export class DriverMachine {
   }
 
   #permit(final: boolean): void {
-    const order = this.#planner.next({
+    const { order, reanchoredLateMs } = this.#planner.next({
       nowMs: this.#nowMs,
       term: this.#options.term,
       version: this.#template!.version,
       final,
     });
     this.#sendAll(order);
+    if (reanchoredLateMs > 0) this.#trace({ kind: 'reanchored', lateMs: reanchoredLateMs });
     const { group, first, count, anchorMs } = order;
     this.#trace({ kind: 'group-permitted', group, first, count, anchorMs });
   }

@@ -2,7 +2,13 @@
 
 import type { StreamErrorData } from '../../base/stream-error.ts';
 import type { BatchNumber, GroupId, Incarnation, WorkerId } from '../protocol/ids.ts';
-import type { DriverMessage, Report, TaskName, WorkerMessage } from '../protocol/messages.ts';
+import type {
+  DriverMessage,
+  Handle,
+  Report,
+  TaskName,
+  WorkerMessage,
+} from '../protocol/messages.ts';
 
 export type DriverEvent =
   | { readonly kind: 'worker-joined'; readonly worker: WorkerId; readonly incarnation: Incarnation }
@@ -25,6 +31,7 @@ export type DriverEffect =
   | { readonly kind: 'send-message'; readonly to: WorkerId; readonly message: DriverMessage }
   | { readonly kind: 'job-started' }
   | { readonly kind: 'report-received'; readonly worker: WorkerId; readonly report: Report }
+  | { readonly kind: 'worker-stopped'; readonly worker: WorkerId; readonly gauges: Handle }
   | { readonly kind: 'job-finished'; readonly lastBatch: BatchNumber }
   | {
       readonly kind: 'job-failed';

@@ -21,6 +21,12 @@ export type Pace = {
   readonly lookAhead: boolean;
 };
 
+export type NextGroup = {
+  readonly order: StartGroup;
+  /** By how much its planned trigger had passed when the anchor moved to the present; else 0. */
+  readonly reanchoredLateMs: number;
+};
+
 type Outstanding = { readonly first: BatchNumber; readonly end: BatchNumber };
 
 export class GroupPlanner {
@@ -79,7 +85,8 @@ export class GroupPlanner {
     this.#end = end;
     this.#outstanding = this.#outstanding
       .filter((group) => group.first < end)
-      .map((group) => (group.end > end ? { ...group, end } : group));
+      .map((group) => (group.end > end ? { ...group, end } : group))
+      .filter((group) => group.end - 1 > this.#doneThrough);
     this.#nextAnchorMs = nowMs;
   }
 
@@ -97,7 +104,7 @@ export class GroupPlanner {
     const ahead = this.lookAhead();
     const enough = Math.ceil(ahead / this.#pace.groupSize) + 1;
     if (outstanding > Math.min(enough, groupsOutstandingMax)) return false;
-    return this.#end - 1 - this.#startedBy(nowMs) <= ahead;
+    return this.#end - 1 - this.#startedThrough <= ahead || nowMs >= this.nextDeadlineMs();
   }
 
   /** When `wantsGroup` may turn true by the passing of time alone; Infinity: only by reports. */
@@ -113,16 +120,15 @@ export class GroupPlanner {
     readonly term: Term;
     readonly version: PlacementVersion;
     readonly final: boolean;
-  }): StartGroup {
+  }): NextGroup {
     const { nowMs, term, version, final } = options;
     const { intervalMs } = this.#pace;
     const count = final ? 1 : this.#pace.groupSize;
     const first = this.#end;
     const end = (first + count) as BatchNumber;
     const lateMs = nowMs - this.#nextAnchorMs;
-    if (this.#nextAnchorMs === -Infinity || lateMs > reanchorIntervals * intervalMs) {
-      this.#nextAnchorMs = nowMs;
-    }
+    const reanchors = lateMs > reanchorIntervals * intervalMs;
+    if (reanchors) this.#nextAnchorMs = nowMs;
     const order: StartGroup = {
       kind: 'start-group',
       term,
@@ -140,15 +146,9 @@ export class GroupPlanner {
     this.#outstanding.push({ first, end });
     this.#end = end;
     this.#nextAnchorMs += count * intervalMs;
-    return order;
-  }
-
-  /** Started for sure or, by the clock, about to be. */
-  #startedBy(nowMs: number): number {
-    const { intervalMs } = this.#pace;
-    if (intervalMs === 0 || this.#nextAnchorMs === -Infinity) return this.#startedThrough;
-    const behindEnd = Math.ceil((this.#nextAnchorMs - nowMs) / intervalMs);
-    return Math.max(this.#startedThrough, Math.min(this.#end - 1, this.#end - 1 - behindEnd + 1));
+    // Without an interval every group starts in the present; the first has nothing to be late for.
+    const late = reanchors && intervalMs > 0 && Number.isFinite(lateMs);
+    return { order, reanchoredLateMs: late ? lateMs : 0 };
   }
 }
 

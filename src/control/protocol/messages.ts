@@ -2,14 +2,7 @@
 // `blocks` and `progress` go between workers and never pass through the driver [Drizzle §3.2].
 
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import type {
-  BatchNumber,
-  GroupId,
-  Incarnation,
-  PlacementVersion,
-  Term,
-  WorkerId,
-} from './ids.ts';
+import type { BatchNumber, GroupId, Incarnation, PlacementVersion, Term, WorkerId } from './ids.ts';
 import type { Template } from './template.ts';
 
 /** Opaque to the control plane: what a task gave for one exchange, or the runtime's gauges. */
@@ -82,7 +75,13 @@ export type WorkerMessage =
       readonly task: TaskName;
       readonly error: StreamErrorData;
     }
-  | { readonly kind: 'stopped'; readonly term: Term; readonly incarnation: Incarnation };
+  | {
+      readonly kind: 'stopped';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      /** Final; a report may have been lost in the end. */
+      readonly gauges: Handle;
+    };
 
 export type TaskName = {
   readonly stage: number;

@@ -40,20 +40,40 @@ export function workersOf(stage: TemplateStage): readonly WorkerId[] {
 }
 
 /**
- * Who tells whom about finished micro-batches: a producer that has no partition of the consuming
- * stage cannot see how far its consumers are, so they tell it. Pairs [consumer, producer].
+ * Who tells whom about finished micro-batches, as pairs [consumer, producer]: so that sources run
+ * ahead of every stage downstream by a bound. A consumer need not tell when its own sources, which
+ * wait for it, feed a stage on the producer: then the producer's micro-batches wait for it too.
  */
 export function progressPairs(template: Template): readonly (readonly [WorkerId, WorkerId])[] {
+  // For each source: who reads it, and who holds a stage that its rows reach.
+  const flows = template.stages.flatMap((stage, id) => {
+    if (!stage.source) return [];
+    const reached = downstreamOf(template, id).map((to) => workersOf(template.stages[to]!));
+    return [{ readers: new Set(workersOf(stage)), reached: new Set(reached.flat()) }];
+  });
   const pairs = new Map<string, readonly [WorkerId, WorkerId]>();
-  for (const exchange of template.exchanges) {
-    const consumers = workersOf(template.stages[exchange.to]!);
-    const consuming = new Set(consumers);
-    for (const producer of workersOf(template.stages[exchange.from]!)) {
-      if (consuming.has(producer)) continue;
-      for (const consumer of consumers) pairs.set(`${consumer}>${producer}`, [consumer, producer]);
+  for (const { readers, reached } of flows) {
+    for (const producer of readers) {
+      for (const consumer of reached) {
+        const gated = flows.some(
+          (flow) => flow.readers.has(consumer) && flow.reached.has(producer),
+        );
+        if (consumer === producer || gated) continue;
+        pairs.set(`${consumer}>${producer}`, [consumer, producer]);
+      }
     }
   }
   return [...pairs.values()];
+}
+
+/** The stages that rows of a stage reach, ascending, without itself. */
+function downstreamOf(template: Template, stage: number): readonly number[] {
+  const found = new Set<number>([stage]);
+  // Producers come before consumers, so one pass over the exchanges in that order is enough.
+  const ordered = [...template.exchanges].sort((a, b) => a.from - b.from);
+  for (const { from, to } of ordered) if (found.has(from)) found.add(to);
+  found.delete(stage);
+  return [...found].sort((a, b) => a - b);
 }
 
 /** Our own mistakes in a template; a template never comes from outside the driver. */
@@ -62,7 +82,10 @@ export function assertTemplate(template: Template): void {
     assert(stage.placement.length > 0, `stage ${id} has no partition`);
     assert(stage.source === (stage.inputs.length === 0), `stage ${id}: a source has no inputs`);
     for (const input of stage.inputs) {
-      assert(template.exchanges[input]?.to === id, `exchange ${input} does not lead to stage ${id}`);
+      assert(
+        template.exchanges[input]?.to === id,
+        `exchange ${input} does not lead to stage ${id}`,
+      );
     }
     for (const output of stage.outputs) {
       assert(template.exchanges[output]?.from === id, `exchange ${output} does not leave ${id}`);

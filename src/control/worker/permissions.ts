@@ -23,16 +23,21 @@ export class Permissions {
   /** Nothing from here on may start while a cut is being decided; Infinity when none is. */
   #promise = Infinity;
   #end: BatchNumber = noBatch;
+  #lastGroup = -1;
 
   /** The first micro-batch that is not permitted; -1 before any was. */
   get end(): BatchNumber {
     return this.#end;
   }
 
-  /** Groups follow one another without a gap; a repeated order is refused by `false`. */
+  /**
+   * Groups follow one another without a gap; a repeated order is refused by `false`. It is known by
+   * its group: after a cut, its micro-batches alone might look like the ones permitted next.
+   */
   permit(order: StartGroup): boolean {
-    if (this.#end !== noBatch && order.first < this.#end) return false;
+    if (order.group <= this.#lastGroup) return false;
     assert(this.#end === noBatch || order.first === this.#end, 'a group leaves a gap');
+    this.#lastGroup = order.group;
     const { group, version, first, intervalMs, anchorMs, reportAt, final } = order;
     const end = (first + order.count) as BatchNumber;
     this.#groups.push({ group, version, first, end, intervalMs, anchorMs, reportAt, final });

@@ -7,6 +7,7 @@
 // | install-template  | template-installed; messages held for it are taken up                  |
 // | start-group       | run-task for what can start                                            |
 // | blocks            | recorded first, then run-task for a task whose last input that was     |
+// | progress          | run-task for a source that had run ahead as far as it may              |
 // | task-finished     | blocks to peers when all local producers are done; the next run-task   |
 // | output-committed  | the micro-batch may be done: progress to peers, report                 |
 // | ask-cut           | cut-answer, and nothing starts from the promised micro-batch on        |
@@ -71,8 +72,13 @@ export class WorkerMachine {
   #template: Template | null = null;
   #table: BatchTable = new BatchTable([]);
   #locals: LocalPartition[] = [];
-  #held: { readonly from: WorkerId; readonly message: PeerMessage }[] = [];
+  /** What came before the template it belongs to, in order. */
+  #held: { readonly from: Peer; readonly message: DriverMessage | PeerMessage }[] = [];
   readonly #permissions = new Permissions();
+  /** Cuts through this one are decided; what is still said about them is old. */
+  #cutsDecided = 0;
+  /** The latest life of each peer that has spoken. */
+  readonly #incarnations = new Map<WorkerId, Incarnation>();
 
   readonly #queue = new Heap<LocalPartition>(runsBefore);
   #running: Running | null = null;
@@ -163,12 +169,18 @@ export class WorkerMachine {
   #onMessage(from: Peer, message: DriverMessage | PeerMessage): void {
     if (message.term < this.#term) return this.#ignore(message.kind, 'old-term');
     this.#term = message.term;
+    if (message.kind === 'install-template') return this.#onTemplate(message.template);
+    if (message.kind === 'stop') return this.#onStop();
+    if (this.#template === null) {
+      if (this.#held.length >= heldMessagesMax) return this.#ignore(message.kind, 'no-room');
+      this.#held.push({ from, message });
+      return;
+    }
     switch (message.kind) {
-      case 'install-template':
-        return this.#onTemplate(message.template);
       case 'start-group':
         return this.#onStartGroup(message);
       case 'ask-cut': {
+        if (message.cut <= this.#cutsDecided) return this.#ignore('ask-cut', 'duplicate');
         const promised = Math.max(this.#startedThrough + 1, message.from) as BatchNumber;
         this.#permissions.promiseFrom(promised);
         return this.#tellDriver({
@@ -180,14 +192,12 @@ export class WorkerMachine {
         });
       }
       case 'set-boundary':
+        if (message.cut <= this.#cutsDecided) return this.#ignore('set-boundary', 'duplicate');
+        this.#cutsDecided = message.cut;
         assert(message.end > this.#startedThrough, 'a boundary withdraws what was started');
         this.#permissions.truncate(message.end);
+        this.#forgetGroups();
         return this.#wakeAll();
-      case 'stop':
-        this.#stopped = true;
-        this.#tellDriver({ kind: 'stopped', term: this.#term, incarnation: this.#incarnation });
-        this.#effects.push({ kind: 'stop' });
-        return;
       case 'blocks':
       case 'progress':
         assert(from !== 'driver', 'blocks never come from the driver');
@@ -195,6 +205,17 @@ export class WorkerMachine {
       default:
         unreachable(message);
     }
+  }
+
+  #onStop(): void {
+    this.#stopped = true;
+    this.#tellDriver({
+      kind: 'stopped',
+      term: this.#term,
+      incarnation: this.#incarnation,
+      gauges: this.#gauges,
+    });
+    this.#effects.push({ kind: 'stop' });
   }
 
   #onTemplate(template: Template): void {
@@ -222,7 +243,7 @@ export class WorkerMachine {
     });
     const held = this.#held;
     this.#held = [];
-    for (const { from, message } of held) this.#onPeerMessage(from, message);
+    for (const { from, message } of held) this.#onMessage(from, message);
   }
 
   #onStartGroup(order: StartGroup): void {
@@ -242,15 +263,15 @@ export class WorkerMachine {
   }
 
   #onPeerMessage(from: WorkerId, message: PeerMessage): void {
+    const life = this.#incarnations.get(from);
+    if (life !== undefined && message.incarnation < life) {
+      return this.#ignore(message.kind, 'old-incarnation');
+    }
+    this.#incarnations.set(from, message.incarnation);
     if (message.kind === 'progress') {
       const before = this.#consumers.get(from) ?? noBatch;
       this.#consumers.set(from, Math.max(before, message.doneThrough) as BatchNumber);
       return this.#wakeSources();
-    }
-    if (this.#template === null) {
-      if (this.#held.length >= heldMessagesMax) return this.#ignore('blocks', 'no-room');
-      this.#held.push({ from, message });
-      return;
     }
     this.#onBlocks(message.batch, message.exchange, message.entries);
   }
@@ -358,9 +379,7 @@ export class WorkerMachine {
       this.#traceDone(batch);
     }
     if (this.#doneThrough === before) return;
-    if (this.#permissions.forgetBefore((this.#doneThrough + 1) as BatchNumber)) {
-      this.#reportDue = true;
-    }
+    this.#forgetGroups();
     for (const producer of this.#producers) {
       this.#send(producer, {
         kind: 'progress',
@@ -370,6 +389,12 @@ export class WorkerMachine {
       });
     }
     this.#wakeSources();
+  }
+
+  /** The end of a group is reported at once: without look-ahead the driver waits for it. */
+  #forgetGroups(): void {
+    const ended = this.#permissions.forgetBefore((this.#doneThrough + 1) as BatchNumber);
+    if (ended) this.#reportDue = true;
   }
 
   #traceDone(batch: BatchNumber): void {
@@ -414,8 +439,10 @@ export class WorkerMachine {
     }
     if (group.intervalMs > 0 || local.ready || local.ended || group.final) return true;
     local.quietSinceMs = Math.min(local.quietSinceMs, this.#nowMs);
-    local.lookAgainMs = local.quietSinceMs + quietSourceWaitMs;
-    return local.lookAgainMs <= this.#nowMs;
+    const waitedEnoughMs = local.quietSinceMs + quietSourceWaitMs;
+    if (waitedEnoughMs <= this.#nowMs) return true;
+    local.lookAgainMs = waitedEnoughMs;
+    return false;
   }
 
   /** What is done here and at every consumer that cannot be seen from here. */

@@ -1,0 +1,342 @@
+// A driver and workers whose messages, tasks and clock are in the hands of a test: nothing moves
+// until it is told to. Prints what the machines ask for, one line an effect. Shared by the
+// transcripts (transcript.test.ts) and by paper.test.ts.
+
+import assert from 'node:assert/strict';
+import type { StreamErrorData } from '../base/stream-error.ts';
+import { DriverMachine } from './driver/driver-machine.ts';
+import type { DriverEffect, DriverEvent } from './driver/events.ts';
+import type { PlanShape } from './driver/placement.ts';
+import type { Incarnation, Term, WorkerId } from './protocol/ids.ts';
+import type {
+  BlockEntry,
+  DriverMessage,
+  Peer,
+  PeerMessage,
+  TaskName,
+  WorkerMessage,
+} from './protocol/messages.ts';
+import type { WorkerEffect, WorkerEvent } from './worker/events.ts';
+import { WorkerMachine } from './worker/worker-machine.ts';
+
+export type Message = DriverMessage | WorkerMessage | PeerMessage;
+
+export type ClusterOptions = {
+  readonly shape: PlanShape;
+  readonly workerCount: number;
+  readonly groupSize: number;
+  readonly intervalMs: number;
+  readonly lookAhead: boolean;
+};
+
+/** How a task ends, where it is not as usual. */
+export type Finish = {
+  readonly ended?: boolean;
+  readonly commitPending?: boolean;
+  /** With interval 0: nothing more can be read at once. */
+  readonly quiet?: boolean;
+};
+
+type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
+
+export class ScriptedCluster {
+  readonly driver: DriverMachine;
+  readonly workers = new Map<WorkerId, WorkerMachine>();
+  readonly running = new Map<WorkerId, RunTask>();
+  /** Every message sent so far, in order. */
+  readonly sent: { readonly from: Peer; readonly to: Peer; readonly message: Message }[] = [];
+  /** Every task started so far, in order. */
+  readonly started: { readonly worker: WorkerId; readonly order: RunTask }[] = [];
+  readonly log: string[] = [];
+  nowMs = 0;
+  readonly #links = new Map<string, Message[]>();
+  readonly #delivered = new Map<string, Message>();
+
+  constructor(options: ClusterOptions) {
+    const { shape, workerCount, groupSize, intervalMs, lookAhead } = options;
+    const pace = { groupSize, intervalMs, lookAhead };
+    this.driver = new DriverMachine({ shape, workerCount, pace, term: 1 as Term });
+    for (let id = 1; id <= workerCount; id++) {
+      const worker = id as WorkerId;
+      const machine = new WorkerMachine({ worker, incarnation: 1 as Incarnation });
+      this.workers.set(worker, machine);
+    }
+  }
+
+  joinAll(): void {
+    for (const worker of this.workers.keys()) {
+      this.tellDriver({ kind: 'worker-joined', worker, incarnation: 1 as Incarnation });
+    }
+  }
+
+  tellDriver(event: DriverEvent): void {
+    this.driver.step(this.nowMs, event);
+    for (const effect of this.driver.takeEffects()) this.#onDriverEffect(effect);
+  }
+
+  tellWorker(worker: WorkerId, event: WorkerEvent): void {
+    const machine = this.#machine(worker);
+    machine.step(this.nowMs, event);
+    for (const effect of machine.takeEffects()) this.#onWorkerEffect(worker, effect);
+  }
+
+  /** Hands over a message that may never have been sent. */
+  inject(from: Peer, to: Peer, message: Message): void {
+    this.#print(to, `← ${name(from)} ${printMessage(message)}`);
+    if (to === 'driver') {
+      assert(from !== 'driver');
+      this.tellDriver({ kind: 'message-received', from, message: message as WorkerMessage });
+      return;
+    }
+    const event = { kind: 'message-received', from, message } as const;
+    this.tellWorker(to, event as Extract<WorkerEvent, { kind: 'message-received' }>);
+  }
+
+  /** Delivers the oldest message of a link; false when it has none. */
+  deliver(from: Peer, to: Peer): boolean {
+    const message = this.#links.get(linkOf(from, to))?.shift();
+    if (message === undefined) return false;
+    this.#delivered.set(linkOf(from, to), message);
+    this.inject(from, to, message);
+    return true;
+  }
+
+  /** Delivers once more what a link delivered last. */
+  deliverAgain(from: Peer, to: Peer): void {
+    const message = this.#delivered.get(linkOf(from, to));
+    assert(message !== undefined, `nothing was delivered on ${linkOf(from, to)}`);
+    this.inject(from, to, message);
+  }
+
+  /** Delivers what is under way, and what follows from it, link by link. */
+  deliverAll(): void {
+    const peers: readonly Peer[] = ['driver', ...this.workers.keys()];
+    for (let moved = true; moved;) {
+      moved = false;
+      for (const from of peers) {
+        for (const to of peers) while (this.deliver(from, to)) moved = true;
+      }
+    }
+  }
+
+  inFlight(from: Peer, to: Peer): number {
+    return this.#links.get(linkOf(from, to))?.length ?? 0;
+  }
+
+  finish(worker: WorkerId, how: Finish = {}): void {
+    const order = this.running.get(worker);
+    assert(order !== undefined, `${name(worker)} runs no task`);
+    this.running.delete(worker);
+    const { stage, partition, batch } = order.task;
+    const outputs = this.#outputsOf(stage).map((exchange) => `${partition}/${batch}/x${exchange}`);
+    const ended = how.ended === true || order.final;
+    this.#print(
+      worker,
+      `finished ${taskName(order.task)}${ended && !order.inputs ? ' ended' : ''}`,
+    );
+    this.tellWorker(worker, {
+      kind: 'task-finished',
+      run: order.run,
+      outputs,
+      commitPending: how.commitPending === true,
+      ended: order.inputs === null && ended,
+      sourceReady: how.quiet !== true,
+      elapsedMs: 1,
+    });
+  }
+
+  fail(worker: WorkerId): void {
+    const order = this.running.get(worker);
+    assert(order !== undefined, `${name(worker)} runs no task`);
+    this.running.delete(worker);
+    this.tellWorker(worker, { kind: 'task-failed', run: order.run, error: scriptedError });
+  }
+
+  /** Sets the clock, and wakes the machines whose deadline has come. */
+  advanceTo(nowMs: number): void {
+    assert(nowMs >= this.nowMs, 'time goes forward');
+    this.nowMs = nowMs;
+    if (this.driver.nextDeadlineMs() <= nowMs) this.tellDriver({ kind: 'time-passed' });
+    for (const [worker, machine] of this.workers) {
+      if (machine.nextDeadlineMs() <= nowMs) this.tellWorker(worker, { kind: 'time-passed' });
+    }
+  }
+
+  /** Lets everything happen at once, and time pass in steps of 1 ms, through `untilMs`. */
+  runUntil(untilMs: number): void {
+    for (;;) {
+      this.#settle();
+      if (this.nowMs >= untilMs) return;
+      this.advanceTo(this.nowMs + 1);
+    }
+  }
+
+  #settle(): void {
+    for (let turns = 0; turns < 1000; turns++) {
+      this.deliverAll();
+      const busy = [...this.running.keys()];
+      if (busy.length === 0) return;
+      for (const worker of busy) this.finish(worker);
+    }
+    // With interval 0 there is always more to do: the next millisecond has to come all the same.
+  }
+
+  #onDriverEffect(effect: DriverEffect): void {
+    switch (effect.kind) {
+      case 'send-message':
+        return this.#send('driver', effect.to, effect.message);
+      case 'report-received':
+      case 'worker-stopped':
+        return;
+      case 'job-failed':
+        return this.#print('driver', `job-failed by ${name(effect.worker)}: ${effect.error.code}`);
+      default: {
+        const { kind, ...fields } = effect.kind === 'trace' ? effect.trace : effect;
+        return this.#print('driver', `${kind}${printFields(fields)}`);
+      }
+    }
+  }
+
+  #onWorkerEffect(worker: WorkerId, effect: WorkerEffect): void {
+    switch (effect.kind) {
+      case 'send-message':
+        return this.#send(worker, effect.to, effect.message);
+      case 'run-task': {
+        assert(!this.running.has(worker), 'one task at a time');
+        this.running.set(worker, effect);
+        this.started.push({ worker, order: effect });
+        return this.#print(worker, `run ${taskName(effect.task)}${printOrder(effect)}`);
+      }
+      case 'stop':
+        return this.#print(worker, 'stop');
+      case 'trace': {
+        const { kind, ...fields } = effect.trace;
+        return this.#print(worker, `${kind}${printFields(fields)}`);
+      }
+    }
+  }
+
+  #send(from: Peer, to: Peer, message: Message): void {
+    const link = linkOf(from, to);
+    const queue = this.#links.get(link) ?? [];
+    this.#links.set(link, queue);
+    queue.push(message);
+    this.sent.push({ from, to, message });
+    this.#print(from, `→ ${name(to)} ${printMessage(message)}`);
+  }
+
+  #print(peer: Peer, text: string): void {
+    this.log.push(`${name(peer)} ${text}`);
+  }
+
+  #machine(worker: WorkerId): WorkerMachine {
+    const machine = this.workers.get(worker);
+    assert(machine !== undefined, `no worker ${worker}`);
+    return machine;
+  }
+
+  #outputsOf(stage: number): readonly number[] {
+    const template = this.driver.template;
+    assert(template !== null, 'no template');
+    return template.stages[stage]?.outputs ?? [];
+  }
+}
+
+/** Stages by their partition counts, exchanges as pairs; stages without inputs are sources. */
+export function shapeOf(
+  partitions: readonly number[],
+  exchanges: readonly (readonly [number, number])[],
+): PlanShape {
+  return {
+    planHash: 'plan',
+    exchanges: exchanges.map(([from, to]) => ({ from, to })),
+    stages: partitions.map((partitionCount, stage) => {
+      const inputs = indexesWhere(exchanges, ([, to]) => to === stage);
+      const outputs = indexesWhere(exchanges, ([from]) => from === stage);
+      return { source: inputs.length === 0, inputs, outputs, partitionCount };
+    }),
+  };
+}
+
+function indexesWhere<Item>(
+  items: readonly Item[],
+  holds: (item: Item) => boolean,
+): readonly number[] {
+  return items.flatMap((item, index) => (holds(item) ? [index] : []));
+}
+
+const scriptedError: StreamErrorData = {
+  code: 'scripted',
+  message: 'could not run the task',
+  hint: null,
+  fields: {},
+  stack: null,
+};
+
+export function taskName({ stage, partition, batch }: TaskName): string {
+  return `s${stage}p${partition}@${batch}`;
+}
+
+export function name(peer: Peer): string {
+  return peer === 'driver' ? 'd ' : `w${peer}`;
+}
+
+function linkOf(from: Peer, to: Peer): string {
+  return `${name(from).trim()}>${name(to).trim()}`;
+}
+
+function printOrder(order: RunTask): string {
+  if (order.inputs === null) return ` trigger=${order.triggerMs}${order.final ? ' final' : ''}`;
+  return ` from ${order.inputs.map((handles) => `[${handles.join(' ')}]`).join(' ')}`;
+}
+
+/** A message as one line, without what all of them carry. */
+export function printMessage(message: Message): string {
+  switch (message.kind) {
+    case 'install-template': {
+      const stages = message.template.stages.map(
+        (stage, id) => `s${id} on ${stage.placement.map(name).join(',')}`,
+      );
+      return `install-template ${stages.join('; ')}`;
+    }
+    case 'blocks':
+      return `blocks @${message.batch} x${message.exchange}${printEntries(message.entries)}`;
+    case 'task-failed':
+      return `task-failed ${taskName(message.task)} ${message.error.code}`;
+    case 'report': {
+      const { startedThrough, doneThrough, ended } = message.report;
+      const ends = ended.length === 0 ? '' : ` ended=${ended.map(taskName).join(',')}`;
+      return `report started=${startedThrough} done=${doneThrough}${ends}`;
+    }
+    case 'start-group': {
+      const { group, first, count, intervalMs, anchorMs, reportAt, retireThrough } = message;
+      return (
+        `start-group g${group} [${first},${first + count}) interval=${intervalMs} ` +
+        `anchor=${anchorMs} report-at=${reportAt} retire=${retireThrough}` +
+        (message.final ? ' final' : '')
+      );
+    }
+    case 'template-installed':
+    case 'stopped':
+    case 'stop':
+      return message.kind;
+    case 'ask-cut':
+    case 'cut-answer':
+    case 'set-boundary':
+    case 'progress': {
+      const { kind, term: _term, ...fields } = message;
+      return `${kind}${printFields({ ...fields, incarnation: undefined })}`;
+    }
+  }
+}
+
+function printEntries(entries: readonly BlockEntry[]): string {
+  return ` ${entries.map((entry) => `p${entry.producer}`).join(' ')}`;
+}
+
+function printFields(fields: object): string {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([field, value]) => ` ${field}=${String(value)}`)
+    .join('');
+}

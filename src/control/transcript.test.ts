@@ -1,0 +1,150 @@
+// Transcripts: scripts of events with everything the machines ask for in answer, in
+// testdata/*.txt. A line `> command` is the script, the lines below it are what came of it.
+// UPDATE_GOLDEN=1 renews what came; read the difference before you commit it.
+
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ScriptedCluster, shapeOf } from './scripted-cluster.fixture.ts';
+import type { Message } from './scripted-cluster.fixture.ts';
+import type { Peer, TaskName } from './protocol/messages.ts';
+import type { BatchNumber, WorkerId } from './protocol/ids.ts';
+
+const folder = join(import.meta.dirname, 'testdata');
+
+for (const file of readdirSync(folder).filter((entry) => entry.endsWith('.txt'))) {
+  test(`machines do what the transcript ${file} says`, () => {
+    const path = join(folder, file);
+    const golden = readFileSync(path, 'utf8');
+    const actual = replay(golden);
+    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(path, actual);
+    else assert.equal(actual, golden);
+  });
+}
+
+/** Runs the script of a transcript and gives the whole transcript anew. */
+function replay(transcript: string): string {
+  const lines: string[] = [];
+  let cluster: ScriptedCluster | null = null;
+  for (const line of transcript.split('\n')) {
+    if (line.startsWith('#')) lines.push(line);
+    if (!line.startsWith('> ')) continue;
+    if (lines.length > 0) lines.push('');
+    lines.push(line);
+    const [command = '', ...words] = line.slice(2).split(' ');
+    if (command === 'job') {
+      cluster = startJob(options(words));
+    } else {
+      assert(cluster !== null, 'a transcript begins with a job');
+      perform(cluster, command, words);
+    }
+    lines.push(...cluster.log.splice(0).map((printed) => `  ${printed}`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+type Options = ReadonlyMap<string, string>;
+
+function options(words: readonly string[]): Options {
+  return new Map(
+    words.map((word) => {
+      const at = word.indexOf('=');
+      return at < 0 ? [word, ''] : [word.slice(0, at), word.slice(at + 1)];
+    }),
+  );
+}
+
+function startJob(given: Options): ScriptedCluster {
+  const exchanges = (given.get('exchanges') ?? '')
+    .split(',')
+    .filter((pair) => pair !== '')
+    .map((pair): [number, number] => {
+      const [from, to] = pair.split('>').map(Number);
+      assert(from !== undefined && to !== undefined, pair);
+      return [from, to];
+    });
+  return new ScriptedCluster({
+    shape: shapeOf((given.get('stages') ?? '1').split(',').map(Number), exchanges),
+    workerCount: Number(given.get('workers') ?? 2),
+    groupSize: Number(given.get('group') ?? 1),
+    intervalMs: Number(given.get('interval') ?? 10),
+    lookAhead: given.get('look-ahead') !== 'no',
+  });
+}
+
+function perform(cluster: ScriptedCluster, command: string, words: readonly string[]): void {
+  const [subject = '', ...rest] = words;
+  const given = options(rest);
+  switch (command) {
+    case 'join':
+      return cluster.joinAll();
+    case 'at':
+      return cluster.advanceTo(Number(subject));
+    case 'run-until':
+      return cluster.runUntil(Number(subject));
+    case 'deliver':
+      if (subject === 'all') return cluster.deliverAll();
+      for (let count = Number(rest[0] ?? 1); count > 0; count--) {
+        assert(cluster.deliver(...link(subject)), `nothing to deliver on ${subject}`);
+      }
+      return;
+    case 'deliver-again':
+      return cluster.deliverAgain(...link(subject));
+    case 'inject': {
+      const [from, to] = link(subject);
+      return cluster.inject(from, to, JSON.parse(rest.join(' ')) as Message);
+    }
+    case 'finish':
+      return cluster.finish(workerNamed(subject), {
+        ended: given.has('ended'),
+        commitPending: given.has('commit-pending'),
+        quiet: given.has('quiet'),
+      });
+    case 'fail':
+      return cluster.fail(workerNamed(subject));
+    case 'committed':
+      return cluster.tellWorker(workerNamed(subject), {
+        kind: 'output-committed',
+        task: taskNamed(rest[0] ?? ''),
+      });
+    case 'source-ready': {
+      const { stage, partition } = taskNamed(`${rest[0]}@0`);
+      return cluster.tellWorker(workerNamed(subject), { kind: 'source-ready', stage, partition });
+    }
+    case 'stop':
+      return cluster.tellDriver({ kind: 'stop-requested' });
+    case 'pace': {
+      const pace = options(words);
+      return cluster.tellDriver({
+        kind: 'pace-changed',
+        groupSize: Number(pace.get('group')),
+        intervalMs: Number(pace.get('interval')),
+        urgent: pace.has('urgent'),
+      });
+    }
+    default:
+      assert.fail(`no such command: ${command}`);
+  }
+}
+
+function link(text: string): [Peer, Peer] {
+  const [from = '', to = ''] = text.split('>');
+  return [peerNamed(from), peerNamed(to)];
+}
+
+function peerNamed(text: string): Peer {
+  return text === 'd' ? 'driver' : workerNamed(text);
+}
+
+function workerNamed(text: string): WorkerId {
+  assert.match(text, /^w\d+$/);
+  return Number(text.slice(1)) as WorkerId;
+}
+
+function taskNamed(text: string): TaskName {
+  const match = /^s(\d+)p(\d+)@(\d+)$/.exec(text);
+  assert(match !== null, `no task: ${text}`);
+  const [, stage, partition, batch] = match.map(Number);
+  return { stage: stage ?? 0, partition: partition ?? 0, batch: batch as BatchNumber };
+}
