@@ -41,9 +41,13 @@ export class CodeWriter {
   /** A name that is used nowhere else in the kernel: `hint`, then `hint_1`, `hint_2`, … */
   fresh(hint: string): string {
     const base = hint.replace(/[^A-Za-z0-9_$]/g, '_');
-    const count = this.#names.get(base) ?? 0;
+    let count = this.#names.get(base) ?? 0;
+    let name = count === 0 ? base : `${base}_${count}`;
+    while (count > 0 && this.#names.has(name)) name = `${base}_${++count}`;
     this.#names.set(base, count + 1);
-    return count === 0 ? base : `${base}_${count}`;
+    // A later hint may look just like this name.
+    if (name !== base) this.#names.set(name, 1);
+    return name;
   }
 
   /** Makes a live object reachable in the generated code and gives its name. */

@@ -1,0 +1,22 @@
+// The row that a user's function gets: a fresh plain object of the columns that it may read, with
+// strings decoded. The rejected alternative is a reusable view that decodes on first touch: users
+// keep rows (accumulators, generators), and a view whose bytes are gone by then would fail or lie;
+// nor would `{ ...row, more }`, the commonest lambda of all, work on its getters. Rows cost only what
+// lambdas touch because the plan names those columns (`expr/lambda-columns.ts` finds them).
+
+import { named, toRowValue } from './code-values.ts';
+import type { CodeValue, CodeWriter } from './code.ts';
+
+/** Writes `const row = { … };` and gives its name. */
+export function rowLiteral(
+  writer: CodeWriter,
+  columns: readonly string[],
+  column: (name: string) => CodeValue,
+): string {
+  const members = columns.map((name) => {
+    // Computed, because a plain `__proto__:` would set the prototype.
+    const key = name === '__proto__' ? `['__proto__']` : JSON.stringify(name);
+    return `${key}: ${toRowValue(writer, column(name))}`;
+  });
+  return named(writer, 'rowObject', `{ ${members.join(', ')} }`);
+}
