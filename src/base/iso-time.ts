@@ -1,56 +1,35 @@
-// ISO 8601 date-times to epoch milliseconds and back, without `Date`: the proleptic Gregorian
-// calendar in UTC, years 0000 to 9999. A text without an offset is taken as UTC, so that no machine's
-// time zone can matter; digits beyond the millisecond are cut off.
+// ISO 8601 to epoch milliseconds without `Date`: the proleptic Gregorian calendar, years 0000 to
+// 9999. A text without an offset is taken as UTC, so that no machine's time zone can matter.
 
 const pattern =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9})\d*)?)?\s?(Z|z|[+-]\d\d(?::?\d\d)?)?)?$/;
+  /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|z|[+-]\d\d(?::?\d\d)?)?)?$/;
 
-const dayMs = 86_400_000;
-
-/** Epoch milliseconds, or NaN when `text` is no ISO 8601 date or date-time. */
-export function parseIsoTime(text: string): number {
+/**
+ * `YYYY-MM-DD`, optionally followed by `T` or a space, `HH:MM[:SS[.fraction]]` and `Z` or an offset
+ * (`+HH`, `+HHMM`, `+HH:MM`). Digits beyond milliseconds are cut. Null for anything else, days and
+ * hours that do not exist included.
+ */
+export function parseIso(text: string): number | null {
   const match = pattern.exec(text);
-  if (match === null) return NaN;
-  const year = Number(match[1]);
-  const month = Number(match[2]);
-  const day = Number(match[3]);
-  const hour = Number(match[4] ?? 0);
-  const minute = Number(match[5] ?? 0);
-  const second = Number(match[6] ?? 0);
-  if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return NaN;
-  if (hour > 23 || minute > 59 || second > 59) return NaN;
-  const ms = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3));
-  const timeMs = ((hour * 60 + minute) * 60 + second) * 1000 + ms;
-  return daysFromCivil(year, month, day) * dayMs + timeMs - offsetMs(match[8] ?? 'Z');
+  if (match === null) return null;
+  const part = (index: number): number => Number(match[index] ?? 0);
+  const [year, month, day] = [part(1), part(2), part(3)];
+  const [hour, minute, second] = [part(4), part(5), part(6)];
+  if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return null;
+  if (hour > 23 || minute > 59 || second > 59) return null;
+  const offset = offsetMinutes(match[8] ?? 'Z');
+  if (offset === null) return null;
+  const ms = Number((match[7] ?? '').slice(0, 3).padEnd(3, '0'));
+  const minutes = daysFromCivil(year, month, day) * 1440 + hour * 60 + minute - offset;
+  return minutes * 60_000 + second * 1000 + ms;
 }
 
-function offsetMs(text: string): number {
+function offsetMinutes(text: string): number | null {
   if (text === 'Z' || text === 'z') return 0;
   const hours = Number(text.slice(1, 3));
   const minutes = text.length > 3 ? Number(text.slice(-2)) : 0;
-  if (hours > 23 || minutes > 59) return NaN;
-  return (text[0] === '-' ? -1 : 1) * (hours * 60 + minutes) * 60_000;
-}
-
-/** `2026-11-23T19:50:22.125Z`, always with milliseconds. */
-export function formatIsoTime(epochMs: number): string {
-  const days = Math.floor(epochMs / dayMs);
-  const { year, month, day } = civilFromDays(days);
-  const ms = Math.floor(epochMs) - days * dayMs;
-  const time = [ms / 3_600_000, (ms / 60_000) % 60, (ms / 1000) % 60].map((part) =>
-    digits(part, 2),
-  );
-  const date = `${formatYear(year)}-${digits(month, 2)}-${digits(day, 2)}`;
-  return `${date}T${time.join(':')}.${digits(ms % 1000, 3)}Z`;
-}
-
-function formatYear(year: number): string {
-  if (year >= 0 && year <= 9999) return digits(year, 4);
-  return (year < 0 ? '-' : '+') + digits(Math.abs(year), 6);
-}
-
-function digits(value: number, count: number): string {
-  return String(Math.floor(value)).padStart(count, '0');
+  if (hours > 23 || minutes > 59) return null;
+  return (text.startsWith('-') ? -1 : 1) * (hours * 60 + minutes);
 }
 
 function daysInMonth(year: number, month: number): number {
@@ -59,33 +38,10 @@ function daysInMonth(year: number, month: number): number {
 }
 
 /** Days since 1970-01-01. Years begin in March here, so that a leap day is a year's last. */
-export function daysFromCivil(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year;
-  const era = Math.floor(y / 400);
-  const yearOfEra = y - era * 400;
+function daysFromCivil(year: number, month: number, day: number): number {
+  const marchYear = month > 2 ? year : year - 1;
   const dayOfYear = Math.floor((153 * ((month + 9) % 12) + 2) / 5) + day - 1;
-  const leaps = Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100);
-  return era * 146_097 + yearOfEra * 365 + leaps + dayOfYear - 719_468;
-}
-
-export type CivilDate = { readonly year: number; readonly month: number; readonly day: number };
-
-/** The inverse of `daysFromCivil`. */
-export function civilFromDays(days: number): CivilDate {
-  const shifted = days + 719_468;
-  const era = Math.floor(shifted / 146_097);
-  const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra -
-      Math.floor(dayOfEra / 1460) +
-      Math.floor(dayOfEra / 36_524) -
-      Math.floor(dayOfEra / 146_096)) /
-      365,
-  );
-  const leaps = Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100);
-  const dayOfYear = dayOfEra - (yearOfEra * 365 + leaps);
-  const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
-  const day = dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1;
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
-  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day };
+  const leapDays =
+    Math.floor(marchYear / 4) - Math.floor(marchYear / 100) + Math.floor(marchYear / 400);
+  return marchYear * 365 + leapDays + dayOfYear - 719_468;
 }

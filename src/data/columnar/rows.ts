@@ -1,7 +1,7 @@
 // Batches to plain row objects and back: for memory sources, sinks and tests. Values from outside
 // are checked one by one; a row with a bad value is reported and left out, never bent into shape.
 
-import { parseIsoTime } from '../../base/iso-time.ts';
+import { parseIso } from '../../base/iso-time.ts';
 import { unreachable } from '../../base/assert.ts';
 import type {
   DataType,
@@ -208,10 +208,7 @@ function appendInt64(
 function timeOf(value: unknown, encoding: TimeEncoding): number | null {
   if (typeof value === 'number') return whole(value, encoding);
   if (typeof value === 'string') {
-    const time = /^-?\d+(\.\d+)?$/.test(value)
-      ? whole(Number(value), encoding)
-      : parseIsoTime(value);
-    return Number.isNaN(time) ? null : time;
+    return /^-?\d+(\.\d+)?$/.test(value) ? whole(Number(value), encoding) : parseIso(value);
   }
   if (typeof value !== 'object' || value === null || !('getTime' in value)) return null;
   const time = typeof value.getTime === 'function' ? (value.getTime() as unknown) : null;
