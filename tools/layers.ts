@@ -52,12 +52,12 @@ export const layers: readonly Layer[] = [
   edge(8, 'runtime/host', 'what every shell that runs tasks for real shares'),
   edge(9, 'runtime/inline', 'all machines in one thread'),
   edge(9, 'runtime/embedded', 'driver and workers as threads of one process'),
-  edge(10, 'runtime', 'runs a pipeline in this process, in one thread or in several'),
   pureEdge(9, 'sim', 'virtual clock, network, faults, scenarios, checkers'),
   edge(10, 'runtime', 'run-pipeline.ts: a plan, its bindings and options → the shell that runs it'),
+  edge(11, 'runtime/terminal', 'a job for a person: live view, Ctrl-C, summary'),
   edge(11, 'testing', 'what users need to test their pipelines'),
-  edge(11, 'index.ts', 'the public entry, explicit names only'),
-  edge(12, 'cli', 'the command line'),
+  edge(12, 'index.ts', 'the public entry, explicit names only'),
+  edge(13, 'cli', 'the command line'),
 ];
 
 const planes: readonly Plane[] = ['language', 'control', 'data', 'edge'];

@@ -15,6 +15,15 @@ export type WorkerGauges = {
   readonly lagMs: number | null;
   readonly stateBytes: number;
   readonly heapBytes: number;
+  /** How far each of its source partitions has been read. */
+  readonly offsets: readonly SourceOffset[];
+};
+
+/** Source offsets [start, to) of the partition have been read. */
+export type SourceOffset = {
+  readonly source: string;
+  readonly partition: number;
+  readonly to: number;
 };
 
 export const noGauges: WorkerGauges = {
@@ -29,6 +38,7 @@ export const noGauges: WorkerGauges = {
   lagMs: null,
   stateBytes: 0,
   heapBytes: 0,
+  offsets: [],
 };
 
 /** The worker's gauges together: sums, and the worst of watermark and lag. */
@@ -53,6 +63,7 @@ function mergeTwo(a: WorkerGauges, b: WorkerGauges): WorkerGauges {
     lagMs: maxKnown(a.lagMs, b.lagMs),
     stateBytes: a.stateBytes + b.stateBytes,
     heapBytes: a.heapBytes + b.heapBytes,
+    offsets: [...a.offsets, ...b.offsets],
   };
 }
 

@@ -14,6 +14,7 @@ const rateSpanMs = 1000;
 
 export type JobMonitorOptions = {
   readonly workers: number;
+  readonly startMs: number;
   readonly intervalMs: number;
   readonly groupSize: number;
   nowMs(): number;
@@ -92,6 +93,7 @@ export class JobMonitor {
     const current = recent.count > 0 ? recent : this.#recentBatchMs[this.#recent]!;
     return {
       state: this.#state,
+      startMs: this.#options.startMs,
       elapsedMs: nowMs - this.#startMs,
       workers: this.#options.workers,
       groupSize: this.#groupSize,
@@ -109,6 +111,9 @@ export class JobMonitor {
       lagRecords: gauges.lagRecords,
       lagBytes: gauges.lagBytes,
       lagMs: gauges.lagMs,
+      offsets: gauges.offsets.toSorted((a, b) =>
+        a.source < b.source ? -1 : a.source > b.source ? 1 : a.partition - b.partition,
+      ),
       busy: Math.min(1, busyMs / (rateSpanMs * this.#options.workers)),
       stateBytes: gauges.stateBytes,
       rssBytes: this.#options.rssBytes(),

@@ -1,0 +1,21 @@
+// `mizzle version`: the versions that a bug report needs.
+
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+
+const help = `mizzle version
+
+Prints the version of Mizzle, of Node.js, and the platform.
+`;
+
+export const versionCommand = {
+  summary: 'prints the versions',
+  help,
+  run(): Promise<number> {
+    const manifest = new URL('../../../package.json', import.meta.url);
+    const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+    const { platform, arch } = process;
+    process.stdout.write(`mizzle ${version}, node ${process.versions.node}, ${platform} ${arch}\n`);
+    return Promise.resolve(0);
+  },
+};

@@ -1,0 +1,38 @@
+// What the main thread and a worker thread say to each other around the control plane's messages.
+
+import type { StreamErrorData } from '../../base/stream-error.ts';
+import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
+import type { DriverMessage, WorkerMessage } from '../../control/protocol/messages.ts';
+import type { SinkId } from '../../plan/logical-plan.ts';
+import type { MessagePort } from 'node:worker_threads';
+import type { JobConfig } from '../host/job-config.ts';
+
+export type ThreadData = {
+  readonly worker: WorkerId;
+  readonly incarnation: Incarnation;
+  /** URL of the job's module. */
+  readonly module: string;
+  readonly config: JobConfig;
+};
+
+export type ToWorkerThread =
+  | { readonly kind: 'driver'; readonly message: DriverMessage }
+  | { readonly kind: 'peer'; readonly worker: WorkerId; readonly port: MessagePort }
+  | { readonly kind: 'committed'; readonly commit: number; readonly error: StreamErrorData | null }
+  | { readonly kind: 'abort' };
+
+export type FromWorkerThread =
+  | { readonly kind: 'joined' }
+  | { readonly kind: 'driver'; readonly message: WorkerMessage }
+  | {
+      readonly kind: 'commit';
+      readonly commit: number;
+      readonly sink: SinkId;
+      readonly partition: number;
+      readonly batch: number;
+      readonly watermarkMs: number;
+      /** An encoded batch in shared memory. */
+      readonly rows: Uint8Array;
+    }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'failed'; readonly error: StreamErrorData };

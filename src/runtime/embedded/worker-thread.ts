@@ -1,0 +1,87 @@
+// The entry of a worker thread: loads the job's code, then lets a worker shell talk to the driver
+// through the main thread and to its peers directly.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { assert, unreachable } from '../../base/assert.ts';
+import { errorFromData, errorToData } from '../../base/stream-error.ts';
+import type { WorkerId } from '../../control/protocol/ids.ts';
+import type { PeerMessage, WorkerMessage } from '../../control/protocol/messages.ts';
+import { encodeBatch } from '../../data/columnar/batch-codec.ts';
+import type { ClientCommit } from '../host/worker-shell.ts';
+import { WorkerShell } from '../host/worker-shell.ts';
+import { loadJobCode } from '../host/job-code.ts';
+import { RunClock } from '../host/run-clock.ts';
+import { sharedPages } from '../host/shared-pages.ts';
+import type { FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
+
+assert(parentPort !== null, 'worker-thread runs in a worker thread');
+const main: MessagePort = parentPort;
+const { worker, incarnation, module, config } = workerData as ThreadData;
+
+const peers = new Map<WorkerId, MessagePort>();
+const commits = new Map<number, PromiseWithResolvers<void>>();
+const allocate = sharedPages();
+let commitCount = 0;
+let shell: WorkerShell | null = null;
+
+function tell(message: FromWorkerThread): void {
+  main.postMessage(message);
+}
+
+function commitAtClient({ sink, partition, output }: ClientCommit): Promise<void> {
+  const commit = commitCount++;
+  const { batch, watermarkMs } = output;
+  const rows = encodeBatch(output.rows, allocate);
+  const visible = Promise.withResolvers<void>();
+  commits.set(commit, visible);
+  tell({ kind: 'commit', commit, sink, partition, batch, watermarkMs, rows });
+  return visible.promise;
+}
+
+function onMain(message: ToWorkerThread): void {
+  switch (message.kind) {
+    case 'driver':
+      shell!.receive('driver', message.message);
+      break;
+    case 'peer':
+      peers.set(message.worker, message.port);
+      message.port.on('message', (sent: PeerMessage) => shell?.receive(message.worker, sent));
+      break;
+    case 'committed': {
+      const visible = commits.get(message.commit)!;
+      commits.delete(message.commit);
+      if (message.error === null) visible.resolve();
+      else visible.reject(errorFromData(message.error));
+      break;
+    }
+    case 'abort':
+      void shell?.abort();
+      break;
+    default:
+      unreachable(message);
+  }
+}
+
+async function start(): Promise<void> {
+  main.on('message', onMain);
+  const { pipeline, plan } = await loadJobCode(module, config);
+  shell = new WorkerShell({
+    worker,
+    incarnation,
+    plan,
+    bindings: pipeline.bindings(),
+    config,
+    clock: new RunClock(config.clockBase),
+    send: (to, message) => {
+      if (to === 'driver') tell({ kind: 'driver', message: message as WorkerMessage });
+      else peers.get(to)!.postMessage(message);
+    },
+    commitAtClient,
+    onStopped: () => tell({ kind: 'stopped' }),
+    onFatal: (error) => tell({ kind: 'failed', error: errorToData(error) }),
+  });
+  tell({ kind: 'joined' });
+}
+
+start().catch((error: unknown) => tell({ kind: 'failed', error: errorToData(error) }));

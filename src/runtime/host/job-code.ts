@@ -1,0 +1,81 @@
+// How a worker gets the job's code: it imports the job's module, which either exports the pipeline
+// as its default or calls `run`. Functions are never sent; equal plan hashes prove that both sides
+// mean the same.
+
+import { StreamError } from '../../base/stream-error.ts';
+import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { planPhysical } from '../../plan/plan-physical.ts';
+import type { JobConfig } from './job-config.ts';
+import type { Runnable } from './runnable.ts';
+import { isRunnable } from './runnable.ts';
+
+const captureKey = Symbol.for('mizzle.capture');
+
+type Capture = (pipeline: Runnable) => void;
+
+/** In a worker, `run` hands its pipeline over here instead of running it. Null elsewhere. */
+export function activeCapture(): Capture | null {
+  return (globalThis as { [captureKey]?: Capture })[captureKey] ?? null;
+}
+
+export type JobCode = { readonly pipeline: Runnable; readonly plan: PhysicalPlan };
+
+/** Imports the module and gives the pipeline whose plan has the job's hash. */
+export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise<JobCode> {
+  let others = 0;
+  const { promise, resolve, reject } = Promise.withResolvers<JobCode>();
+  const offer: Capture = (pipeline) => {
+    const plan = planPhysical(pipeline.plan(), { partitions: config.partitions });
+    if (plan.hash === config.planHash) resolve({ pipeline, plan });
+    else others++;
+  };
+  setCapture(offer);
+  import(moduleUrl).then((module: { default?: unknown }) => {
+    if (isRunnable(module.default)) offer(module.default);
+    // Has no effect when the pipeline was found.
+    reject(others === 0 ? noPipeline(moduleUrl) : planMismatch(moduleUrl));
+  }, reject);
+  return promise;
+}
+
+/** Imports the module and gives its default export, or the first pipeline that it runs. */
+export async function capturePipeline(moduleUrl: string): Promise<Runnable> {
+  const { promise, resolve, reject } = Promise.withResolvers<Runnable>();
+  setCapture(resolve);
+  import(moduleUrl).then((module: { default?: unknown }) => {
+    if (isRunnable(module.default)) resolve(module.default);
+    reject(noPipeline(moduleUrl));
+  }, reject);
+  try {
+    return await promise;
+  } finally {
+    setCapture(undefined);
+  }
+}
+
+function setCapture(capture: Capture | undefined): void {
+  const holder = globalThis as { [captureKey]?: Capture | undefined };
+  holder[captureKey] = capture;
+}
+
+function noPipeline(moduleUrl: string): StreamError {
+  return new StreamError({
+    code: 'no-pipeline',
+    message: `could not find a pipeline in module "${moduleUrl}"`,
+    hint:
+      'export the pipeline as the default of a module and name it by the option `module`, ' +
+      'call `run` at the top level of the main module, or use `workers: 0`',
+    fields: { module: moduleUrl },
+  });
+}
+
+function planMismatch(moduleUrl: string): StreamError {
+  return new StreamError({
+    code: 'plan-mismatch',
+    message: `a worker built another plan from module "${moduleUrl}" than the driver did`,
+    hint:
+      'build the pipeline the same way every time the module is loaded: no clock, no random ' +
+      'numbers and no state in names, options or functions of the pipeline',
+    fields: { module: moduleUrl },
+  });
+}

@@ -1,0 +1,118 @@
+// From a pipeline and options to all that a run needs: plans, partition counts, clock and pace.
+
+import { StreamError } from '../../base/stream-error.ts';
+import type { RunOptions } from '../../api/job.ts';
+import { parseDurationMs } from '../../base/duration.ts';
+import type { Pace } from '../../control/driver/group-planner.ts';
+import { groupSizeMax } from '../../control/limits.ts';
+import type { Bindings } from '../../plan/bindings.ts';
+import type { LogicalPlan, SourceId } from '../../plan/logical-plan.ts';
+import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { planPhysical } from '../../plan/plan-physical.ts';
+import type { Sink } from '../../ports/sink.ts';
+import type { Source } from '../../ports/source.ts';
+import type { JsonValue } from '../../schema/data-type.ts';
+import type { JobConfig } from './job-config.ts';
+import { RunClock } from './run-clock.ts';
+import type { Runnable } from './runnable.ts';
+
+export type JobSetup = {
+  readonly logical: LogicalPlan;
+  readonly plan: PhysicalPlan;
+  readonly bindings: Bindings<Source, Sink>;
+  readonly config: JobConfig;
+  readonly clock: RunClock;
+  readonly pace: Pace;
+  /** Threads; 0: all in the calling one. */
+  readonly threads: number;
+  readonly statusIntervalMs: number;
+};
+
+const defaults = {
+  workers: 2,
+  interval: 10,
+  groupSize: 10,
+  partitions: 8,
+  bytesPerTask: 4 * 1024 * 1024,
+  statusInterval: 250,
+} as const;
+
+export async function setUpJob(pipeline: Runnable, options: RunOptions): Promise<JobSetup> {
+  const threads = wholeNumber('workers', options.workers ?? defaults.workers, [0, 1024]);
+  const partitions = wholeNumber(
+    'partitions',
+    options.partitions ?? defaults.partitions,
+    [1, 4096],
+  );
+  const bytesPerTask = wholeNumber('bytesPerTask', options.bytesPerTask ?? defaults.bytesPerTask, [
+    1,
+    1 << 30,
+  ]);
+  const pace: Pace = {
+    groupSize: wholeNumber('groupSize', options.groupSize ?? defaults.groupSize, [1, groupSizeMax]),
+    intervalMs: duration('interval', options.interval ?? defaults.interval),
+    lookAhead: options.lookAhead ?? true,
+  };
+  const statusIntervalMs = duration(
+    'statusInterval',
+    options.statusInterval ?? defaults.statusInterval,
+  );
+  const clock = new RunClock();
+  const startMs = Math.round(clock.nowMs());
+  const logical = pipeline.plan();
+  const bindings = pipeline.bindings();
+  const plan = planPhysical(logical, { partitions });
+  const workerCount = Math.max(1, threads);
+  const counts = new Map<SourceId, number>();
+  const layouts: Record<SourceId, JsonValue> = {};
+  for (const spec of plan.sources) {
+    const source = bindings.sources.get(spec.id)!;
+    const { schema, format } = spec;
+    const context = { nowMs: () => clock.nowMs(), startMs, schema, format, workerCount };
+    const layout = (await source.layout?.(context)) ?? null;
+    layouts[spec.id] = layout;
+    counts.set(spec.id, await source.partitions({ ...context, layout }));
+  }
+  const partitionCounts = plan.stages.map((stage) =>
+    stage.partitions.kind === 'fixed'
+      ? stage.partitions.count
+      : counts.get(stage.partitions.source)!,
+  );
+  const config: JobConfig = {
+    planHash: plan.hash,
+    partitions,
+    partitionCounts,
+    layouts,
+    workerCount,
+    startMs,
+    clockBase: clock.base,
+    bytesPerTask,
+  };
+  return { logical, plan, bindings, config, clock, pace, threads, statusIntervalMs };
+}
+
+/** A duration option as ms. */
+export function duration(name: string, value: number | string): number {
+  const ms = parseDurationMs(value);
+  if (ms !== null) return ms;
+  throw new StreamError({
+    code: 'invalid-option',
+    message: `could not use ${JSON.stringify(value)} as ${name}`,
+    hint: "give milliseconds, or a text such as '10ms', '2s' or '1m'",
+    fields: { option: name },
+  });
+}
+
+export function wholeNumber(
+  name: string,
+  value: number,
+  [min, max]: readonly [number, number],
+): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new StreamError({
+    code: 'invalid-option',
+    message: `could not use ${JSON.stringify(value)} as ${name}`,
+    hint: `give a whole number from ${min} to ${max}`,
+    fields: { option: name },
+  });
+}

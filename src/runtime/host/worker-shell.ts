@@ -1,0 +1,390 @@
+// Runs a worker machine in the real world: turns its orders into task calls, messages and commits,
+// and their results into events. It decides nothing. Shared by every shell that has real time.
+
+import { errorToData } from '../../base/stream-error.ts';
+import type { BatchNumber, Incarnation, WorkerId } from '../../control/protocol/ids.ts';
+import type {
+  DriverMessage,
+  Peer,
+  PeerMessage,
+  TaskName,
+  WorkerMessage,
+} from '../../control/protocol/messages.ts';
+import { partitionsOn } from '../../control/protocol/template.ts';
+import type { Template } from '../../control/protocol/template.ts';
+import type { WorkerEffect, WorkerEvent } from '../../control/worker/events.ts';
+import { WorkerMachine } from '../../control/worker/worker-machine.ts';
+import { TaskExecutor } from '../../data/task/task-executor.ts';
+import type {
+  ExchangeOutput,
+  InputBlock,
+  TaskId,
+  TaskInput,
+  TaskResult,
+} from '../../data/task/task.ts';
+import type { SourceOffset, WorkerGauges } from '../../observe/gauges.ts';
+import { maxKnown, noGauges, sumKnown } from '../../observe/gauges.ts';
+import type { Bindings } from '../../plan/bindings.ts';
+import type { SinkId } from '../../plan/logical-plan.ts';
+import type { PhysicalPlan, StageId } from '../../plan/physical-plan.ts';
+import type { Sink, SinkOutput, SinkWriter } from '../../ports/sink.ts';
+import type { Source, SourceReader } from '../../ports/source.ts';
+import type { JobConfig } from './job-config.ts';
+import { SinkPartitions } from './job-config.ts';
+import type { RunClock } from './run-clock.ts';
+import { sharedPages } from './shared-pages.ts';
+
+export type WorkerShellOptions = {
+  readonly worker: WorkerId;
+  readonly incarnation: Incarnation;
+  readonly plan: PhysicalPlan;
+  readonly bindings: Bindings<Source, Sink>;
+  readonly config: JobConfig;
+  readonly clock: RunClock;
+  readonly send: (to: Peer, message: WorkerMessage | PeerMessage) => void;
+  /** Commits rows of a sink that lives at the client; resolves when they are visible. */
+  readonly commitAtClient: (commit: ClientCommit) => Promise<void>;
+  /** The machine has stopped and everything it opened is closed. */
+  readonly onStopped: () => void;
+  /** Reports an error that no task stands for: a source or sink that could not open. */
+  readonly onFatal: (error: unknown) => void;
+};
+
+export type ClientCommit = {
+  readonly sink: SinkId;
+  readonly partition: number;
+  readonly output: SinkOutput;
+};
+
+/** Time that tasks may take of one turn of the event loop before messages get theirs, ms. */
+const turnMs = 2;
+
+const gaugeIntervalMs = 100;
+
+export class WorkerShell {
+  readonly #options: WorkerShellOptions;
+  readonly #machine: WorkerMachine;
+  readonly #executor: TaskExecutor;
+  readonly #sinkPartitions: SinkPartitions;
+  readonly #readers = new Map<string, SourceReader>();
+  readonly #writers = new Map<string, Promise<SinkWriter>>();
+  /** The last commit of each sink partition: the next one waits for it. */
+  readonly #commits = new Map<string, Promise<void>>();
+  readonly #watermarks = new Map<string, number>();
+  readonly #offsets = new Map<string, SourceOffset>();
+  #template: Template | null = null;
+  #gauges: WorkerGauges = noGauges;
+  #pumping = false;
+  #runnable: Extract<WorkerEffect, { kind: 'run-task' }> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #timerAtMs = Infinity;
+  #gaugeTimer: NodeJS.Timeout | null = null;
+  #immediate: NodeJS.Immediate | null = null;
+  #closed = false;
+
+  constructor(options: WorkerShellOptions) {
+    this.#options = options;
+    const { worker, incarnation, plan, bindings, config } = options;
+    this.#machine = new WorkerMachine({ worker, incarnation });
+    this.#sinkPartitions = new SinkPartitions(plan, config.partitionCounts);
+    this.#executor = new TaskExecutor({
+      plan,
+      bindings,
+      partitionCounts: config.partitionCounts,
+      allocate: sharedPages(),
+    });
+  }
+
+  /** A message has come; the template's sources are opened before the machine sees it. */
+  receive(from: Peer, message: DriverMessage | PeerMessage): void {
+    if (this.#closed) return;
+    if (message.kind === 'install-template' && this.#template === null) {
+      this.#template = message.template;
+      this.#open(message.template).then(
+        () => this.#step({ kind: 'message-received', from, message }),
+        (error: unknown) => this.#options.onFatal(error),
+      );
+      return;
+    }
+    if (message.kind === 'stop') this.#measure();
+    this.#step({ kind: 'message-received', from, message });
+  }
+
+  /** Ends without a word to anybody: the job has failed elsewhere. */
+  async abort(): Promise<void> {
+    await this.#close();
+  }
+
+  async #open(template: Template): Promise<void> {
+    const { plan, bindings, config, clock, worker } = this.#options;
+    const opening: Promise<void>[] = [];
+    for (const stage of plan.stages) {
+      if (stage.input.kind !== 'scan') continue;
+      const { scan } = stage.input;
+      const spec = plan.sources.find((source) => source.id === scan.source)!;
+      const source = bindings.sources.get(spec.id)!;
+      for (const partition of partitionsOn(template.stages[stage.id]!, worker)) {
+        const context = {
+          nowMs: () => clock.nowMs(),
+          startMs: config.startMs,
+          schema: spec.schema,
+          format: spec.format,
+          workerCount: config.workerCount,
+          layout: config.layouts[spec.id] ?? null,
+        };
+        const opened = source.open(partition, context).then((reader) => {
+          this.#readers.set(`${stage.id}/${partition}`, reader);
+          reader.onReady(() => {
+            this.#step({ kind: 'source-ready', stage: stage.id, partition });
+          });
+        });
+        opening.push(opened);
+      }
+    }
+    await Promise.all(opening);
+    this.#gaugeTimer = setInterval(() => this.#measure(), gaugeIntervalMs);
+    for (const [name, reader] of this.#readers) {
+      if (!reader.ready()) continue;
+      const [stage, partition] = name.split('/').map(Number);
+      // Taken up once the template is installed, which is the very next step.
+      queueMicrotask(() =>
+        this.#step({ kind: 'source-ready', stage: stage!, partition: partition! }),
+      );
+    }
+  }
+
+  #step(event: WorkerEvent): void {
+    if (this.#closed) return;
+    this.#machine.step(this.#options.clock.nowMs(), event);
+    if (!this.#pumping) this.#pump();
+  }
+
+  /** Carries out orders until there are none, or until the turn has been long enough. */
+  #pump(): void {
+    this.#pumping = true;
+    const startMs = this.#options.clock.nowMs();
+    try {
+      for (;;) {
+        const effects = this.#machine.takeEffects();
+        for (const effect of effects) this.#carryOut(effect);
+        if (effects.length > 0) continue;
+        if (this.#runnable === null || this.#closed) break;
+        if (this.#options.clock.nowMs() - startMs > turnMs) {
+          this.#immediate ??= setImmediate(() => {
+            this.#immediate = null;
+            this.#pump();
+          });
+          break;
+        }
+        const task = this.#runnable;
+        this.#runnable = null;
+        this.#runTask(task);
+      }
+    } finally {
+      this.#pumping = false;
+    }
+    this.#arm();
+  }
+
+  #carryOut(effect: WorkerEffect): void {
+    switch (effect.kind) {
+      case 'run-task':
+        this.#runnable = effect;
+        break;
+      case 'send-message':
+        this.#options.send(effect.to, this.#addressed(effect.to, effect.message));
+        break;
+      case 'stop':
+        void this.#close().then(this.#options.onStopped, this.#options.onFatal);
+        break;
+      case 'trace':
+        break;
+    }
+  }
+
+  /** A peer gets only the blocks of its own partitions. */
+  #addressed(to: Peer, message: WorkerMessage | PeerMessage): WorkerMessage | PeerMessage {
+    if (message.kind !== 'blocks') return message;
+    const { to: stage } = this.#template!.exchanges[message.exchange]!;
+    const { placement } = this.#template!.stages[stage]!;
+    const entries = message.entries.map(({ producer, output }) => {
+      const { header, blocks } = output as ExchangeOutput;
+      const own = blocks.map((block, partition) => (placement[partition] === to ? block : null));
+      return { producer, output: { header, blocks: own } satisfies ExchangeOutput };
+    });
+    return { ...message, entries };
+  }
+
+  #runTask(effect: Extract<WorkerEffect, { kind: 'run-task' }>): void {
+    const { run, task } = effect;
+    const { clock } = this.#options;
+    const startMs = clock.nowMs();
+    try {
+      const id: TaskId = {
+        stage: task.stage as StageId,
+        partition: task.partition,
+        batch: task.batch,
+      };
+      const reader = this.#readers.get(`${task.stage}/${task.partition}`);
+      const input = this.#input(effect, reader);
+      const result = this.#executor.run(id, input);
+      this.#count(task, result);
+      const commitPending = this.#commit(task, result);
+      const ended = result.range?.ended ?? false;
+      this.#machine.step(clock.nowMs(), {
+        kind: 'task-finished',
+        run,
+        outputs: result.outputs,
+        commitPending,
+        ended,
+        sourceReady: reader !== undefined && !ended && reader.ready(),
+        elapsedMs: clock.nowMs() - startMs,
+      });
+    } catch (error) {
+      const data = errorToData(error);
+      this.#machine.step(clock.nowMs(), { kind: 'task-failed', run, error: data });
+    }
+  }
+
+  #input(
+    effect: Extract<WorkerEffect, { kind: 'run-task' }>,
+    reader: SourceReader | undefined,
+  ): TaskInput {
+    const { task, inputs, triggerMs, final } = effect;
+    if (inputs !== null) {
+      const blocks = inputs.map((handles) =>
+        handles.map((handle): InputBlock => {
+          const { header, blocks: all } = handle as ExchangeOutput;
+          return { header, block: all[task.partition] ?? null };
+        }),
+      );
+      return { kind: 'blocks', blocks };
+    }
+    if (final) reader!.finish();
+    const chunk = reader!.take(this.#options.config.bytesPerTask);
+    return { kind: 'scan', chunk: final ? { ...chunk, ended: true } : chunk, triggerMs };
+  }
+
+  #commit(task: TaskName, result: TaskResult): boolean {
+    if (result.sinks.length === 0) return false;
+    const commits = result.sinks.map(({ sink, batch }) => {
+      const output = { batch: task.batch, rows: batch, watermarkMs: result.watermarkMs };
+      return this.#commitTo(
+        sink,
+        this.#sinkPartitions.of(sink, task.stage, task.partition),
+        output,
+      );
+    });
+    Promise.all(commits).then(
+      () => this.#step({ kind: 'output-committed', task }),
+      (error: unknown) => this.#step({ kind: 'commit-failed', task, error: errorToData(error) }),
+    );
+    return true;
+  }
+
+  #commitTo(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
+    const { bindings, plan, clock, commitAtClient } = this.#options;
+    const sink = bindings.sinks.get(id)!;
+    // A sink of one partition that many partitions feed (late rows, dead letters) has its one writer
+    // at the client, which is where they all meet.
+    const meets = sink.partitions === 1 && this.#sinkPartitions.count(id) > 1;
+    if (sink.location === 'client' || meets) {
+      return commitAtClient({ sink: id, partition, output });
+    }
+    const key = `${id}/${partition}`;
+    let writer = this.#writers.get(key);
+    if (writer === undefined) {
+      const spec = plan.sinks.find((other) => other.id === id)!;
+      const context = { nowMs: () => clock.nowMs(), schema: spec.schema, name: spec.name };
+      writer = sink.open(partition, context);
+      this.#writers.set(key, writer);
+    }
+    const before = this.#commits.get(key) ?? Promise.resolve();
+    const commit = before.then(() => writer).then((opened) => opened.commit(output));
+    this.#commits.set(key, commit);
+    return commit;
+  }
+
+  #count(task: TaskName, result: TaskResult): void {
+    const { counts } = result;
+    const source = this.#options.plan.stages[task.stage]!.input.kind === 'scan';
+    const { recordsIn, recordsBad, recordsLate, bytesIn, rowsOut } = this.#gauges;
+    this.#gauges = {
+      ...this.#gauges,
+      recordsIn: recordsIn + (source ? counts.recordsIn : 0),
+      bytesIn: bytesIn + (source ? counts.bytesIn : 0),
+      recordsBad: recordsBad + counts.recordsBad,
+      recordsLate: recordsLate + counts.recordsLate,
+      rowsOut: rowsOut + counts.rowsOut,
+    };
+    this.#watermarks.set(`${task.stage}/${task.partition}`, result.watermarkMs);
+    if (result.range !== null) {
+      const { source: from, partition, to } = result.range;
+      this.#offsets.set(`${from}/${partition}`, { source: from, partition, to });
+    }
+  }
+
+  #measure(): void {
+    let watermarkMs = Infinity;
+    for (const watermark of this.#watermarks.values()) {
+      watermarkMs = Math.min(watermarkMs, watermark);
+    }
+    let lagRecords: number | null = null;
+    let lagBytes: number | null = null;
+    let lagMs: number | null = null;
+    for (const reader of this.#readers.values()) {
+      const lag = reader.lag();
+      lagRecords = sumKnown(lagRecords, lag.records);
+      lagBytes = sumKnown(lagBytes, lag.bytes);
+      lagMs = maxKnown(lagMs, lag.ms);
+    }
+    this.#gauges = {
+      ...this.#gauges,
+      watermarkMs,
+      lagRecords,
+      lagBytes,
+      lagMs,
+      stateBytes: this.#executor.stateBytes(),
+      heapBytes: process.memoryUsage().heapUsed,
+      offsets: [...this.#offsets.values()],
+    };
+    this.#step({ kind: 'gauges-measured', gauges: this.#gauges });
+  }
+
+  #arm(): void {
+    if (this.#closed) return;
+    const deadline = this.#machine.nextDeadlineMs();
+    if (deadline === this.#timerAtMs && this.#timer !== null) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#timerAtMs = deadline;
+    if (deadline === Infinity) return;
+    const delayMs = Math.max(0, deadline - this.#options.clock.nowMs());
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#step({ kind: 'time-passed' });
+      if (this.#timer === null && !this.#pumping) this.#arm();
+    }, delayMs);
+  }
+
+  async #close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#gaugeTimer !== null) clearInterval(this.#gaugeTimer);
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
+    // A commit that failed was reported as such when it did.
+    await Promise.allSettled(this.#commits.values());
+    const closing: Promise<void>[] = [];
+    for (const reader of this.#readers.values()) closing.push(reader.close());
+    for (const writer of this.#writers.values()) {
+      closing.push(writer.then((opened) => opened.close()));
+    }
+    await Promise.all(closing);
+  }
+
+  /** The last micro-batch done here; for tests. */
+  get doneThrough(): BatchNumber {
+    return this.#machine.doneThrough;
+  }
+}
