@@ -1,0 +1,544 @@
+// What the fluent methods do: one function an operator, from input node and arguments to the next
+// node, with every mistake that can be seen at this point. Untyped: the static types are those of
+// `stream.ts`, and whoever casts around them is caught here.
+
+import type { CallSite } from '../base/call-site.ts';
+import type { Duration } from '../base/duration.ts';
+import { buildCall, commonType, literalExpr } from '../expr/call.ts';
+import type { Expr } from '../expr/expr.ts';
+import { Expression } from '../expr/expression.ts';
+import type { UserFunction } from '../plan/bindings.ts';
+import type { Column, WindowSpec } from '../plan/logical-plan.ts';
+import type { Sink } from '../ports/sink.ts';
+import type { TypedSource } from '../ports/typed.ts';
+import { boolean as booleanType } from '../schema/column-type.ts';
+import type { DataType, Field } from '../schema/data-type.ts';
+import type { Mistake } from '../schema/mistake.ts';
+import { mistake, placed } from '../schema/mistake.ts';
+import type { Schema } from '../schema/schema.ts';
+import { Aggregate } from './aggregates.ts';
+import type { NamedAggregate, NodeKind, StreamNode, TimeAttribute } from './node.ts';
+import {
+  callUser,
+  columnExpression,
+  createScope,
+  lambdaExpression,
+  unknownColumn,
+} from './scope.ts';
+import type { Table } from './table.ts';
+import type { Window } from './windows.ts';
+import { DurationCheck } from './windows.ts';
+
+/** Rows by key, on the way to an aggregate. */
+export type Grouping = {
+  readonly input: StreamNode;
+  readonly keys: readonly Column[];
+  readonly window: WindowSpec;
+  readonly allowedLatenessMs: number;
+  readonly mistakes: readonly Mistake[];
+};
+
+export type FromArguments = {
+  readonly source: TypedSource;
+  readonly time?: string;
+  readonly watermark?: {
+    readonly delay?: Duration;
+    readonly idle?: Duration;
+    readonly ahead?: Duration;
+  };
+  readonly onError?: 'fail' | 'skip' | { readonly deadLetter: Sink };
+  readonly name?: string;
+};
+
+/** Event times further ahead of the clock than this are bad records, unless the user says more. */
+const defaultAhead: Duration = '1d';
+
+export function from(options: FromArguments, site: CallSite): StreamNode {
+  const { source, schema } = options.source;
+  const { delay = 0, idle, ahead = defaultAhead } = options.watermark ?? {};
+  const onError = options.onError ?? 'fail';
+  const check = new DurationCheck();
+  const watermark = {
+    delayMs: check.whole('the watermark delay', delay),
+    idleMs: idle === undefined ? null : check.positive('the idle time', idle),
+    aheadMsMax: check.whole('the time that events may be ahead', ahead),
+  };
+  const timed = timeOfSource(schema.fields, options.time);
+  const mistakes = [...schema.mistakes, ...check.mistakes, ...timed.mistakes];
+  return {
+    kind: 'source',
+    source,
+    watermark,
+    onError: typeof onError === 'object' ? 'dead-letter' : onError,
+    deadLetter: typeof onError === 'object' ? onError.deadLetter : null,
+    name: options.name ?? null,
+    site,
+    fields: schema.fields,
+    time: timed.time,
+    uncertain: mistakes.length > 0,
+    mistakes: placed([...mistakes, ...checkName(options.name)], site),
+  };
+}
+
+type Timed = { readonly time: TimeAttribute; readonly mistakes: readonly Mistake[] };
+
+function timeOfSource(fields: readonly Field[], name: string | undefined): Timed {
+  const hint = "name the event-time column: from(source, { time: '…' })";
+  const none: TimeAttribute = { column: null, hint };
+  if (name === undefined) return { time: none, mistakes: [] };
+  const field = fields.find((one) => one.name === name);
+  if (field === undefined) return { time: none, mistakes: [unknownName(name, fields)] };
+  const mistakes: Mistake[] = [];
+  if (field.type.kind !== 'timestamp') {
+    const message = `the time column "${name}" is ${field.type.kind}, not timestamp`;
+    mistakes.push(mistake(message, "declare it as timestamp('ms'), timestamp('iso') or the like"));
+  }
+  if (field.nullable) {
+    const message = `the time column "${name}" may be null`;
+    mistakes.push(mistake(message, 'records without a time have no window: make it not nullable'));
+  }
+  return { time: { column: name, minusMs: 0 }, mistakes };
+}
+
+export function filter(input: StreamNode, predicate: unknown, site: CallSite): StreamNode {
+  const { value, mistakes } = evaluate(input, predicate);
+  const own: Mistake[] = [...mistakes];
+  if (input.uncertain)
+    return derived(input, { kind: 'filter', input, predicate: always }, { site, mistakes: [] });
+  let expr = always;
+  if (value instanceof Expression) {
+    own.push(...value.mistakes);
+    expr = value.expr;
+    if (own.length === 0 && expr.type.kind !== 'boolean') {
+      own.push(mistake(`the predicate is ${expr.type.kind}, not boolean`, 'compare it: .eq(…)'));
+    }
+  } else if (own.length === 0) {
+    const hint = 'return an expression, as in filter((e) => e.price.gt(100))';
+    own.push(mistake('the callback gives no expression', hint));
+  }
+  return derived(input, { kind: 'filter', input, predicate: expr }, { site, mistakes: own });
+}
+
+const always: Expr = literalExpr(true, null);
+
+export function filterRow(input: StreamNode, predicate: unknown, site: CallSite): StreamNode {
+  const columns = input.fields.map((field) => field.name);
+  const mistakes = checkFunction(predicate);
+  const fn = predicate as Parameters<typeof lambdaExpression>[0]['fn'];
+  const { expr } = lambdaExpression({ type: booleanType(), columns, fn });
+  return derived(input, { kind: 'filter', input, predicate: expr }, { site, mistakes });
+}
+
+export function select(
+  input: StreamNode,
+  selection: readonly unknown[],
+  site: CallSite,
+): StreamNode {
+  const { columns, mistakes } = columnsOf(input, selection, 'select');
+  return project(input, columns, { site, mistakes });
+}
+
+function project(
+  input: StreamNode,
+  columns: readonly Column[],
+  made: { readonly site: CallSite; readonly mistakes: readonly Mistake[] },
+): StreamNode {
+  const fields = columns.map(({ name, expr }) => derivedField(name, expr.type, expr.nullable));
+  const time = timeAfterProject(input.time, columns, made.site);
+  return derived(input, { kind: 'project', input, columns }, { ...made, fields, time });
+}
+
+/** The time column goes on where some column is just it, renamed or not. */
+function timeAfterProject(
+  time: TimeAttribute,
+  columns: readonly Column[],
+  site: CallSite,
+): TimeAttribute {
+  if (time.column === null) return time;
+  const same = columns.filter(({ expr }) => expr.kind === 'column' && expr.name === time.column);
+  const kept = same.find(({ name }) => name === time.column) ?? same[0];
+  if (kept !== undefined) return { column: kept.name, minusMs: time.minusMs };
+  return { column: null, hint: `the select at ${site} leaves out "${time.column}": keep it there` };
+}
+
+export function map(
+  input: StreamNode,
+  options: {
+    readonly kind: 'map' | 'flat-map';
+    readonly rowSchema: Schema;
+    readonly fn: (...args: never[]) => unknown;
+  },
+  site: CallSite,
+): StreamNode {
+  const { kind, rowSchema } = options;
+  const fn = { kind, fn: options.fn } as unknown as UserFunction;
+  const mistakes = [...rowSchema.mistakes, ...checkFunction(options.fn)];
+  const { fields } = rowSchema;
+  const kept = fields.some(
+    ({ name, type, nullable }) =>
+      name === input.time.column && type.kind === 'timestamp' && !nullable,
+  );
+  const lost = `the ${kind} at ${site} gives no timestamp column "${input.time.column}": add it there`;
+  const time: TimeAttribute =
+    kept || input.time.column === null ? input.time : { column: null, hint: lost };
+  return derived(input, { kind, input, fn }, { site, mistakes, fields, time });
+}
+
+export function union(
+  first: StreamNode,
+  others: readonly StreamNode[],
+  site: CallSite,
+): StreamNode {
+  const mistakes: Mistake[] = [];
+  if (others.length === 0) mistakes.push(mistake('union of one stream', 'give it another stream'));
+  const all = [first, ...others];
+  const fields = first.fields.map((field) => {
+    const { name, type } = field;
+    const nullable = all.some((node) => node.fields.find((one) => one.name === name)?.nullable);
+    return derivedField(name, type, nullable);
+  });
+  const uncertain = all.some((node) => node.uncertain);
+  for (const other of uncertain ? [] : others) {
+    mistakes.push(...differences(first.fields, other.fields));
+  }
+  const order = first.fields.map((field) => field.name);
+  const inputs =
+    uncertain || mistakes.length > 0 ? all : all.map((node) => inOrder(node, order, site));
+  const time = commonTime(all, site);
+  const node = derived(first, { kind: 'union', inputs }, { site, mistakes, fields, time });
+  return { ...node, uncertain: node.uncertain || uncertain };
+}
+
+/** The stream with its columns in that order. */
+function inOrder(node: StreamNode, order: readonly string[], site: CallSite): StreamNode {
+  if (node.fields.every((field, index) => field.name === order[index])) return node;
+  const { columns, mistakes } = columnsOf(node, order, 'union');
+  return project(node, columns, { site, mistakes });
+}
+
+function differences(left: readonly Field[], right: readonly Field[]): readonly Mistake[] {
+  const hint = 'all streams of a union have the same columns: use select to make them so';
+  const mistakes: Mistake[] = [];
+  for (const { name, type } of left) {
+    const other = right.find((field) => field.name === name);
+    if (other === undefined) {
+      mistakes.push(mistake(`one stream has no column "${name}"`, hint));
+    } else if (other.type.kind !== type.kind) {
+      const kinds = `${type.kind} in one stream and ${other.type.kind} in another`;
+      mistakes.push(mistake(`column "${name}" is ${kinds}`, hint));
+    }
+  }
+  const more = right.filter(({ name }) => !left.some((field) => field.name === name));
+  return [
+    ...mistakes,
+    ...more.map(({ name }) => mistake(`one stream has no column "${name}"`, hint)),
+  ];
+}
+
+function commonTime(nodes: readonly StreamNode[], site: CallSite): TimeAttribute {
+  const [first, ...others] = nodes.map((node) => node.time);
+  const untimed = nodes.map((node) => node.time).find((time) => time.column === null);
+  if (first === undefined || untimed !== undefined) {
+    return untimed ?? { column: null, hint: 'no stream has event time' };
+  }
+  const same = others.every(
+    (time) =>
+      time.column !== null &&
+      first.column !== null &&
+      time.column === first.column &&
+      time.minusMs === first.minusMs,
+  );
+  if (same) return first;
+  return { column: null, hint: `the streams of the union at ${site} differ in their time column` };
+}
+
+export function join(
+  input: StreamNode,
+  options: {
+    readonly right: Table;
+    readonly on: { readonly [left: string]: string | undefined };
+    readonly how?: 'inner' | 'left';
+    readonly columns?: readonly string[] | { readonly [name: string]: string };
+  },
+  site: CallSite,
+): StreamNode {
+  const { right, how = 'inner' } = options;
+  const mistakes: Mistake[] = [...right.mistakes];
+  const keys: { left: Expr; right: string }[] = [];
+  const pairs = Object.entries(options.on);
+  if (pairs.length === 0)
+    mistakes.push(mistake('join on nothing', "on: { column: 'tableColumn' }"));
+  for (const [leftName, rightName = ''] of pairs) {
+    const left = input.fields.find((field) => field.name === leftName);
+    const field = right.schema.fields.find((one) => one.name === rightName);
+    if (left === undefined && !input.uncertain) mistakes.push(unknownName(leftName, input.fields));
+    if (field === undefined) mistakes.push(notInTable(right, rightName));
+    if (left === undefined || field === undefined) continue;
+    if (commonType(left.type, field.type) === null || left.type.kind === 'json') {
+      const kinds = `"${leftName}" is ${left.type.kind}, "${rightName}" is ${field.type.kind}`;
+      mistakes.push(mistake(`cannot join ${kinds}`, 'convert the left one by a select before'));
+    }
+    keys.push({ left: columnExpression(left).expr, right: rightName });
+  }
+  const added = joinedColumns(right, options.columns ?? null, pairs);
+  const fields = [...input.fields];
+  for (const { name, column } of added) {
+    const field = right.schema.fields.find((one) => one.name === column);
+    if (field === undefined) mistakes.push(notInTable(right, column));
+    if (fields.some((one) => one.name === name)) {
+      const hint = `rename it: columns: { table_${name}: '${column}' }`;
+      mistakes.push(mistake(`the stream already has a column "${name}"`, hint));
+    }
+    if (field) fields.push(derivedField(name, field.type, field.nullable || how === 'left'));
+  }
+  const kind: NodeKind = { kind: 'join', input, table: right, how, keys, columns: added };
+  return derived(input, kind, { site, mistakes, fields });
+}
+
+function joinedColumns(
+  right: Table,
+  columns: readonly string[] | { readonly [name: string]: string } | null,
+  pairs: readonly (readonly [string, string | undefined])[],
+): readonly { readonly name: string; readonly column: string }[] {
+  const keys = pairs.map(([, rightName]) => rightName);
+  const names = right.schema.fields.map((field) => field.name);
+  const chosen = columns ?? names.filter((name) => !keys.includes(name));
+  if (Array.isArray(chosen)) return chosen.map((name: string) => ({ name, column: name }));
+  return Object.entries(chosen).map(([name, column]) => ({ name, column: column as string }));
+}
+
+function notInTable(right: Table, name: string): Mistake {
+  const names = right.schema.fields.map((field) => field.name);
+  const { hint } = unknownColumn(name, names);
+  return mistake(`table "${right.name}" has no column "${name}"`, hint);
+}
+
+export function ungrouped(input: StreamNode): Grouping {
+  return { input, keys: [], window: { kind: 'global' }, allowedLatenessMs: 0, mistakes: [] };
+}
+
+export function groupBy(
+  input: StreamNode,
+  selection: readonly unknown[],
+  site: CallSite,
+): Grouping {
+  const { columns, mistakes } = columnsOf(input, selection, 'groupBy');
+  const json = columns.filter(({ expr }) => expr.type.kind === 'json');
+  const own = json.map(({ name }) => {
+    return mistake(`"${name}" is json, which is no key`, 'take a part of it by e.$lambda(…)');
+  });
+  return { ...ungrouped(input), keys: columns, mistakes: placed([...mistakes, ...own], site) };
+}
+
+export function window(
+  grouping: Grouping,
+  options: { readonly window: Window; readonly allowedLateness?: Duration },
+  site: CallSite,
+): Grouping {
+  const check = new DurationCheck();
+  const allowedLatenessMs = check.whole('the allowed lateness', options.allowedLateness ?? 0);
+  const mistakes = [...grouping.mistakes, ...options.window.mistakes, ...check.mistakes];
+  const { time } = grouping.input;
+  if (time.column === null && !grouping.input.uncertain) {
+    mistakes.push(mistake('a window needs event time', time.hint));
+  }
+  const { spec } = options.window;
+  return { ...grouping, window: spec, allowedLatenessMs, mistakes: placed(mistakes, site) };
+}
+
+export function aggregate(
+  grouping: Grouping,
+  options: { readonly define: unknown; readonly emit?: 'close' | 'update' },
+  site: CallSite,
+): StreamNode {
+  const { input, keys, window: spec, allowedLatenessMs } = grouping;
+  const { value, mistakes } = evaluate(input, options.define);
+  const own: Mistake[] = [...mistakes];
+  const fields = keys.map(({ name, expr }) => derivedField(name, expr.type, expr.nullable));
+  const windowed = spec.kind !== 'global';
+  if (windowed) {
+    const type = windowTimeType(input);
+    fields.push(derivedField('windowStart', type, false), derivedField('windowEnd', type, false));
+  }
+  const aggregates: NamedAggregate[] = [];
+  const described = isRecord(value) ? Object.entries(value) : [];
+  if (described.length === 0 && own.length === 0) {
+    own.push(mistake('no aggregates', 'as in aggregate((e) => ({ total: sum(e.price) }))'));
+  }
+  for (const [name, one] of described) {
+    if (!(one instanceof Aggregate)) {
+      own.push(mistake(`"${name}" is no aggregate`, 'use count(), sum(…), last(…) and the like'));
+      continue;
+    }
+    own.push(...one.mistakes);
+    const { fn, k, custom, type, nullable } = one.spec;
+    const args = one.spec.args.map((arg) => arg.expr);
+    aggregates.push({ call: { name, fn, args, k, custom: null, type, nullable }, custom });
+    fields.push(derivedField(name, type, nullable));
+  }
+  const columns = [...keys.map(({ name }) => name), ...described.map(([name]) => name)];
+  own.push(...checkNames(windowed ? ['windowStart', 'windowEnd', ...columns] : columns));
+  const kind: NodeKind = {
+    kind: 'aggregate',
+    input,
+    keys,
+    window: spec,
+    aggregates,
+    timeExpr: windowed ? timeExpr(input) : null,
+    allowedLatenessMs,
+    late: null,
+    emit: options.emit ?? 'close',
+  };
+  const time: TimeAttribute = windowed
+    ? { column: 'windowEnd', minusMs: 1 }
+    : { column: null, hint: `the aggregate at ${site} has no window, so its rows have no time` };
+  const all = [...grouping.mistakes, ...(input.uncertain ? [] : own)];
+  return derived(input, kind, { site, mistakes: all, fields, time });
+}
+
+/** Window bounds are written as the event time was; `auto` has no way of writing. */
+function windowTimeType(input: StreamNode): DataType {
+  const field = input.fields.find((one) => one.name === input.time.column);
+  const encoding = field?.type.kind === 'timestamp' ? field.type.encoding : 'auto';
+  return { kind: 'timestamp', encoding: encoding === 'auto' ? 'iso' : encoding };
+}
+
+function timeExpr(input: StreamNode): Expr | null {
+  const { time } = input;
+  const field = input.fields.find((one) => one.name === time.column);
+  if (time.column === null || field === undefined) return null;
+  const { expr } = columnExpression(field);
+  if (time.minusMs === 0) return expr;
+  return buildCall('sub', [expr, literalExpr(time.minusMs, null)]).expr;
+}
+
+export function lateTo(node: StreamNode, sink: Sink, site: CallSite): StreamNode {
+  const hint = 'as in window(…).aggregate(…).lateTo(sink)';
+  if (node.kind !== 'aggregate' || node.window.kind === 'global') {
+    const wrong = mistake('only a windowed aggregate has late rows', hint);
+    return { ...node, mistakes: [...node.mistakes, ...placed([wrong], site)] };
+  }
+  const twice = node.late === null ? [] : [mistake('late rows already go to a sink')];
+  return { ...node, late: sink, mistakes: [...node.mistakes, ...placed(twice, site)] };
+}
+
+export function named(node: StreamNode, name: string, site: CallSite): StreamNode {
+  return { ...node, name, mistakes: [...node.mistakes, ...placed(checkName(name), site)] };
+}
+
+export function to(
+  input: StreamNode,
+  options: { readonly sink: Sink; readonly name?: string },
+  site: CallSite,
+): StreamNode {
+  const { sink, name = null } = options;
+  const mistakes = checkName(options.name);
+  return { ...derived(input, { kind: 'sink', input, sink }, { site, mistakes }), name };
+}
+
+/** A node behind `input`; fields and time are the input's where nothing else is said. */
+function derived(
+  input: StreamNode,
+  kind: NodeKind,
+  made: {
+    readonly site: CallSite;
+    readonly mistakes: readonly Mistake[];
+    readonly fields?: readonly Field[];
+    readonly time?: TimeAttribute;
+  },
+): StreamNode {
+  const { site, fields = input.fields, time = input.time } = made;
+  const mistakes = placed(made.mistakes, site);
+  const uncertain = input.uncertain || (made.fields !== undefined && mistakes.length > 0);
+  return { ...kind, name: null, site, fields, time, mistakes, uncertain };
+}
+
+type Evaluated = { readonly value: unknown; readonly mistakes: readonly Mistake[] };
+
+/** Calls the user's callback with the input's columns. */
+function evaluate(input: StreamNode, callback: unknown): Evaluated {
+  if (typeof callback !== 'function') return { value: null, mistakes: checkFunction(callback) };
+  const asked: Mistake[] = [];
+  const scope = createScope(input.fields, asked);
+  const { value, thrown } = callUser((): unknown => callback(scope));
+  if (thrown !== null) return { value: null, mistakes: [...asked, thrown] };
+  return { value, mistakes: [] };
+}
+
+/** Columns by name, or by a callback that gives expressions. */
+function columnsOf(
+  input: StreamNode,
+  selection: readonly unknown[],
+  method: string,
+): { readonly columns: readonly Column[]; readonly mistakes: readonly Mistake[] } {
+  const mistakes: Mistake[] = [];
+  const columns: Column[] = [];
+  let described: readonly (readonly [string, unknown])[] = [];
+  if (typeof selection[0] === 'function') {
+    const evaluated = evaluate(input, selection[0]);
+    mistakes.push(...evaluated.mistakes);
+    described = isRecord(evaluated.value) ? Object.entries(evaluated.value) : [];
+  } else {
+    described = selection.map((name) => [String(name), namedColumn(input, name, mistakes)]);
+  }
+  if (described.length === 0 && mistakes.length === 0) {
+    const hint = `as in ${method}('a', 'b') or ${method}((e) => ({ total: e.price.mul(e.quantity) }))`;
+    mistakes.push(mistake(`${method} names no columns`, hint));
+  }
+  for (const [name, value] of described) {
+    if (value === null) continue;
+    if (value instanceof Expression) {
+      mistakes.push(...value.mistakes);
+      columns.push({ name, expr: value.expr });
+    } else {
+      const hint = 'for a constant use literal(…)';
+      mistakes.push(mistake(`"${name}" is no expression`, hint));
+    }
+  }
+  mistakes.push(...checkNames(described.map(([name]) => name)));
+  return { columns, mistakes: input.uncertain ? [] : mistakes };
+}
+
+function namedColumn(input: StreamNode, name: unknown, mistakes: Mistake[]): Expression | null {
+  const field = input.fields.find((one) => one.name === name);
+  if (field === undefined) mistakes.push(unknownName(String(name), input.fields));
+  return field === undefined ? null : columnExpression(field);
+}
+
+function unknownName(name: string, fields: readonly Field[]): Mistake {
+  return unknownColumn(
+    name,
+    fields.map((field) => field.name),
+  );
+}
+
+const reservedNames: readonly string[] = ['', '$lambda', '$aggregate', '__proto__'];
+
+function checkNames(names: readonly string[]): readonly Mistake[] {
+  const seen = new Set<string>();
+  const mistakes: Mistake[] = [];
+  for (const name of names) {
+    if (seen.has(name)) mistakes.push(mistake(`two columns are called "${name}"`, 'rename one'));
+    if (reservedNames.includes(name)) mistakes.push(mistake(`no column can be called "${name}"`));
+    seen.add(name);
+  }
+  return mistakes;
+}
+
+function checkName(name: string | undefined): readonly Mistake[] {
+  if (name === undefined || /^[A-Za-z0-9][\w.-]*$/.test(name)) return [];
+  const hint = 'use letters, digits, "-", "_" and "."';
+  return [mistake(`${JSON.stringify(name)} is no name for an operator`, hint)];
+}
+
+function checkFunction(fn: unknown): readonly Mistake[] {
+  return typeof fn === 'function' ? [] : [mistake('a function is missing')];
+}
+
+function isRecord(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === 'object' && value !== null && !(value instanceof Expression);
+}
+
+function derivedField(name: string, type: DataType, nullable: boolean): Field {
+  return { name, path: [name], type, nullable };
+}

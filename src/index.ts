@@ -1,0 +1,68 @@
+// The public entry: the language of pipelines. Connectors and the engine are wired in here.
+
+export {
+  Aggregate,
+  approxCountDistinct,
+  avg,
+  count,
+  countDistinct,
+  customAggregate,
+  first,
+  last,
+  max,
+  min,
+  sum,
+  topK,
+} from './api/aggregates.ts';
+export type {
+  Job,
+  JobState,
+  JobStatus,
+  JobSummary,
+  Percentiles,
+  RunOptions,
+} from './api/job.ts';
+export { Pipeline, pipeline } from './api/pipeline.ts';
+export type { FromOptions, WatermarkOptions } from './api/pipeline.ts';
+export type { Scope } from './api/scope.ts';
+export { AggregatedStream, GroupedStream, Stream, WindowedStream } from './api/stream.ts';
+export type { AggregateOptions, JoinOptions, WindowOptions } from './api/stream.ts';
+export { Table, table } from './api/table.ts';
+export { hopping, session, tumbling } from './api/windows.ts';
+export type { Window, WindowOffset } from './api/windows.ts';
+export type { Duration } from './base/duration.ts';
+export { StreamError } from './base/stream-error.ts';
+export type { ErrorFields } from './base/stream-error.ts';
+export type { DateUnit } from './expr/call.ts';
+export {
+  BooleanExpression,
+  Expression,
+  Int64Expression,
+  JsonExpression,
+  NumberExpression,
+  StringExpression,
+  TimestampExpression,
+  iff,
+  literal,
+} from './expr/expression.ts';
+export type { CustomAggregate, OperatorContext } from './plan/bindings.ts';
+export type { LogicalPlan } from './plan/logical-plan.ts';
+export type { Sink, SinkContext, SinkOutput, SinkWriter } from './ports/sink.ts';
+export type { Source, SourceContext, SourceLag, SourceReader } from './ports/source.ts';
+export type { TypedSink, TypedSource } from './ports/typed.ts';
+export {
+  ColumnType,
+  boolean,
+  float64,
+  int32,
+  int64,
+  json,
+  string,
+  timestamp,
+} from './schema/column-type.ts';
+export type { JsonValue, RowObject, TimeEncoding } from './schema/data-type.ts';
+export type { DeadLetterRow } from './schema/dead-letter.ts';
+export { Schema, schema } from './schema/schema.ts';
+export type { Row, SchemaDefinition } from './schema/schema.ts';
+export type { StandardSchema } from './schema/standard-schema.ts';
+export type { Columns, RowOf } from './schema/value-type.ts';
