@@ -26,6 +26,8 @@ export type NumericStep = {
     | 'to-timestamp'
     | 'date-trunc';
   readonly type: DataType;
+  /** By the call's type: whether it can be null although no operand is. */
+  readonly nullable: boolean;
   readonly args: readonly CodeValue[];
   readonly exprs: readonly Expr[];
   readonly isNull: string | null;
@@ -83,8 +85,9 @@ function result(step: NumericStep, code: string, isNull = step.isNull): CodeValu
   return { kind: 'scalar', type: step.type, code, isNull };
 }
 
-/** Adds a reason to be null. */
-function orNull(step: NumericStep, reason: string): string {
+/** Adds a reason to be null, unless the types rule it out. */
+function orNull(step: NumericStep, reason: string): string | null {
+  if (!step.nullable) return step.isNull;
   const code = step.isNull === null ? reason : `${step.isNull} || ${reason}`;
   return named(step.writer, 'none', code);
 }
@@ -181,8 +184,9 @@ function toInt64(step: NumericStep): CodeValue {
   // The bounds are exact as doubles, and NaN is within none.
   const fits = `${arg.code} >= -9223372036854775808 && ${arg.code} < 9223372036854775808`;
   const isNull = orNull(step, `!(${fits})`);
-  const whole = `${isNull} ? 0n : BigInt(Math.trunc(${arg.code}))`;
-  return result(step, named(writer, 'int', whole), isNull);
+  const whole = `BigInt(Math.trunc(${arg.code}))`;
+  const code = isNull === null ? whole : `${isNull} ? 0n : ${whole}`;
+  return result(step, named(writer, 'int', code), isNull);
 }
 
 function toTimestamp(step: NumericStep): CodeValue {

@@ -8,8 +8,15 @@ import { assert, unreachable } from '../../base/assert.ts';
 import type { Expr, FunctionId } from '../../expr/expr.ts';
 import { columnsOf } from '../../expr/walk.ts';
 import type { UserFunction } from '../../plan/bindings.ts';
-import { anyNull, fromRowValue, literalCode, named, passes, scalar } from './code-values.ts';
-import { zeroCode } from './code-values.ts';
+import {
+  anyNull,
+  fromRowValue,
+  literalCode,
+  named,
+  passes,
+  scalar,
+  zeroCode,
+} from './code-values.ts';
 import { CodeWriter } from './code.ts';
 import type { CodeValue } from './code.ts';
 import { compileComparison, equalityCode } from './expression-compare.ts';
@@ -139,7 +146,7 @@ function compileStrict(call: Call, args: readonly CodeValue[], writer: CodeWrite
     case 'to-int64':
     case 'to-timestamp':
     case 'date-trunc':
-      return compileNumeric({ ...step, fn, exprs: call.args });
+      return compileNumeric({ ...step, fn, nullable: call.nullable, exprs: call.args });
     case 'and':
     case 'or':
     case 'is-null':

@@ -1,4 +1,5 @@
-// Blocks: what is written is read, equal rows give equal bytes, and no bytes make the decoder crash.
+// Blocks: what is written is read, equal rows give equal bytes, and no bytes make the decoder
+// crash.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,6 +7,7 @@ import fc from 'fast-check';
 import { StreamError } from '../../base/stream-error.ts';
 import type { DataType, RowObject, RowSchema } from '../../schema/data-type.ts';
 import { BatchBuilder } from './batch-builder.ts';
+import type { NumberColumn } from './batch-builder.ts';
 import { decodeBatch, encodeBatch, encodedSize } from './batch-codec.ts';
 import { batchToRows, rowsToBatch } from './rows.ts';
 import { concat, gather } from './select.ts';
@@ -95,7 +97,7 @@ function normal(rows: readonly RowObject[]): unknown {
   const text = (value: unknown): unknown =>
     typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
   return rows.map((row) =>
-    Object.entries(row).map(([name, value]) => [name, text(value === -0 ? 0 : value)]),
+    Object.entries(row).map(([name, value]) => [name, text(Object.is(value, -0) ? 0 : value)]),
   );
 }
 
@@ -154,7 +156,7 @@ test('encodeBatch writes one NaN whatever its bits were', () => {
   const batch = { schema, rowCount: 2, vectors: [{ kind: 'number', values: odd, valid }] } as const;
   const builder = new BatchBuilder(schema);
   for (const value of odd) {
-    builder.columns[0]!.kind === 'number' && builder.columns[0].appendNumber(value);
+    (builder.columns[0] as NumberColumn).appendNumber(value);
     builder.endRow();
   }
   for (const source of [batch, builder, builder.finish()]) {
@@ -201,7 +203,7 @@ test('decodeBatch refuses or reads any bytes, and never throws anything but a St
 test('decodeBatch refuses or reads bytes that never were a block', () => {
   fc.assert(
     fc.property(samples, fc.uint8Array({ maxLength: 200 }), (sample, noise) => {
-      readOrRefuse(sample.schema, new Uint8Array([...noise]));
+      readOrRefuse(sample.schema, new Uint8Array(noise));
     }),
     { numRuns: 2000 },
   );

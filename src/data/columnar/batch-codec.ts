@@ -1,9 +1,9 @@
-// The bytes of a batch: what a block is. Equal batches have equal bytes. Decoding gives views of the
-// block, copies nothing, and trusts nothing: a block whose lengths do not fit is refused.
+// The bytes of a batch: what a block is. Equal batches have equal bytes. Decoding gives views of
+// the block, copies nothing, and trusts nothing: a block whose lengths do not fit is refused.
 //
-// Layout, little-endian: u32 row count, u32 vector count, then one u32 a vector (bit 0: has `valid`;
-// bits 1 to 3: kind; the rest: bytes of strings), then for each vector its buffers in the order
-// values or offsets, bytes, valid. The header and each buffer are padded with zeros to 8 bytes.
+// Layout, little-endian: u32 row count, u32 vector count, then one u32 a vector (bit 0: has
+// `valid`; bits 1 to 3: kind; the rest: bytes of strings), then for each vector its buffers in the
+// order values or offsets, bytes, valid. Header and buffers are padded with zeros to 8 bytes.
 
 import { assert } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
