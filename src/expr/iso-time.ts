@@ -4,8 +4,10 @@
 import { assert } from '../base/assert.ts';
 
 const dayMs = 86_400_000;
-const pattern =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|z|[+-]\d\d(?::?\d\d)?)?)?$/;
+const datePart = String.raw`(\d{4})-(\d\d)-(\d\d)`;
+const clockPart = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?`;
+const zonePart = String.raw`(Z|z|[+-]\d\d(?::?\d\d)?)`;
+const pattern = new RegExp(`^${datePart}(?:[Tt ]${clockPart}${zonePart}?)?$`);
 
 /**
  * `YYYY-MM-DD`, optionally followed by `T` or a space, `HH:MM[:SS[.fraction]]` and `Z` or an offset

@@ -130,8 +130,10 @@ function describeRowOperator(plan: Listed, operator: RowOperator): string {
 
 function describeStageOperator(plan: PhysicalPlan, operator: StageOperator): string {
   switch (operator.kind) {
-    case 'partial-aggregate':
-      return `partial ${describeAggregate(plan, operator.aggregate)} → exchange ${operator.exchange}`;
+    case 'partial-aggregate': {
+      const { aggregate, exchange } = operator;
+      return `partial ${describeAggregate(plan, aggregate)} → exchange ${exchange}`;
+    }
     case 'aggregate': {
       const reason = rowsReason(operator.aggregate);
       const input = reason === null ? 'of partials' : `of rows, since ${reason}`;

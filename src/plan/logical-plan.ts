@@ -41,7 +41,7 @@ export type LogicalKind =
       readonly input: OperatorId;
       readonly table: TableId;
       readonly how: 'inner' | 'left';
-      /** Equal pairs; rows with a null key match nothing. Duplicate table keys give several rows. */
+      /** Equal pairs; a null key matches nothing. Duplicate table keys give several rows. */
       readonly keys: readonly { readonly left: Expr; readonly right: string }[];
       /** Table columns that are added, `name` as they are called afterwards. */
       readonly columns: readonly { readonly name: string; readonly column: string }[];

@@ -98,7 +98,7 @@ export type StageOperatorKind =
       readonly columns: readonly { readonly name: string; readonly column: string }[];
     }
   | {
-      /** Map-side half of an aggregate: a table of partials for this micro-batch, then `exchange`. */
+      /** Map-side half of an aggregate: this micro-batch's table of partials, then `exchange`. */
       readonly kind: 'partial-aggregate';
       readonly aggregate: AggregateSpec;
       readonly exchange: ExchangeId;
