@@ -1,4 +1,7 @@
-// The public entry: the language of pipelines. Connectors and the engine are wired in here.
+// The public entry: the language of pipelines, the connectors, and the engine that runs them.
+
+import { setRunner } from './api/runner.ts';
+import { runPipeline } from './runtime/run-pipeline.ts';
 
 export {
   Aggregate,
@@ -14,14 +17,7 @@ export {
   sum,
   topK,
 } from './api/aggregates.ts';
-export type {
-  Job,
-  JobState,
-  JobStatus,
-  JobSummary,
-  Percentiles,
-  RunOptions,
-} from './api/job.ts';
+export type { Job, JobState, JobStatus, JobSummary, Percentiles, RunOptions } from './api/job.ts';
 export { Pipeline, pipeline } from './api/pipeline.ts';
 export type { FromOptions, WatermarkOptions } from './api/pipeline.ts';
 export type { Scope } from './api/scope.ts';
@@ -66,3 +62,21 @@ export { Schema, schema } from './schema/schema.ts';
 export type { Row, SchemaDefinition } from './schema/schema.ts';
 export type { StandardSchema } from './schema/standard-schema.ts';
 export type { Columns, RowOf } from './schema/value-type.ts';
+export { consoleTable } from './connectors/console/console-table.ts';
+export type { ConsoleTableOptions } from './connectors/console/console-table.ts';
+export { csv, jsonLines } from './connectors/files/file-sink.ts';
+export type { FileSinkOptions } from './connectors/files/file-sink.ts';
+export { files } from './connectors/files/files.ts';
+export type { FilesOptions } from './connectors/files/files.ts';
+export { ysbAds, ysbEvent, ysbGenerator } from './connectors/generator/ysb-generator.ts';
+export type { YsbGeneratorOptions } from './connectors/generator/ysb-generator.ts';
+export { ysbExpectedCounts } from './connectors/generator/ysb-truth.ts';
+export { generator } from './connectors/generator/row-generator.ts';
+export { CollectSink, collect, forEach } from './connectors/memory/collect.ts';
+export type { CollectedBatch, RowArrival } from './connectors/memory/collect.ts';
+export { memoryBytes } from './connectors/memory/memory-bytes.ts';
+export { memory } from './connectors/memory/memory-rows.ts';
+export { runInTerminal } from './runtime/terminal/run-in-terminal.ts';
+export type { TerminalOptions } from './runtime/terminal/run-in-terminal.ts';
+
+setRunner(runPipeline);
