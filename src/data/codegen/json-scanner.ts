@@ -1,15 +1,42 @@
-// The JSON-lines scanner: whole lines in, columns out.
+// The JSON-lines scanner: whole lines in, columns out. Windows of the input are copied to the memory
+// of a generated scan; a record that it does not take is read in place by `JsonReader`, which also
+// teaches it the record's layout.
 
 import { pathTree } from './field-paths.ts';
+import { JsonLayout } from './json-layout.ts';
 import { JsonReader } from './json-reader.ts';
+import { scanSupport } from './json-scan-support.ts';
+import { hasEdges, type ScanExports, scanMemory, scanText, writeTables } from './json-scan-text.ts';
 import { unescapeString } from './json-string.ts';
-import { checkSpec, ColumnWriter, columnAt, faultMessages, placeColumns } from './scan-columns.ts';
+import { readFloat64 } from './number-text.ts';
+import {
+  checkSpec,
+  ColumnWriter,
+  columnAt,
+  faultMessages,
+  placeColumns,
+  timeMsMax,
+} from './scan-columns.ts';
 import type { ScanColumn, ScanError, Scanner, ScanSpec } from './scanner.ts';
 import { scanChunkRows } from './scanner.ts';
+import { fixedMemory, startModule } from './wasm-text.ts';
+
+/** Input that is copied at once: it stays in the processor's cache until it has been scanned. */
+const windowBytes = 65_536;
+/** Zero bytes behind a window, at which every loop of the scan stops before it leaves memory. */
+const paddingBytes = 512;
 
 export function compileJsonScanner(spec: ScanSpec): Scanner {
   checkSpec(spec);
   return new JsonScanner(spec);
+}
+
+/** The generated code of the scan, as WebAssembly text, without the functions that all scans share. */
+export function jsonScannerSource(spec: ScanSpec): string {
+  checkSpec(spec);
+  const tree = pathTree(spec.fields);
+  if (!hasEdges(tree)) return ';; read record by record';
+  return scanText(spec, tree, placeColumns(spec.fields, scanMemory.columns).places).source;
 }
 
 class JsonScanner implements Scanner {
@@ -23,19 +50,39 @@ class JsonScanner implements Scanner {
   private readonly equals: readonly { readonly field: number; readonly bytes: Uint8Array }[];
   private readonly reader: JsonReader;
   private readonly writer: ColumnWriter;
+  private readonly memory: Uint8Array;
+  private readonly results: DataView;
+  private readonly windowStart: number;
+  private readonly generated: ScanExports | null;
+  private readonly layout: JsonLayout | null;
   private scratchEnd = 0;
 
   constructor(spec: ScanSpec) {
-    const { places, end } = placeColumns(spec.fields, 0);
-    const buffer = new ArrayBuffer(end);
+    const { places, end } = placeColumns(spec.fields, scanMemory.columns);
+    const memory = fixedMemory(end + windowBytes + paddingBytes);
+    const { buffer } = memory;
+    const tree = pathTree(spec.fields);
     this.spec = spec;
     this.columns = spec.fields.map((field, index) => columnAt(buffer, field, places[index]!));
     this.equals = spec.equals.map(({ field, value }) => ({
       field,
       bytes: new TextEncoder().encode(value),
     }));
-    this.reader = new JsonReader(pathTree(spec.fields));
+    this.reader = new JsonReader(tree);
     this.writer = new ColumnWriter(spec.fields, this.columns);
+    this.memory = new Uint8Array(buffer);
+    this.results = new DataView(buffer);
+    this.windowStart = end;
+    if (!hasEdges(tree)) {
+      this.generated = null;
+      this.layout = null;
+      return;
+    }
+    const { source, actions } = scanText(spec, tree, places);
+    const fieldOfNode = tree.nodes.map(({ fields }) => fields[0] ?? -1);
+    writeTables(buffer);
+    this.generated = startModule<ScanExports>(scanSupport + source, memory);
+    this.layout = new JsonLayout(buffer, actions, fieldOfNode);
   }
 
   scan(input: Uint8Array, from: number, to: number, nowMs: number): number {
@@ -43,23 +90,82 @@ class JsonScanner implements Scanner {
     this.timeMax = Number.NEGATIVE_INFINITY;
     this.errors.length = 0;
     this.scratchEnd = 0;
-    this.writer.timeEnd = nowMs + this.spec.timeAheadMsMax;
+    this.writer.timeEnd = Math.min(nowMs + this.spec.timeAheadMsMax, timeMsMax);
+    this.position = from;
     let row = 0;
-    let p = from;
-    while (p < to && row < scanChunkRows && this.errors.length < scanChunkRows) {
-      let lineEnd = p;
-      while (lineEnd < to && input[lineEnd] !== 0x0a) lineEnd += 1;
-      if (!isBlank(input, p, lineEnd)) row += this.record(input, p, lineEnd, row);
-      p = lineEnd < to ? lineEnd + 1 : to;
+    while (this.hasRoom(row) && this.position < to) {
+      row =
+        this.generated === null
+          ? this.line(input, to, row)
+          : this.window(input, to, row, this.generated);
     }
-    this.position = p;
     return row;
+  }
+
+  /** Errors take places as rows do: a chunk of bad records is bounded too. */
+  private hasRoom(row: number): boolean {
+    return row < scanChunkRows && this.errors.length < scanChunkRows;
+  }
+
+  /** Scans the whole lines of the next window and gives the next free row. */
+  private window(input: Uint8Array, to: number, firstRow: number, generated: ScanExports): number {
+    const { memory, windowStart, results } = this;
+    const from = this.position;
+    const bytes = input.subarray(from, Math.min(from + windowBytes - 1, to));
+    let length = bytes.length;
+    if (from + length < to) length = bytes.lastIndexOf(0x0a) + 1;
+    // A line longer than a window.
+    if (length === 0) return this.line(input, to, firstRow);
+    memory.set(bytes, windowStart);
+    let limit = windowStart + length;
+    if (memory[limit - 1] !== 0x0a) memory[limit++] = 0x0a;
+    memory.fill(0, limit, limit + paddingBytes);
+    const shift = from - windowStart;
+    let row = firstRow;
+    while (this.hasRoom(row)) {
+      const p = Math.max(this.position - shift, windowStart);
+      const stop = generated.scan(p, limit, row, shift, this.writer.timeEnd);
+      this.readFloats(results.getInt32(scanMemory.floatCount, true));
+      row = results.getInt32(scanMemory.row, true);
+      this.records += results.getInt32(scanMemory.records, true);
+      this.timeMax = Math.max(this.timeMax, results.getFloat64(scanMemory.timeMax, true));
+      this.position = Math.min(stop + shift, from + length);
+      if (stop >= limit) break;
+      if (this.hasRoom(row)) row = this.line(input, to, row);
+      if (this.position >= from + length) break;
+    }
+    return row;
+  }
+
+  /** Floats whose text the generated scan checked but did not convert. */
+  private readFloats(count: number): void {
+    const { results, memory } = this;
+    for (let index = 0; index < count; index += 1) {
+      const place = scanMemory.floats + index * 16;
+      const column = this.columns[results.getInt32(place + 4, true)]!;
+      const start = results.getInt32(place + 8, true);
+      const end = results.getInt32(place + 12, true);
+      if (column.kind === 'number') {
+        column.values[results.getInt32(place, true)] = readFloat64(memory, start, end);
+      }
+    }
+  }
+
+  /** Reads the line at the position, whatever it holds, and gives the next free row. */
+  private line(input: Uint8Array, to: number, row: number): number {
+    const from = this.position;
+    let lineEnd = from;
+    while (lineEnd < to && input[lineEnd] !== 0x0a) lineEnd += 1;
+    this.position = lineEnd < to ? lineEnd + 1 : to;
+    return isBlank(input, from, lineEnd) ? row : row + this.record(input, from, lineEnd, row);
   }
 
   /** Reads the record of one line into `row` and gives how many rows it made: 0 or 1. */
   private record(input: Uint8Array, from: number, lineEnd: number, row: number): number {
     const { reader, writer, spec } = this;
     const end = lineEnd > from && input[lineEnd - 1] === 0x0d ? lineEnd - 1 : lineEnd;
+    // Without its newline the last line would teach an end that comes nowhere else.
+    reader.tracing = this.position > lineEnd && this.layout !== null && this.layout.wantsRecord();
     if (reader.read(input, from, end) < 0) {
       const { code, message, offset } = reader;
       this.errors.push({ code, message, start: from, end, offset, field: null });
@@ -79,6 +185,7 @@ class JsonScanner implements Scanner {
         return 0;
       }
     }
+    if (reader.tracing) this.layout?.learn(input, { from, lineEnd, steps: reader.steps });
     this.records += 1;
     this.takeTime(row);
     if (this.passes(input, row)) return 1;

@@ -109,6 +109,9 @@ export type ValueFault =
   | 'time-syntax'
   | 'time-range';
 
+/** The last time that a `Date` can be; every whole millisecond up to it is exact. */
+export const timeMsMax = 8.64e15;
+
 export class ColumnWriter {
   readonly columns: readonly ScanColumn[];
   /** The greatest time that is accepted. */

@@ -178,17 +178,22 @@ function toTime(encoding: string, source: string | null, value: unknown): number
   }
   const takesIso = encoding === 'iso' || encoding === 'auto';
   if (!takesIso || typeof value !== 'string') return null;
-  const iso = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
-  if (!iso.test(value)) return null;
-  const [, hour = '00', offsetHour = '00'] = /T(\d\d).*?(?:[+-](\d\d):\d\d)?$/.exec(value) ?? [];
-  if (Number(hour) > 23 || Number(offsetHour) > 23) return null;
+  const match =
+    /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?)?$/.exec(
+      value,
+    );
+  if (match === null) return null;
+  const [hour, minute, second] = [match[2], match[3], match[4]].map((part) => Number(part ?? 0));
+  const [offsetHour, offsetMinute] = [Number(match[7] ?? 0), Number(match[8] ?? 0)];
+  if (hour! > 23 || minute! > 59 || second! > 59) return null;
+  if (offsetHour > 23 || offsetMinute > 59) return null;
   // `Date` rolls 31 April over where we refuse it.
-  const date = value.slice(0, 10);
-  const midnight = new Date(`${date}T00:00:00Z`);
-  if (Number.isNaN(midnight.getTime()) || midnight.toISOString().slice(0, 10) !== date) return null;
-  const isZoned = /(?:Z|[+-]\d\d:\d\d)$/.test(value) || !value.includes('T');
-  const time = Date.parse(isZoned ? value : `${value}Z`);
-  return Number.isNaN(time) ? null : time;
+  const midnight = new Date(`${match[1]}T00:00:00Z`);
+  if (Number.isNaN(midnight.getTime())) return null;
+  if (midnight.toISOString().slice(0, 10) !== match[1]) return null;
+  const fraction = Math.floor(Number(`0.${(match[5] ?? '0').slice(0, 3)}`) * 1000 + 0.5);
+  const offset = (match[6] === '-' ? -1 : 1) * (offsetHour * 60 + offsetMinute);
+  return midnight.getTime() + ((hour! * 60 + minute! - offset) * 60 + second!) * 1000 + fraction;
 }
 
 function plainJson(value: unknown): unknown {
