@@ -1,70 +1,110 @@
-// A running pipeline as its user sees it.
+// What running a pipeline looks like to the program that runs it: options, a handle, a status.
 
-/** A pipeline that runs. `await using job = await p.run()` stops it at the end of the block. */
-export type Job = {
-  status(): JobStatus;
-  /** Takes no new input, finishes what was taken and resolves when all output is visible. */
-  stop(): Promise<JobSummary>;
-  /** Resolves at the end of bounded input or after `stop`; rejects with the StreamError it died of. */
-  readonly done: Promise<JobSummary>;
-  [Symbol.asyncDispose](): Promise<void>;
+import type { Duration } from '../base/duration.ts';
+
+/** How to run a pipeline. Durations are ms, or strings such as `'10ms'`, `'2s'`, `'1m'`. */
+export type RunOptions = {
+  /** Worker threads; 0 runs everything in the calling thread. Default: 2. */
+  readonly workers?: number;
+  /**
+   * Time between micro-batches; 0: the next as soon as the last is read. Default: 10 ms.
+   */
+  readonly interval?: Duration;
+  /** Micro-batches that the driver schedules at once. Default: 10. */
+  readonly groupSize?: number;
+  /** Permit a group while the one before it still runs. Default: true. */
+  readonly lookAhead?: boolean;
+  /** Partitions of keyed state; several times the number of workers. Default: 8. */
+  readonly partitions?: number;
+  /** About how much a source task reads at most. Default: 4 MiB. */
+  readonly bytesPerTask?: number;
+  /**
+   * URL of the module that defines the pipeline, either as its default export or by calling `run`.
+   * Worker threads import it. Default: the program's main module.
+   */
+  readonly module?: string | URL;
+  /** Stops the job as `stop()` does: what was read is finished, windows close. */
+  readonly signal?: AbortSignal;
+  /** Stops the job by itself after this long. Default: never. */
+  readonly runFor?: Duration;
+  /** Called about every `statusInterval` with a fresh status. */
+  readonly onStatus?: (status: JobStatus) => void;
+  /** Default: 250 ms. */
+  readonly statusInterval?: Duration;
 };
 
-export type JobState = 'starting' | 'running' | 'draining' | 'finished' | 'failed';
+export type JobState = 'starting' | 'running' | 'stopping' | 'finished' | 'failed';
 
-export type JobStatus = JobCounts & {
+/** A moment of a running job. Rates are over the last second or so. */
+export type JobStatus = {
   readonly state: JobState;
-  readonly name: string;
-  /** Since the run started. */
+  /** When the run started, epoch ms. */
+  readonly startMs: number;
   readonly elapsedMs: number;
-  /** The last micro-batch whose output is visible; -1 before the first. */
-  readonly batch: number;
-  /** Event time up to which windows are closed, epoch ms; null before the first event. */
-  readonly watermarkMs: number | null;
-  /** How far sources are behind, where they know. */
-  readonly lag: JobLag;
-  /** Of the last second. */
-  readonly recordsInPerSecond: number;
-  readonly microBatchMs: Percentiles;
-  /** From a window's end until its last row was visible. */
-  readonly latencyMs: Percentiles;
-  readonly groupSize: number;
   readonly workers: number;
-  readonly memoryBytes: number;
-};
-
-export type JobSummary = JobCounts & {
-  readonly name: string;
-  readonly elapsedMs: number;
-  /** Micro-batches. */
+  readonly groupSize: number;
+  readonly intervalMs: number;
+  /** Micro-batches done everywhere. */
   readonly batches: number;
-  readonly microBatchMs: Percentiles;
-  readonly latencyMs: Percentiles;
-  readonly memoryBytesMax: number;
-};
-
-export type JobCounts = {
-  /** Good records read. */
+  readonly groups: number;
   readonly recordsIn: number;
-  /** Records that could not be read and were skipped or sent to the dead letters. */
+  readonly recordsPerSecond: number;
+  /** Bad records that were skipped or went to the dead letters. */
   readonly recordsBad: number;
-  /** Rows that came after their last window had closed. */
+  /** Rows that came after their last window was closed. */
   readonly recordsLate: number;
   readonly bytesIn: number;
-  /** Rows to sinks. */
   readonly rowsOut: number;
+  /** Planned trigger to completion, of recent micro-batches, ms. */
+  readonly batchMs: Percentiles;
+  /** Epoch ms; null before the first event, Infinity at the end of input. */
+  readonly watermarkMs: number | null;
+  /** What the sources have ready and did not hand over yet; null where they cannot tell. */
+  readonly lagRecords: number | null;
+  readonly lagBytes: number | null;
+  readonly lagMs: number | null;
+  /** Source offsets, in units of the connector, that each source partition was read to. */
+  readonly offsets: readonly {
+    readonly source: string;
+    readonly partition: number;
+    readonly to: number;
+  }[];
+  /** Share of the workers' time that went into tasks, 0 to 1. */
+  readonly busy: number;
+  readonly stateBytes: number;
+  readonly rssBytes: number;
 };
 
-export type JobLag = {
-  readonly records: number | null;
-  readonly bytes: number | null;
-  readonly ms: number | null;
-};
-
-/** Null where nothing was measured yet. */
 export type Percentiles = {
-  readonly p50: number | null;
-  readonly p95: number | null;
-  readonly p99: number | null;
-  readonly max: number | null;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly max: number;
+};
+
+/** The whole of a finished job; `batchMs` is over all micro-batches. */
+export type JobSummary = JobStatus & {
+  readonly peakRssBytes: number;
+  /** User and system time of the whole process since the job started. */
+  readonly cpuSeconds: number;
+};
+
+/** A running pipeline. */
+export type Job = {
+  readonly name: string;
+  status(): JobStatus;
+  /**
+   * Ends the input, finishes what was read, closes all windows, makes everything visible and
+   * resolves. Safe to call more than once.
+   */
+  stop(): Promise<JobSummary>;
+  /** Changes the pace of a running job; with `urgent`, now instead of at the next group. */
+  setPace(pace: {
+    readonly groupSize?: number;
+    readonly interval?: Duration;
+    readonly urgent?: boolean;
+  }): void;
+  /** Resolves at the end of a bounded input or after `stop`; rejects with a StreamError. */
+  readonly done: Promise<JobSummary>;
+  [Symbol.asyncDispose](): Promise<void>;
 };

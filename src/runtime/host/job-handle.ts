@@ -24,7 +24,8 @@ export function jobHandle(parts: JobParts): Job {
   const { setup, options, driver, monitor } = parts;
   const startCpu = process.cpuUsage();
   const onAbort = (): void => driver.step({ kind: 'stop-requested' });
-  const { onStatus, signal } = options;
+  const { onStatus, signal, runFor } = options;
+  const deadline = runFor === undefined ? null : setTimeout(onAbort, duration('runFor', runFor));
   const timer =
     onStatus === undefined
       ? null
@@ -44,6 +45,7 @@ export function jobHandle(parts: JobParts): Job {
       throw error;
     } finally {
       if (timer !== null) clearInterval(timer);
+      if (deadline !== null) clearTimeout(deadline);
       signal?.removeEventListener('abort', onAbort);
     }
     return summary(monitor.status(), startCpu);
