@@ -31,7 +31,7 @@ function check(cases: readonly Case[]): void {
   }
 }
 
-test('arithmetic follows the call type: null operands, zero divisors, signs, whole timestamps', () => {
+test('arithmetic follows the call type in nulls, zero divisors, signs and timestamps', () => {
   check([
     ['add', 'float64', [f(1), f(null)], null],
     ['div', 'float64', [f(1), f(0)], Infinity],

@@ -87,7 +87,7 @@ test('pushPredicates goes through projects by what the columns stand for', () =>
   );
 });
 
-test('pushPredicates leaves a filter above a lambda column, and a lambda above renamed columns', () => {
+test('pushPredicates leaves a filter above a lambda column, and a lambda above renames', () => {
   const projected = (p: PlanBuilder, source: Rows): Rows =>
     p.project(source, { ok: opaque, a: call('neg', 'float64', a) });
   check(pushPredicates, (p, source) => p.filter(projected(p, source), column('ok', 'boolean')), [
@@ -127,7 +127,7 @@ test('pushPredicates does not touch an operator that others read too', () => {
   assert.equal(pushPredicates(plan), plan);
 });
 
-test('fuseOperators merges filters and projects, unless something were done twice or too often', () => {
+test('fuseOperators merges filters and projects, unless that repeats or fails more', () => {
   const doubled = call('add', 'float64', column('c', 'float64'), column('c', 'float64'));
   const negated = { c: call('neg', 'float64', a) };
   check(fuseOperators, (p, source) => p.filter(p.filter(source, positive), isX), [
