@@ -7,6 +7,7 @@ import type { DataType, RowValue } from '../../schema/data-type.ts';
 import { decodeUtf8, encodeUtf8 } from '../columnar/utf8.ts';
 import type { CodeValue, CodeWriter } from './code.ts';
 import { arenaOf } from './scratch-arena.ts';
+import { TextCache } from './text-cache.ts';
 
 export type SpanCode = Extract<CodeValue, { kind: 'span' }>;
 export type ScalarCode = Extract<CodeValue, { kind: 'scalar' }>;
@@ -122,8 +123,10 @@ export function toRowValue(writer: CodeWriter, value: CodeValue): string {
 
 function presentRowValue(writer: CodeWriter, value: CodeValue): string {
   if (value.kind === 'scalar') return value.code;
-  const text = `${shared(writer, 'decodeUtf8', decodeUtf8)}(${spanArgs(value)})`;
-  return value.type.kind === 'json' ? `JSON.parse(${text})` : text;
+  if (value.type.kind === 'json') {
+    return `JSON.parse(${shared(writer, 'decodeUtf8', decodeUtf8)}(${spanArgs(value)}))`;
+  }
+  return `${writer.constant('texts', new TextCache())}.decode(${spanArgs(value)})`;
 }
 
 export type FromRowValue = {

@@ -17,9 +17,8 @@ export class ScratchArena {
     const to = this.length + end - start;
     if (to > this.bytes.length) this.grow(to);
     const bytes = this.bytes;
-    for (let read = start, write = this.length; read < end; read++, write++) {
-      bytes[write] = source[read]!;
-    }
+    const shift = this.length - start;
+    for (let at = start; at < end; at++) bytes[shift + at] = source[at]!;
     this.length = to;
   }
 

@@ -191,7 +191,7 @@ function writeWords(values: Int32Array, count: number, at: number): number {
 }
 
 /** Up to this many bytes a loop beats `subarray` and `set`. */
-const copyLoopBytesMax = 256;
+const copyLoopBytesMax = 64;
 
 function writeBytes(values: Uint8Array, count: number, at: number): number {
   const out = bytes8;
