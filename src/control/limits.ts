@@ -28,7 +28,7 @@ export const groupsOutstandingMax = 64;
  */
 export const heldMessagesMax = 4096;
 
-/** Micro-batch makespans kept between two reports; beyond it every further one replaces the last. */
+/** Micro-batch makespans kept between two reports; beyond it each further one replaces the last. */
 export const makespansPerReportMax = 1024;
 
 /** Intervals that a group may start late before the driver moves the anchor to the present. */

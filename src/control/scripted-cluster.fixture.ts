@@ -64,9 +64,11 @@ export class ScriptedCluster {
   }
 
   joinAll(): void {
-    for (const worker of this.workers.keys()) {
-      this.tellDriver({ kind: 'worker-joined', worker, incarnation: 1 as Incarnation });
-    }
+    for (const worker of this.workers.keys()) this.join(worker);
+  }
+
+  join(worker: WorkerId): void {
+    this.tellDriver({ kind: 'worker-joined', worker, incarnation: 1 as Incarnation });
   }
 
   tellDriver(event: DriverEvent): void {

@@ -78,7 +78,7 @@ function perform(cluster: ScriptedCluster, command: string, words: readonly stri
   const given = options(rest);
   switch (command) {
     case 'join':
-      return cluster.joinAll();
+      return subject === '' ? cluster.joinAll() : cluster.join(workerNamed(subject));
     case 'at':
       return cluster.advanceTo(Number(subject));
     case 'run-until':

@@ -134,6 +134,11 @@ export class DriverMachine {
   }
 
   #onJoined(worker: WorkerId, incarnation: Incarnation): void {
+    if (this.#state === 'finished' || this.#state === 'failed') {
+      const message: DriverMessage = { kind: 'stop', term: this.#options.term };
+      this.#effects.push({ kind: 'send-message', to: worker, message });
+      return;
+    }
     if (this.#state !== 'gathering') return this.#ignore('worker-joined', this.#state);
     this.#members.set(worker, {
       worker,
@@ -221,6 +226,7 @@ export class DriverMachine {
     this.#stopRequested = true;
     if (this.#state === 'gathering') {
       this.#state = 'finished';
+      this.#sendAll({ kind: 'stop', term: this.#options.term });
       this.#effects.push({ kind: 'job-finished', lastBatch: noBatch });
     } else if (this.#state === 'running') {
       this.#askCut();

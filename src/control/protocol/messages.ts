@@ -96,7 +96,7 @@ export type Report = {
   readonly doneThrough: BatchNumber;
   /** Source partitions that have ended since the last report. */
   readonly ended: readonly TaskName[];
-  /** From planned trigger to local completion, ms, one for each micro-batch since the last report. */
+  /** From planned trigger to local completion, ms, one for each micro-batch since the last. */
   readonly makespansMs: readonly number[];
   /** Time in tasks since the last report, ms. */
   readonly busyMs: number;

@@ -61,7 +61,7 @@ export class BatchTable {
     return record.tasksDone === taskCount && record.commitsPending === 0;
   }
 
-  /** Forgets the inputs of a micro-batch that is done here; its outputs stay until it is retired. */
+  /** Forgets the inputs of a micro-batch that is done; its outputs stay until it is retired. */
   dropInputs(batch: BatchNumber): void {
     this.#records.get(batch)?.dropInputs();
   }

@@ -1,0 +1,194 @@
+// What must hold in every run, checked at every step against what all machines did so far: each
+// task runs once, in order, on its owner, within what is permitted and with exactly its inputs; no
+// worker runs ahead or keeps records without bound; the driver's traffic does not grow with tasks.
+
+import { assert } from '../base/assert.ts';
+import { inFlightMax, reportIntervalMs } from '../control/limits.ts';
+import type { WorkerId } from '../control/protocol/ids.ts';
+import type { DriverMessage, Handle, TaskName } from '../control/protocol/messages.ts';
+import type { Template } from '../control/protocol/template.ts';
+import { workersOf } from '../control/protocol/template.ts';
+import type { WorkerEffect } from '../control/worker/events.ts';
+import type { WorkerMachine } from '../control/worker/worker-machine.ts';
+
+type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
+
+type Place = { readonly stage: number; readonly partition: number };
+
+export class ScheduleChecker {
+  #template: Template | null = null;
+  /** First micro-batch beyond all orders so far. */
+  #permittedEnd = 0;
+  #startedThrough = -1;
+  #groupSizeMax = 1;
+  #groups = 0;
+  #cuts = 0;
+  #toDriver = 0;
+  #tasks = 0;
+  /** By stage and partition: the micro-batch whose task must run next. */
+  readonly #next = new Map<string, number>();
+  /** By task: what it gave. */
+  readonly #outputs = new Map<string, readonly Handle[]>();
+  readonly #done = new Map<WorkerId, number>();
+  /** By source stage: the workers that its rows reach. */
+  readonly #downstream = new Map<number, readonly WorkerId[]>();
+
+  get groups(): number {
+    return this.#groups;
+  }
+
+  get tasks(): number {
+    return this.#tasks;
+  }
+
+  get cuts(): number {
+    return this.#cuts;
+  }
+
+  sourcesOf(worker: WorkerId): readonly Place[] {
+    const places: Place[] = [];
+    this.#template?.stages.forEach((stage, id) => {
+      if (!stage.source) return;
+      stage.placement.forEach((owner, partition) => {
+        if (owner === worker) places.push({ stage: id, partition });
+      });
+    });
+    return places;
+  }
+
+  /** The driver sends a message; `first` for the first of the workers that it goes to. */
+  driverSent(message: DriverMessage, first: boolean): void {
+    if (message.kind === 'install-template') this.#onTemplate(message.template);
+    if (!first) return;
+    if (message.kind === 'start-group') {
+      assert(message.first === this.#permittedEnd, 'a group does not follow the last one');
+      assert(message.count >= 1, 'a group has micro-batches');
+      this.#permittedEnd = message.first + message.count;
+      this.#groupSizeMax = Math.max(this.#groupSizeMax, message.count);
+      this.#groups++;
+    }
+    if (message.kind === 'set-boundary') {
+      assert(message.end > this.#startedThrough, 'a boundary withdraws what was started');
+      assert(message.end <= this.#permittedEnd, 'a boundary permits what no group did');
+      this.#permittedEnd = message.end;
+      this.#cuts++;
+    }
+  }
+
+  toldDriver(): void {
+    this.#toDriver++;
+  }
+
+  taskStarted(worker: WorkerId, { task, inputs }: RunTask): void {
+    const template = this.#installed();
+    const stage = template.stages[task.stage];
+    assert(stage !== undefined, `no stage ${task.stage}`);
+    assert(stage.placement[task.partition] === worker, `${name(task)} runs on a stranger`);
+    const place = `${task.stage}/${task.partition}`;
+    const expected = this.#next.get(place) ?? 0;
+    assert(task.batch === expected, `${name(task)} runs where @${expected} was next`);
+    this.#next.set(place, expected + 1);
+    this.#tasks++;
+    assert(task.batch < this.#permittedEnd, `${name(task)} runs without permission`);
+    this.#startedThrough = Math.max(this.#startedThrough, task.batch);
+    if (stage.source) this.#checkInFlight(worker, task);
+    assert(stage.source === (inputs === null), `${name(task)}: only sources have no inputs`);
+    stage.inputs.forEach((exchange, index) => {
+      this.#checkInputs(task, exchange, inputs?.[index] ?? []);
+    });
+  }
+
+  taskFinished(worker: WorkerId, task: TaskName, outputs: readonly Handle[]): void {
+    assert(
+      this.#installed().stages[task.stage]?.placement[task.partition] === worker,
+      'a stranger',
+    );
+    this.#outputs.set(name(task), outputs);
+  }
+
+  /** A worker's machine made a step. */
+  stepped(worker: WorkerId, machine: WorkerMachine): void {
+    const before = this.#done.get(worker) ?? -1;
+    assert(machine.doneThrough >= before, `worker ${worker} undid a micro-batch`);
+    this.#done.set(worker, machine.doneThrough);
+    // Between the last retirement and the last permission lie a few groups and the look-ahead.
+    const heldMax = 4 * this.#groupSizeMax + 2 * lookAheadMax;
+    assert(machine.batchesHeld <= heldMax, `worker ${worker} holds ${machine.batchesHeld} records`);
+  }
+
+  /** The job has finished; every task through `lastBatch` must have run. */
+  finished(lastBatch: number, elapsedMs: number): void {
+    if (lastBatch < 0) return assert(this.#tasks === 0, 'tasks of a job that never began');
+    const template = this.#installed();
+    template.stages.forEach((stage, id) => {
+      stage.placement.forEach((_, partition) => {
+        const next = this.#next.get(`${id}/${partition}`) ?? 0;
+        assert(next > lastBatch, `s${id}p${partition} ended before @${lastBatch}`);
+      });
+    });
+    const workers = this.#done.size;
+    const periodic = Math.ceil(elapsedMs / reportIntervalMs) + 2;
+    const toDriverMax = workers * (2 * this.#groups + 2 * this.#cuts + periodic + 4);
+    assert(this.#toDriver <= toDriverMax, `${this.#toDriver} messages to the driver`);
+  }
+
+  #onTemplate(template: Template): void {
+    if (this.#template !== null) return;
+    this.#template = template;
+    template.stages.forEach((stage, id) => {
+      if (!stage.source) return;
+      const reached = new Set<number>([id]);
+      template.stages.forEach((other, to) => {
+        const fed = other.inputs.some((input) =>
+          reached.has(template.exchanges[input]?.from ?? -1),
+        );
+        if (fed) reached.add(to);
+      });
+      reached.delete(id);
+      const workers = [...reached].flatMap((to) => {
+        const reachedStage = template.stages[to];
+        return reachedStage === undefined ? [] : workersOf(reachedStage);
+      });
+      this.#downstream.set(id, [...new Set(workers)]);
+    });
+  }
+
+  /** Directly told, a source waits at `inFlightMax`; through another worker, at twice that. */
+  #checkInFlight(worker: WorkerId, task: TaskName): void {
+    const downstream = this.#downstream.get(task.stage) ?? [];
+    for (const consumer of new Set([worker, ...downstream])) {
+      const ahead = task.batch - (this.#done.get(consumer) ?? -1);
+      const aheadMax = consumer === worker ? inFlightMax : 2 * inFlightMax;
+      assert(ahead <= aheadMax, `${name(task)} is ${ahead} ahead of worker ${consumer}`);
+    }
+  }
+
+  #checkInputs(task: TaskName, exchange: number, handles: readonly Handle[]): void {
+    const template = this.#installed();
+    const from = template.exchanges[exchange]?.from ?? -1;
+    const producers = template.stages[from];
+    const position = producers?.outputs.indexOf(exchange) ?? -1;
+    assert(producers !== undefined && position >= 0, `no exchange ${exchange}`);
+    assert(handles.length === producers.placement.length, `${name(task)} lacks inputs`);
+    handles.forEach((handle, partition) => {
+      const producer = { stage: from, partition, batch: task.batch };
+      const given = this.#outputs.get(name(producer));
+      assert(given !== undefined, `${name(task)} runs before ${name(producer)}`);
+      assert(
+        given[position] === handle,
+        `${name(task)} has other inputs than ${name(producer)} gave`,
+      );
+    });
+  }
+
+  #installed(): Template {
+    assert(this.#template !== null, 'no template yet');
+    return this.#template;
+  }
+}
+
+const lookAheadMax = 66;
+
+function name({ stage, partition, batch }: TaskName): string {
+  return `s${stage}p${partition}@${batch}`;
+}

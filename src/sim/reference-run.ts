@@ -1,0 +1,76 @@
+// The oracle: the same tasks, one after the other in order of micro-batches and stages, in one
+// place, over the ranges that the simulated run chose. What the run made visible must be the same,
+// record by record.
+
+import { assert } from '../base/assert.ts';
+import type { PlanShape } from '../control/driver/placement.ts';
+import type { Handle } from '../control/protocol/messages.ts';
+import type { ClusterRun } from './cluster.ts';
+import type { Commit, TaskOrder, TaskRunner } from './task-runner.ts';
+
+/** Throws an AssertionError at the first difference. `runner` is a fresh one. */
+export function compareWithReference(run: ClusterRun, shape: PlanShape, runner: TaskRunner): void {
+  assert(run.outcome.kind === 'finished', 'only a finished run has a whole output');
+  const { lastBatch } = run.outcome;
+  const orders = run.orders.filter(({ task }) => task.batch <= lastBatch);
+  const expected = new Map<string, Commit>();
+  for (const commit of sequentialCommits(orders, shape, runner)) {
+    assert(!expected.has(nameOf(commit)), `${nameOf(commit)} has output twice`);
+    expected.set(nameOf(commit), commit);
+  }
+  const latest = new Map<string, number>();
+  for (const commit of run.visible) {
+    const place = `${commit.sink}/${commit.partition}`;
+    assert(commit.batch > (latest.get(place) ?? -1), `${nameOf(commit)} appears out of order`);
+    latest.set(place, commit.batch);
+    if (commit.batch > lastBatch) continue;
+    const wanted = expected.get(nameOf(commit));
+    assert(wanted !== undefined, `${nameOf(commit)} has output that it should not have`);
+    const index = commit.rows.findIndex((row, at) => row !== wanted.rows[at]);
+    assert(
+      index < 0,
+      `${nameOf(commit)} row ${index}: ${commit.rows[index]}, expected ${wanted.rows[index]}`,
+    );
+    assert(commit.rows.length === wanted.rows.length, `${nameOf(commit)} lacks rows`);
+    expected.delete(nameOf(commit));
+  }
+  const [lost] = expected.keys();
+  assert(lost === undefined, `${lost} never became visible`);
+}
+
+function sequentialCommits(
+  orders: readonly TaskOrder[],
+  shape: PlanShape,
+  runner: TaskRunner,
+): readonly Commit[] {
+  const commits: Commit[] = [];
+  const outputs = new Map<string, readonly Handle[]>();
+  for (const { task, range, triggerMs } of [...orders].sort(inSequence)) {
+    const stage = shape.stages[task.stage];
+    assert(stage !== undefined, `no stage ${task.stage}`);
+    const inputs = stage.inputs.map((exchange) => {
+      const from = shape.exchanges[exchange]?.from ?? -1;
+      const producers = shape.stages[from];
+      assert(producers !== undefined, `no stage before exchange ${exchange}`);
+      const position = producers.outputs.indexOf(exchange);
+      return Array.from({ length: producers.partitionCount }, (_, partition) => {
+        const given = outputs.get(`${from}/${partition}/${task.batch}`);
+        assert(given !== undefined, `a producer of exchange ${exchange} never ran`);
+        return given[position];
+      });
+    });
+    const order = { task, inputs: stage.source ? null : inputs, range, triggerMs };
+    const outcome = runner.run(order);
+    outputs.set(`${task.stage}/${task.partition}/${task.batch}`, outcome.outputs);
+    commits.push(...outcome.commits);
+  }
+  return commits;
+}
+
+function inSequence({ task: a }: TaskOrder, { task: b }: TaskOrder): number {
+  return a.batch - b.batch || a.stage - b.stage || a.partition - b.partition;
+}
+
+function nameOf({ sink, partition, batch }: Commit): string {
+  return `${sink}/${partition}@${batch}`;
+}

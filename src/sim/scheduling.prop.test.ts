@@ -1,0 +1,97 @@
+// The machines under random plans, clusters, delays, repeated messages, cuts and stops: checker.ts
+// holds at every step, the job ends, and its output is that of a sequential run.
+
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { DriverEvent } from '../control/driver/events.ts';
+import type { Pace } from '../control/driver/group-planner.ts';
+import type { PlanShape } from '../control/driver/placement.ts';
+import type { ClusterOptions } from './cluster.ts';
+import { runCluster } from './cluster.ts';
+import { compareWithReference } from './reference-run.ts';
+import { HashRunner } from './task-runner.ts';
+
+const shapes: fc.Arbitrary<PlanShape> = fc
+  .array(
+    fc.record({
+      partitionCount: fc.integer({ min: 1, max: 4 }),
+      // Which of the stages before feed it; none makes a source.
+      feeders: fc.uniqueArray(fc.integer({ min: 0, max: 3 }), { maxLength: 3 }),
+    }),
+    { minLength: 1, maxLength: 5 },
+  )
+  .map((stages) => {
+    const exchanges = stages.flatMap(({ feeders }, to) =>
+      feeders.filter((from) => from < to).map((from) => ({ from, to })),
+    );
+    const indexes = exchanges.map((_, index) => index);
+    return {
+      planHash: 'random',
+      exchanges,
+      stages: stages.map(({ partitionCount }, id) => {
+        const inputs = indexes.filter((index) => exchanges[index]?.to === id);
+        const outputs = indexes.filter((index) => exchanges[index]?.from === id);
+        return { source: inputs.length === 0, inputs, outputs, partitionCount };
+      }),
+    };
+  });
+
+const paces: fc.Arbitrary<Pace> = fc.record({
+  groupSize: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constantFrom(20, 1000)),
+  intervalMs: fc.constantFrom(0, 0.3, 1, 7, 20),
+  lookAhead: fc.boolean(),
+});
+
+const events: fc.Arbitrary<DriverEvent> = fc.oneof(
+  fc.constant({ kind: 'stop-requested' } as const),
+  paces.chain(({ groupSize, intervalMs }) =>
+    fc
+      .boolean()
+      .map((urgent) => ({ kind: 'pace-changed', groupSize, intervalMs, urgent }) as const),
+  ),
+);
+
+const clusters: fc.Arbitrary<ClusterOptions> = fc
+  .record({
+    seed: fc.integer({ min: 0 }),
+    shape: shapes,
+    workerCount: fc.integer({ min: 1, max: 5 }),
+    pace: paces,
+    network: fc.record({
+      delayMsMax: fc.constantFrom(0, 0.1, 3, 40),
+      stallChance: fc.constantFrom(0, 0.05),
+      repeatChance: fc.constantFrom(0, 0.1),
+    }),
+    costs: fc.record({
+      taskMs: fc.constantFrom(0, 0.05, 2),
+      commitMsMax: fc.constantFrom(0, 1, 50),
+    }),
+    sources: fc.record({
+      recordsPerTakeMax: fc.integer({ min: 1, max: 20 }),
+      quietChance: fc.constantFrom(0, 0.3),
+      quietMsMax: fc.constantFrom(3, 30),
+    }),
+    skewMsMax: fc.constantFrom(0, 2),
+    records: fc.integer({ min: 0, max: 80 }),
+    interventions: fc.array(
+      fc.record({ afterMs: fc.double({ min: 0, max: 400, noNaN: true }), event: events }),
+      { maxLength: 3 },
+    ),
+  })
+  .map(({ records, ...options }) => ({
+    ...options,
+    keepsTrace: false,
+    recordCount: (stage: number, partition: number) => records + 7 * stage + 3 * partition,
+    runnerOf: () => new HashRunner(options.shape.stages.map(({ outputs }) => outputs.length)),
+  }));
+
+test('machines run every task once, in order, with its inputs, and come to the end', () => {
+  fc.assert(
+    fc.property(clusters, (options) => {
+      const run = runCluster(options);
+      const runner = new HashRunner(options.shape.stages.map(({ outputs }) => outputs.length));
+      if (run.orders.length > 0) compareWithReference(run, options.shape, runner);
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,58 @@
+// What carries out tasks in a simulation: the real data plane (pipeline-runner.ts) or, where only
+// the schedule matters, hashes that depend on every input and on its order.
+
+import { assert } from '../base/assert.ts';
+import { hashText } from '../base/hash.ts';
+import type { Handle, TaskName } from '../control/protocol/messages.ts';
+import type { ChosenRange } from './simulated-source.ts';
+
+export type TaskOrder = {
+  readonly task: TaskName;
+  /** [input exchange of the stage][producer partition]; null for a source task. */
+  readonly inputs: readonly (readonly Handle[])[] | null;
+  /** Source tasks only. */
+  readonly range: ChosenRange | null;
+  readonly triggerMs: number;
+};
+
+/** Rows that become visible together, as texts, in order. */
+export type Commit = {
+  readonly sink: string;
+  readonly partition: number;
+  readonly batch: number;
+  readonly rows: readonly string[];
+};
+
+export type TaskOutcome = {
+  /** By position in the stage's outputs. */
+  readonly outputs: readonly Handle[];
+  readonly commits: readonly Commit[];
+};
+
+/** Holds the state of the partitions it runs; deterministic. */
+export type TaskRunner = { run(order: TaskOrder): TaskOutcome };
+
+export class HashRunner implements TaskRunner {
+  readonly #outputCounts: readonly number[];
+  readonly #states = new Map<string, string>();
+
+  /** `outputCounts[stage]`: the exchanges that leave it; a stage without any feeds the sink. */
+  constructor(outputCounts: readonly number[]) {
+    this.#outputCounts = outputCounts;
+  }
+
+  run({ task, inputs, range }: TaskOrder): TaskOutcome {
+    const { stage, partition, batch } = task;
+    const place = `${stage}/${partition}`;
+    const before = this.#states.get(place) ?? '';
+    const after = hashText(`${place}@${batch} ${before} ${JSON.stringify([inputs, range])}`);
+    this.#states.set(place, after);
+    const outputCount = this.#outputCounts[stage];
+    assert(outputCount !== undefined, `no stage ${stage}`);
+    const outputs = Array.from({ length: outputCount }, (_, index) => `${after}/${index}`);
+    // Most micro-batches of a sink partition have output, some have none.
+    const silent = outputCount > 0 || after.startsWith('0');
+    const commit: Commit = { sink: `s${stage}`, partition, batch, rows: [after] };
+    return { outputs, commits: silent ? [] : [commit] };
+  }
+}

@@ -1,0 +1,37 @@
+// The trace of a run: every message, task and commit as a line. Two runs of one seed have equal
+// traces; the fingerprint stands for the lines where nobody wants to read them.
+
+export class Trace {
+  readonly lines: string[] = [];
+  readonly #keepsLines: boolean;
+  #low = 0x811c9dc5;
+  #high = 0x01000193;
+  #count = 0;
+
+  constructor(keepsLines: boolean) {
+    this.#keepsLines = keepsLines;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** FNV-1a over two differently started words. */
+  get fingerprint(): string {
+    return [this.#high, this.#low]
+      .map((word) => (word >>> 0).toString(16).padStart(8, '0'))
+      .join('');
+  }
+
+  note(line: string): void {
+    this.#count++;
+    if (this.#keepsLines) this.lines.push(line);
+    for (let index = 0; index < line.length; index++) this.#mix(line.charCodeAt(index));
+    this.#mix(10);
+  }
+
+  #mix(code: number): void {
+    this.#low = Math.imul(this.#low ^ code, 0x01000193);
+    this.#high = Math.imul(this.#high ^ (code + (this.#low >>> 15)), 0x01000193);
+  }
+}
