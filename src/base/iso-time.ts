@@ -1,8 +1,9 @@
 // ISO 8601 to epoch milliseconds without `Date`: the proleptic Gregorian calendar, years 0000 to
 // 9999. A text without an offset is taken as UTC, so that no machine's time zone can matter.
 
-const pattern =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|z|[+-]\d\d(?::?\d\d)?)?)?$/;
+const date = /(\d{4})-(\d\d)-(\d\d)/;
+const time = /(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|z|[+-]\d\d(?::?\d\d)?)?/;
+const pattern = new RegExp(`^${date.source}(?:[Tt ]${time.source})?$`);
 
 /**
  * `YYYY-MM-DD`, optionally followed by `T` or a space, `HH:MM[:SS[.fraction]]` and `Z` or an offset
