@@ -16,8 +16,10 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
     for (const rate of [10_000, 50_000, 100_000]) {
       const output = execFileSync(
         process.execPath,
-        ['examples/ysb.ts', '--json', '--seconds', `${seconds}`, '--rate', `${rate}`]
-          .concat(['--interval', `${intervalMs}`]),
+        ['examples/ysb.ts', '--json', '--seconds', `${seconds}`, '--rate', `${rate}`].concat([
+          '--interval',
+          `${intervalMs}`,
+        ]),
         { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
       );
       const result = JSON.parse(output.trim().split('\n').at(-1)!) as {

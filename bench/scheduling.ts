@@ -66,4 +66,3 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
   );
   print([`two stages, 2 workers, no data, ${rounds} rounds`, ...lines], json ? { results } : null);
 }
-

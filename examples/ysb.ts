@@ -16,6 +16,7 @@ import {
   ysbEvent,
   ysbGenerator,
 } from '../src/index.ts';
+import type { CampaignCount } from './ysb/campaign-count.ts';
 import { WindowLatency } from './ysb/latency.ts';
 import { readOptions } from './ysb/options.ts';
 import { report } from './ysb/report.ts';
@@ -58,10 +59,3 @@ const summary = await runInTerminal(
 
 if (summary === null) process.exitCode = 130;
 else process.exitCode = await report({ summary, options, results, latency });
-
-type CampaignCount = {
-  readonly campaign_id: string;
-  readonly windowStart: number;
-  readonly windowEnd: number;
-  readonly views: number;
-};

@@ -4,9 +4,8 @@
 import type { CollectSink } from '../../src/index.ts';
 import { formatMs } from '../../src/base/format.ts';
 import { Histogram } from '../../src/base/histogram.ts';
+import type { CampaignCount } from './campaign-count.ts';
 import type { YsbOptions } from './options.ts';
-
-type CampaignCount = { readonly windowStart: number; readonly windowEnd: number };
 
 /** Windows that end this soon after the first one began are warm-up, ms. */
 export const warmUpMs = 2_000;

@@ -10,15 +10,10 @@ import { ysbAds, ysbExpectedCounts } from '../../src/index.ts';
 import { formatBytes, formatCount, formatTable } from '../../src/base/format.ts';
 import { percentilesText } from '../../src/observe/status-text.ts';
 import { parseDurationMs } from '../../src/base/duration.ts';
+import type { CampaignCount } from './campaign-count.ts';
 import type { WindowLatency } from './latency.ts';
 import { warmUpMs } from './latency.ts';
 import type { YsbOptions } from './options.ts';
-
-type CampaignCount = {
-  readonly campaign_id: string;
-  readonly windowStart: number;
-  readonly views: number;
-};
 
 export type ReportInput = {
   readonly summary: JobSummary;

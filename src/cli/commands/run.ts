@@ -2,6 +2,7 @@
 
 import process from 'node:process';
 import type { RunOptions } from '../../api/job.ts';
+import type { Duration } from '../../base/duration.ts';
 import { loadPipeline } from '../load-pipeline.ts';
 import { numberOption, parseOptions } from '../options.ts';
 import { runInTerminal } from '../../runtime/terminal/run-in-terminal.ts';
@@ -61,7 +62,8 @@ function given<Name extends keyof RunOptions>(
   return value === undefined ? {} : { [name]: value };
 }
 
-function intervalOption(value: string | boolean | undefined): string | number | undefined {
+/** A bare number is milliseconds; what is no duration is reported by the run itself. */
+function intervalOption(value: string | boolean | undefined): Duration | undefined {
   if (value === undefined || typeof value === 'boolean') return undefined;
-  return /^\d+$/.test(value) ? Number(value) : value;
+  return /^\d+$/.test(value) ? Number(value) : (value as Duration);
 }
