@@ -55,6 +55,9 @@ function checkOperator(plan: LogicalPlan, operator: LogicalOperator, graph: Logi
       return reads(operator.columns.map((column) => column.expr));
     case 'map':
     case 'flat-map':
+      for (const name of operator.columns ?? []) {
+        assert(hasField(inputs[0], name), `${operator.id} reads ${name}, which its input lacks`);
+      }
       return assertListed(plan.functions, operator.fn, 'function');
     case 'union':
       assert(operator.inputs.length > 0, `${operator.id} unites nothing`);

@@ -15,6 +15,7 @@ import type {
   LogicalOperator,
   LogicalPlan,
   OperatorId,
+  RowFunction,
   SinkSpec,
   SourceSpec,
   TableSpec,
@@ -112,8 +113,10 @@ function describeRowOperator(plan: Listed, operator: RowOperator): string {
     case 'project':
       return `project ${operator.columns.map(printColumn).join(', ') || 'no columns'}`;
     case 'map':
-    case 'flat-map':
-      return `${operator.kind} ${operator.fn}, opaque → ${printColumns(operator.schema)}`;
+    case 'flat-map': {
+      const columns = printColumns(operator.schema);
+      return `${operator.kind} ${printFunction(operator)}, opaque → ${columns}`;
+    }
     case 'join': {
       const table = find(plan.tables, operator.table);
       const on = operator.keys.map(({ left, right }) => `${printExpr(left)} = ${right}`);
@@ -126,6 +129,12 @@ function describeRowOperator(plan: Listed, operator: RowOperator): string {
     default:
       return unreachable(operator);
   }
+}
+
+function printFunction(operator: { readonly fn: FunctionId } & Partial<RowFunction>): string {
+  return operator.columns === undefined
+    ? operator.fn
+    : `${operator.fn}(${operator.columns.join(', ')})`;
 }
 
 function describeStageOperator(plan: PhysicalPlan, operator: StageOperator): string {

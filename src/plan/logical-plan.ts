@@ -33,8 +33,8 @@ export type LogicalKind =
   | { readonly kind: 'source'; readonly source: SourceId }
   | { readonly kind: 'filter'; readonly input: OperatorId; readonly predicate: Expr }
   | { readonly kind: 'project'; readonly input: OperatorId; readonly columns: readonly Column[] }
-  | { readonly kind: 'map'; readonly input: OperatorId; readonly fn: FunctionId }
-  | { readonly kind: 'flat-map'; readonly input: OperatorId; readonly fn: FunctionId }
+  | ({ readonly kind: 'map' } & RowFunction)
+  | ({ readonly kind: 'flat-map' } & RowFunction)
   | { readonly kind: 'union'; readonly inputs: readonly OperatorId[] }
   | {
       readonly kind: 'join';
@@ -48,6 +48,13 @@ export type LogicalKind =
     }
   | ({ readonly kind: 'aggregate'; readonly input: OperatorId } & AggregateSpec)
   | { readonly kind: 'sink'; readonly input: OperatorId; readonly sink: SinkId };
+
+export type RowFunction = {
+  readonly input: OperatorId;
+  readonly fn: FunctionId;
+  /** Input columns that the function may read; missing: all of them. */
+  readonly columns?: readonly string[];
+};
 
 export type Column = { readonly name: string; readonly expr: Expr };
 

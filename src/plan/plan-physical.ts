@@ -33,9 +33,19 @@ export function planPhysical(logical: LogicalPlan, options: PlanOptions): Physic
   const optimized = optimize(logical);
   checkPlan(optimized);
   const { stages, exchanges } = new StageCutter(optimized, options).cut();
-  const { name, sources, sinks, tables, functions } = logical;
+  const { name, sources, tables, functions } = logical;
+  const sinks = logical.sinks.map((sink) => (isFed(logical, sink) ? sink : sideSink(sink)));
   const plan = { name, stages, exchanges, sources, sinks, tables, functions };
   return { ...plan, hash: planHash(plan) };
+}
+
+function isFed(plan: LogicalPlan, sink: SinkSpec): boolean {
+  return plan.operators.some((operator) => operator.kind === 'sink' && operator.sink === sink.id);
+}
+
+/** Late rows and dead letters are written where they are found, never gathered. */
+function sideSink(sink: SinkSpec): SinkSpec {
+  return { ...sink, partitions: null };
 }
 
 type Aggregate = Extract<LogicalOperator, { kind: 'aggregate' }>;

@@ -153,8 +153,9 @@ export class PlanBuilder {
     return this.#add({ fields }, passed?.name ?? null, kind);
   }
 
-  map(input: Rows, fn: FunctionId, schema: RowSchema): Rows {
-    return this.#add(schema, null, { kind: 'map', input: input.id, fn });
+  map(input: Rows, fn: FunctionId, schema: RowSchema, columns?: readonly string[]): Rows {
+    const kind = { kind: 'map', input: input.id, fn } as const;
+    return this.#add(schema, null, columns === undefined ? kind : { ...kind, columns });
   }
 
   flatMap(input: Rows, fn: FunctionId, schema: RowSchema): Rows {

@@ -1,6 +1,7 @@
 // Projection push-down: every operator keeps only the columns that someone downstream reads, so
 // that scanners skip the others and exchanges do not carry them. A source with event time always
-// reads it: the watermark must see all records. `map` and `flat-map` are opaque and keep all.
+// reads it: the watermark must see all records. `map` and `flat-map` are opaque and keep all they
+// make, and unless they say less, all they get.
 
 import { assert } from '../../base/assert.ts';
 import { columnsOf } from '../../expr/walk.ts';
@@ -69,6 +70,7 @@ function readsFrom(
       return readsOf({ ...operator, aggregates: usedCalls(operator, own) });
     case 'map':
     case 'flat-map':
+      return operator.columns ?? input.fields.map((field) => field.name);
     case 'sink':
       return input.fields.map((field) => field.name);
   }

@@ -167,6 +167,10 @@ test('pruneColumns keeps what is read, and always the event time', () => {
     'map f, opaque → a, b, n, t',
     all,
   ]);
+  check(pruneColumns, (p, source) => p.map(source, p.fn('f', ''), schema, ['a']), [
+    'map f(a), opaque → a, b, n, t',
+    'in: a, t',
+  ]);
   check(
     pruneColumns,
     (p, source) =>
@@ -205,5 +209,20 @@ test('a sink that several stages feed gets a stage of its own', () => {
       ['source', 1],
       ['fixed', 0],
     ],
+  );
+});
+
+test('sinks of late rows have one partition for each partition that finds them', () => {
+  const builder = new PlanBuilder('test');
+  const source = builder.source('in', schema, { time: 't' });
+  const late = builder.sideSink('late', schema);
+  const keys = { b };
+  builder.sink(builder.aggregate(source, { keys, late }), 'out', 1);
+  const logical = builder.plan();
+  const sinks = logical.sinks.map((sink) => ({ ...sink, partitions: 1 as const }));
+  const plan = planPhysical({ ...logical, sinks }, { partitions: 4 });
+  assert.deepEqual(
+    plan.sinks.map((sink) => sink.partitions),
+    [null, 1],
   );
 });
