@@ -14,6 +14,7 @@ import {
   ColumnWriter,
   columnAt,
   faultMessages,
+  isSameSpan,
   placeColumns,
   timeMsMax,
 } from './scan-columns.ts';
@@ -238,16 +239,10 @@ class JsonScanner implements Scanner {
       const isInScratch = start < 0;
       const from = isInScratch ? ~start : start;
       const to = isInScratch ? ~column.ends[row]! : column.ends[row]!;
-      if (!isSame(isInScratch ? this.scratch : input, from, to, bytes)) return false;
+      if (!isSameSpan(isInScratch ? this.scratch : input, from, to, bytes)) return false;
     }
     return true;
   }
-}
-
-function isSame(input: Uint8Array, from: number, to: number, bytes: Uint8Array): boolean {
-  if (to - from !== bytes.length) return false;
-  for (let i = 0; i < bytes.length; i += 1) if (input[from + i] !== bytes[i]) return false;
-  return true;
 }
 
 /** Whether the line is white space only: such lines are no records. */

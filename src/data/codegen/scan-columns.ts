@@ -229,3 +229,15 @@ function booleanForm(bytes: Uint8Array, span: readonly [number, number]): ValueF
   const word = asciiText(bytes, span[0], span[1]).toLowerCase();
   return word === 'true' || word === 'false' ? word : 'cell';
 }
+
+/** Whether [from, to) of `input` is exactly `bytes`. */
+export function isSameSpan(
+  input: Uint8Array,
+  from: number,
+  to: number,
+  bytes: Uint8Array,
+): boolean {
+  if (to - from !== bytes.length) return false;
+  for (let i = 0; i < bytes.length; i += 1) if (input[from + i] !== bytes[i]) return false;
+  return true;
+}

@@ -146,8 +146,15 @@ export function assembleModule(source: string): Uint8Array<ArrayBuffer> {
   const exported = functions.flatMap((text, index) =>
     text.exported === null ? [] : [[...name(text.exported), 0x00, ...unsigned(index)]],
   );
-  return Uint8Array.of(
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+  return Uint8Array.from([
+    0x00,
+    0x61,
+    0x73,
+    0x6d,
+    0x01,
+    0x00,
+    0x00,
+    0x00,
     ...section(1, vector(types)),
     ...section(2, vector([[...name('env'), ...name('memory'), 0x02, 0x00, 0x01]])),
     ...section(3, vector(functions.map((_, index) => unsigned(index)))),
@@ -155,7 +162,7 @@ export function assembleModule(source: string): Uint8Array<ArrayBuffer> {
     ...section(6, vector(globals.map(() => [0x7f, 0x01, 0x41, 0x00, 0x0b]))),
     ...section(7, vector(exported)),
     ...section(10, vector(functions.map((text) => assembleFunction(text, scope)))),
-  );
+  ]);
 }
 
 /** The parenthesised lists of the text; `;;` begins a comment. */
