@@ -1,6 +1,7 @@
 // A table of results in the terminal: the latest row of each key, redrawn in place. Where the
 // output is no terminal, every row is a plain line, without escape codes.
 
+import { StreamError } from '../../base/stream-error.ts';
 import type { Batch } from '../../data/columnar/batch.ts';
 import { batchToRows } from '../../data/columnar/rows.ts';
 import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
@@ -29,7 +30,8 @@ export type ConsoleTableOptions = {
 
 /**
  * Shows rows in the terminal of the process that called `run`. On a terminal the table is drawn
- * anew after each micro-batch; elsewhere each row is printed as `column=value …`.
+ * anew after each micro-batch; elsewhere each row is printed as `column=value …`. The run rejects
+ * with code `column-unknown` when the rows lack a column.
  *
  * @example
  * consoleTable({ columns: ['campaign_id', 'count'], key: ['campaign_id'] });
@@ -62,11 +64,12 @@ class ConsoleTableSink implements Sink {
     this.#output = options.output ?? process.stdout;
   }
 
-  prepare(): Promise<void> {
+  async prepare(context: SinkContext): Promise<void> {
+    const { columns = [], key = [] } = this.#options;
+    for (const name of [...columns, ...key]) checkColumn(name, context);
     this.#rows.clear();
     this.#rowCount = 0;
     this.#linesDrawn = 0;
-    return Promise.resolve();
   }
 
   open(_partition: number, context: SinkContext): Promise<SinkWriter> {
@@ -105,7 +108,9 @@ class ConsoleTableSink implements Sink {
       cells.length,
     );
     const width = this.#output.columns ?? widthDefault;
-    const drawn = lines.map((line, index) => this.#styled(line.slice(0, width - 1), index));
+    const drawn = lines.map((line, index) =>
+      this.#styled(line.slice(0, width - 1).trimEnd(), index),
+    );
     const up = this.#linesDrawn > 0 ? `\u001b[${this.#linesDrawn}A` : '';
     const text = drawn.map((line) => `${line}${clearLine}\n`).join('');
     this.#output.write(`\r${up}${text}${clearBelow}`);
@@ -148,6 +153,17 @@ class ConsoleTableSink implements Sink {
     const isColoured = (environment['NO_COLOR'] ?? '') === '';
     return index === 0 && isColoured ? `${bold}${line}${plain}` : line;
   }
+}
+
+function checkColumn(name: string, context: SinkContext): void {
+  const names = context.schema.fields.map((field) => field.name);
+  if (names.includes(name)) return;
+  throw new StreamError({
+    code: 'column-unknown',
+    message: `could not show column "${name}" in table "${context.name}": there is none`,
+    hint: `the columns are ${names.join(', ')}`,
+    fields: { column: name, sink: context.name },
+  });
 }
 
 type TableColumn = {

@@ -68,12 +68,6 @@ test('files: a folder gives a partition for each of its files, by name', async (
   assert.deepEqual(await check({ path }), [['a.jsonl'], ['b.jsonl']]);
   const all = await check({ path, format: 'jsonl' });
   assert.deepEqual(all.flat(), ['a.jsonl', 'b.jsonl', 'notes.txt']);
-  await assert.rejects(
-    check({ path, format: 'csv', csv: {} }).then(() => check({ path: [] })),
-    {
-      code: 'option-invalid',
-    },
-  );
 });
 
 test('files: a file that comes after the start is not read', async () => {
@@ -235,12 +229,13 @@ test('files: a followed file that is cut or replaced is an error', async () => {
   await other.close();
 });
 
+const filesModule = new URL('files.ts', import.meta.url).href;
 const stdinScript = `
   import { Worker, isMainThread } from 'node:worker_threads';
   if (isMainThread) {
     new Worker(new URL(import.meta.url));
   } else {
-    const { FilesSource } = await import(${JSON.stringify(new URL('files.ts', import.meta.url).href)});
+    const { FilesSource } = await import(${JSON.stringify(filesModule)});
     const source = new FilesSource({ path: '-' });
     const context = { workerCount: 1 };
     const reader = await source.open(0, { ...context, layout: await source.layout(context) });
@@ -259,10 +254,8 @@ const stdinScript = `
 async function runStdin(
   feed: (write: (text: string) => void, end: () => void) => void,
 ): Promise<string> {
-  const url = `data:text/javascript,${encodeURIComponent(stdinScript)}`;
   const script = join(folder, 'stdin.mjs');
   writeFileSync(script, stdinScript);
-  assert.ok(url.length > 0);
   const child = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
   feed(
     (text) => child.stdin.write(text),

@@ -8,8 +8,9 @@ const shape: YsbShape = { seed: 7, eventsPerSecond: 1000, campaigns: 100, adsPer
 const startMs = 1_790_000_000_123;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
+const writer = new YsbEventWriter(shape, startMs);
+
 function write(first: number, step: number, count: number): string[] {
-  const writer = new YsbEventWriter(shape, startMs);
   const target = new DataView(new ArrayBuffer(count * ysbEventBytesMax + 256));
   const end = writer.write(target, { first, step, count }, Infinity);
   const text = new TextDecoder().decode(new Uint8Array(target.buffer, 0, end));
@@ -63,7 +64,6 @@ test('YsbEventWriter: an event depends on its index alone', () => {
 });
 
 test('YsbEventWriter: stops at the first event that passes bytesMax', () => {
-  const writer = new YsbEventWriter(shape, startMs);
   const target = new DataView(new ArrayBuffer(2048));
   const end = writer.write(target, { first: 5, step: 2, count: 1000 }, 600);
   assert.ok(end >= 600 && end < 600 + ysbEventBytesMax);
@@ -71,7 +71,6 @@ test('YsbEventWriter: stops at the first event that passes bytesMax', () => {
 });
 
 test('YsbEventWriter: stops where the hashes of 2³² events end and goes on behind', () => {
-  const writer = new YsbEventWriter(shape, startMs);
   const target = new DataView(new ArrayBuffer(8192));
   writer.write(target, { first: 2 ** 32 - 3, step: 2, count: 10 }, Infinity);
   assert.equal(writer.nextIndex, 2 ** 32 + 1);
