@@ -22,12 +22,6 @@ import {
   type ScanSpec,
 } from './scanner.ts';
 
-/**
- * Bytes that one scan reads in vain for the ends of quoted cells. Beyond it the rest of the input is
- * refused as one row: a quote that opens on every line must not cost the square of the input.
- */
-const vainBytesMax = 1_048_576;
-
 export type CsvOptions = {
   /** One ASCII character between cells. */
   readonly delimiter: string;
@@ -86,7 +80,6 @@ class CsvScanner implements Scanner {
   /** 0 for plain cells, 1 for quoted ones, 2 for quoted ones with doubled quotes. */
   private readonly quoting: Uint8Array;
   private scratchEnd = 0;
-  private vainBytes = 0;
   /** Why and where a row is broken. */
   private code = '';
   private message = '';
@@ -117,7 +110,6 @@ class CsvScanner implements Scanner {
     this.timeMax = Number.NEGATIVE_INFINITY;
     this.errors.length = 0;
     this.scratchEnd = 0;
-    this.vainBytes = 0;
     this.writer.timeEnd = Math.min(nowMs + this.spec.timeAheadMsMax, timeMsMax);
     this.position = from;
     let row = 0;
@@ -149,10 +141,7 @@ class CsvScanner implements Scanner {
         p += 1;
         quotes = 1;
         while (true) {
-          if (p >= to) {
-            this.vainBytes += p - start;
-            return this.broken('a quoted cell does not end in the input', start);
-          }
+          if (p >= to) return this.broken('a quoted cell does not end in the input', start);
           const c = input[p]!;
           if (c === quote) {
             if (p + 1 >= to || input[p + 1] !== quote) break;
@@ -223,7 +212,7 @@ class CsvScanner implements Scanner {
 
   /** Reports the broken row and goes on at the next line: where it would end cannot be known. */
   private refuse(input: Uint8Array, from: number, to: number): void {
-    let lineEnd = this.vainBytes > vainBytesMax ? to : from;
+    let lineEnd = from;
     while (lineEnd < to && input[lineEnd] !== 0x0a) lineEnd += 1;
     this.position = lineEnd < to ? lineEnd + 1 : to;
     const { code, message, offset } = this;
