@@ -4,6 +4,7 @@
 import { unreachable } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { DataType, RowValue } from '../../schema/data-type.ts';
+import { jsonText } from '../columnar/rows.ts';
 import { decodeUtf8, encodeUtf8 } from '../columnar/utf8.ts';
 import type { CodeValue, CodeWriter } from './code.ts';
 import { arenaOf } from './scratch-arena.ts';
@@ -174,7 +175,10 @@ export function fromRowValue(writer: CodeWriter, from: FromRowValue): CodeValue 
     case 'json': {
       const arena = arenaOf(writer);
       const start = named(writer, 'madeStart', `${arena}.length`);
-      const text = type.kind === 'json' ? named(writer, 'text', `JSON.stringify(${given})`) : given;
+      const text =
+        type.kind === 'json'
+          ? named(writer, 'text', `${shared(writer, 'jsonText', jsonText)}(${given})`)
+          : given;
       const checked = `typeof ${text} === 'string' ? ${text} : ${refuse}(${given})`;
       writer.line(`if (!${isNull}) ${arena}.appendText(${checked});`);
       return arenaSpan(writer, type, start, isNull);
@@ -185,7 +189,7 @@ export function fromRowValue(writer: CodeWriter, from: FromRowValue): CodeValue 
 }
 
 function refuseValue(from: FromRowValue, value: unknown): never {
-  const shown = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? typeof value);
+  const shown = typeof value === 'bigint' ? `${value}n` : (jsonText(value) ?? typeof value);
   throw new StreamError({
     code: 'lambda-type',
     message: `${from.what} gave ${shown.slice(0, 60)}, which is no ${from.type.kind}`,

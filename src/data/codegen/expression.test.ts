@@ -122,6 +122,8 @@ test('compileExpression refuses what a lambda gives when it is not of the type',
     [{ kind: 'timestamp', encoding: 'ms' }, NaN],
     [string, 5],
     [{ kind: 'json' }, () => 1],
+    [{ kind: 'json' }, { nested: 5n }],
+    [string, { nested: 5n }],
   ];
   for (const [type, value] of wrong) {
     const attempt = (): unknown => run({ expr: lambda(type), fn: () => value as RowValue });

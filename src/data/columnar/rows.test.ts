@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DataType, RowSchema, RowValue, TimeEncoding } from '../../schema/data-type.ts';
-import { batchToRows, rowsToBatch } from './rows.ts';
+import { batchToRows, rowObjectsToBatch, rowsToBatch } from './rows.ts';
 import type { RowError } from './rows.ts';
 
 function schemaOf(type: DataType, nullable = false): RowSchema {
@@ -135,4 +135,13 @@ test('batchToRows makes own members of any name', () => {
     onBad: () => assert.fail(),
   });
   assert.deepEqual(Object.entries(batchToRows(batch)[0]!), [['__proto__', 'a']]);
+});
+
+test('rowObjectsToBatch takes members by name and times as epoch milliseconds', () => {
+  const at = { kind: 'timestamp', encoding: 's' } as const;
+  const schema = { fields: [{ name: 'meta.at', path: ['meta', 'at'], type: at, nullable: true }] };
+  const rows = [{ 'meta.at': 1_500 }, { 'meta.at': null }];
+  const batch = rowObjectsToBatch(schema, rows, (bad) => assert.fail(bad.message));
+  assert.deepEqual(batchToRows(batch), rows);
+  assert.equal(batch.schema, schema);
 });

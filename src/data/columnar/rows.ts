@@ -85,6 +85,24 @@ export function rowsToBatch(schema: RowSchema, rows: readonly unknown[], check: 
   return builder.finish();
 }
 
+/**
+ * Rows in TypeScript's form as a batch: members by column name, times as epoch milliseconds. For
+ * tables and for what user functions give.
+ */
+export function rowObjectsToBatch(
+  schema: RowSchema,
+  rows: readonly RowObject[],
+  onBad: (error: RowError) => void,
+): Batch {
+  const fields = schema.fields.map((field): Field => {
+    const path = [field.name];
+    const inMs = field.type.kind === 'timestamp';
+    return { ...field, path, type: inMs ? { kind: 'timestamp', encoding: 'ms' } : field.type };
+  });
+  const check = { nowMs: 0, timeAheadMsMax: Infinity, timeField: -1, onBad };
+  return { ...rowsToBatch({ fields }, rows, check), schema };
+}
+
 export function appendRows(builder: BatchBuilder, rows: readonly unknown[], check: RowCheck): void {
   for (let row = 0; row < rows.length; row++) {
     const problem = appendRow(builder, rows[row], check);
@@ -107,7 +125,7 @@ function appendRow(builder: BatchBuilder, row: unknown, check: RowCheck): Proble
     const code =
       value === null || value === undefined
         ? appendMissing(builder.columns[index]!, field)
-        : appendValue(builder.columns[index]!, field.type, value);
+        : appendEncoded(builder.columns[index]!, field.type, value);
     if (code !== null) return { code, message: describe(code, field, value), field: field.name };
     if (index === check.timeField && !isTimely(builder.columns[index]!, check)) {
       const message = describe('time-range', field, value);
@@ -141,15 +159,20 @@ function isTimely(column: BuilderColumn, check: RowCheck): boolean {
   return time >= 0 && time <= check.nowMs + check.timeAheadMsMax;
 }
 
+type ValueProblem = 'json-type' | 'number-range' | null;
+
+/** Appends a value as a record writes it: a time is a number or text in the column's encoding. */
+function appendEncoded(column: BuilderColumn, type: DataType, value: unknown): ValueProblem {
+  if (type.kind !== 'timestamp') return appendValue(column, type, value);
+  const time = timeOf(value, type.encoding);
+  return time === null ? 'json-type' : appendValue(column, type, time);
+}
+
 /**
- * Appends a value from outside, neither null nor undefined, and gives null; or appends nothing and
- * says what is wrong with it.
+ * Appends a value as a row in TypeScript has it, neither null nor undefined, and gives null; or
+ * appends nothing and says what is wrong with it. A time is a number of epoch milliseconds.
  */
-export function appendValue(
-  column: BuilderColumn,
-  type: DataType,
-  value: unknown,
-): 'json-type' | 'number-range' | null {
+export function appendValue(column: BuilderColumn, type: DataType, value: unknown): ValueProblem {
   switch (type.kind) {
     case 'boolean':
       if (typeof value !== 'boolean') return 'json-type';
@@ -167,8 +190,8 @@ export function appendValue(
       (column as { appendNumber(value: number): void }).appendNumber(value);
       return null;
     case 'timestamp': {
-      const time = timeOf(value, type.encoding);
-      if (time === null) return 'json-type';
+      if (typeof value !== 'number') return 'json-type';
+      const time = whole(value, 'ms');
       if (Number.isNaN(time)) return 'number-range';
       (column as { appendNumber(value: number): void }).appendNumber(time);
       return null;
@@ -178,7 +201,6 @@ export function appendValue(
       appendText(column as SpanSink, value);
       return null;
     case 'json': {
-      // Undefined for functions and symbols; throws for bigints and cycles.
       const text = jsonText(value);
       if (text === undefined) return 'json-type';
       appendText(column as SpanSink, text);
@@ -189,10 +211,7 @@ export function appendValue(
   }
 }
 
-function appendInt64(
-  column: { appendBigint(value: bigint): void },
-  value: unknown,
-): 'json-type' | 'number-range' | null {
+function appendInt64(column: { appendBigint(value: bigint): void }, value: unknown): ValueProblem {
   if (typeof value === 'bigint') {
     if (BigInt.asIntN(64, value) !== value) return 'number-range';
     column.appendBigint(value);
@@ -223,7 +242,8 @@ function whole(value: number, encoding: TimeEncoding): number {
   return Math.abs(time) <= 8.64e15 ? time + 0 : NaN;
 }
 
-function jsonText(value: unknown): string | undefined {
+/** The value as JSON; undefined for what JSON cannot hold. */
+export function jsonText(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
   } catch {
