@@ -61,10 +61,10 @@ test('rowsToBatch reads times by their encoding', () => {
   const at = (encoding: TimeEncoding, ...values: unknown[]): readonly unknown[] =>
     readValues({ kind: 'timestamp', encoding }, values);
   assert.deepEqual(at('s', 1.5, '2', new Date(7)), [1500, 2000, 7]);
-  assert.deepEqual(at('ms', 1.9, '25'), [1, 25]);
+  assert.deepEqual(at('ms', 1.9, '25', '1970-01-02', -0.0), [1, 25, 'json-type', 0]);
   assert.deepEqual(at('us', 1999, '2000'), [1, 2]);
   assert.deepEqual(at('auto', 5, '1970-01-01T00:00:01Z', '6'), [5, 1000, 6]);
-  assert.deepEqual(at('iso', '1970-01-02', 'soon', true, null, new Date(NaN)), [
+  assert.deepEqual(at('iso', '1970-01-02', 'soon', '25', true, null, new Date(NaN)), [
     86_400_000,
     'json-type',
     'json-type',

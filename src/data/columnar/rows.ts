@@ -226,18 +226,23 @@ function appendInt64(column: { appendBigint(value: bigint): void }, value: unkno
 /** Epoch ms; null for what is no time, NaN for one that is out of range. */
 function timeOf(value: unknown, encoding: TimeEncoding): number | null {
   if (typeof value === 'number') return whole(value, encoding);
-  if (typeof value === 'string') {
-    return /^-?\d+(\.\d+)?$/.test(value) ? whole(Number(value), encoding) : parseIso(value);
-  }
+  if (typeof value === 'string') return textTime(value, encoding);
   if (typeof value !== 'object' || value === null || !('getTime' in value)) return null;
   const time = typeof value.getTime === 'function' ? (value.getTime() as unknown) : null;
   return typeof time === 'number' ? whole(time, 'ms') : null;
 }
 
-/** A number as records of this encoding write it, in epoch ms. */
+/** As scanners read it: digits where the encoding has numbers, ISO 8601 where it has that. */
+function textTime(text: string, encoding: TimeEncoding): number | null {
+  if (encoding !== 'iso' && /^-?\d+$/.test(text)) return whole(Number(text), encoding);
+  return encoding === 'iso' || encoding === 'auto' ? parseIso(text) : null;
+}
+
+/** A number as records of this encoding write it, in whole epoch ms; NaN when out of range. */
 function whole(value: number, encoding: TimeEncoding): number {
-  const factor = encoding === 's' ? 1000 : encoding === 'us' ? 0.001 : 1;
-  const time = Math.floor(factor === 0.001 ? value / 1000 : value * factor);
+  const time = Math.floor(
+    encoding === 's' ? value * 1000 : encoding === 'us' ? value / 1000 : value,
+  );
   // -0 would be another byte pattern for the same instant.
   return Math.abs(time) <= 8.64e15 ? time + 0 : NaN;
 }
