@@ -68,6 +68,7 @@ test('rowsToBatch reads times by their encoding', () => {
     86_400_000,
     'json-type',
     'json-type',
+    'json-type',
     'json-missing',
     'number-range',
   ]);
