@@ -126,7 +126,9 @@ export function last<T extends ValueType>(value: { readonly valueType: T }): Agg
  * The exact number of different values. Keeps all of them: see `approxCountDistinct` for many.
  *
  * @example
- * stream.groupBy('url').window(tumbling('1m')).aggregate((e) => ({ users: countDistinct(e.user) }));
+ * stream.groupBy('url').window(tumbling('1m')).aggregate((e) => ({
+ *   users: countDistinct(e.user),
+ * }));
  */
 export function countDistinct(value: Operand<ValueTag, unknown>): Aggregate<NumberType> {
   return aggregateOf('count-distinct', [value], { type: float64, nullable: false });

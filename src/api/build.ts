@@ -4,39 +4,31 @@
 
 import type { CallSite } from '../base/call-site.ts';
 import type { Duration } from '../base/duration.ts';
-import { buildCall, commonType, literalExpr } from '../expr/call.ts';
+import { commonType, literalExpr } from '../expr/call.ts';
 import type { Expr } from '../expr/expr.ts';
 import { Expression } from '../expr/expression.ts';
 import type { UserFunction } from '../plan/bindings.ts';
-import type { Column, WindowSpec } from '../plan/logical-plan.ts';
+import type { Column } from '../plan/logical-plan.ts';
 import type { Sink } from '../ports/sink.ts';
 import type { TypedSource } from '../ports/typed.ts';
 import { boolean as booleanType } from '../schema/column-type.ts';
-import type { DataType, Field } from '../schema/data-type.ts';
+import type { Field } from '../schema/data-type.ts';
 import type { Mistake } from '../schema/mistake.ts';
 import { mistake, placed } from '../schema/mistake.ts';
 import type { Schema } from '../schema/schema.ts';
-import { Aggregate } from './aggregates.ts';
-import type { NamedAggregate, NodeKind, StreamNode, TimeAttribute } from './node.ts';
 import {
-  callUser,
-  columnExpression,
-  createScope,
-  lambdaExpression,
-  unknownColumn,
-} from './scope.ts';
+  checkFunction,
+  checkName,
+  columnsOf,
+  derived,
+  derivedField,
+  evaluate,
+  unknownName,
+} from './build-node.ts';
+import type { NodeKind, StreamNode, TimeAttribute } from './node.ts';
+import { columnExpression, lambdaExpression, unknownColumn } from './scope.ts';
 import type { Table } from './table.ts';
-import type { Window } from './windows.ts';
 import { DurationCheck } from './windows.ts';
-
-/** Rows by key, on the way to an aggregate. */
-export type Grouping = {
-  readonly input: StreamNode;
-  readonly keys: readonly Column[];
-  readonly window: WindowSpec;
-  readonly allowedLatenessMs: number;
-  readonly mistakes: readonly Mistake[];
-};
 
 export type FromArguments = {
   readonly source: TypedSource;
@@ -178,7 +170,7 @@ export function map(
     ({ name, type, nullable }) =>
       name === input.time.column && type.kind === 'timestamp' && !nullable,
   );
-  const lost = `the ${kind} at ${site} gives no timestamp column "${input.time.column}": add it there`;
+  const lost = `the ${kind} at ${site} gives no timestamp column "${input.time.column}"`;
   const time: TimeAttribute =
     kept || input.time.column === null ? input.time : { column: null, hint: lost };
   return derived(input, { kind, input, fn }, { site, mistakes, fields, time });
@@ -313,115 +305,6 @@ function notInTable(right: Table, name: string): Mistake {
   return mistake(`table "${right.name}" has no column "${name}"`, hint);
 }
 
-export function ungrouped(input: StreamNode): Grouping {
-  return { input, keys: [], window: { kind: 'global' }, allowedLatenessMs: 0, mistakes: [] };
-}
-
-export function groupBy(
-  input: StreamNode,
-  selection: readonly unknown[],
-  site: CallSite,
-): Grouping {
-  const { columns, mistakes } = columnsOf(input, selection, 'groupBy');
-  const json = columns.filter(({ expr }) => expr.type.kind === 'json');
-  const own = json.map(({ name }) => {
-    return mistake(`"${name}" is json, which is no key`, 'take a part of it by e.$lambda(…)');
-  });
-  return { ...ungrouped(input), keys: columns, mistakes: placed([...mistakes, ...own], site) };
-}
-
-export function window(
-  grouping: Grouping,
-  options: { readonly window: Window; readonly allowedLateness?: Duration },
-  site: CallSite,
-): Grouping {
-  const check = new DurationCheck();
-  const allowedLatenessMs = check.whole('the allowed lateness', options.allowedLateness ?? 0);
-  const mistakes = [...grouping.mistakes, ...options.window.mistakes, ...check.mistakes];
-  const { time } = grouping.input;
-  if (time.column === null && !grouping.input.uncertain) {
-    mistakes.push(mistake('a window needs event time', time.hint));
-  }
-  const { spec } = options.window;
-  return { ...grouping, window: spec, allowedLatenessMs, mistakes: placed(mistakes, site) };
-}
-
-export function aggregate(
-  grouping: Grouping,
-  options: { readonly define: unknown; readonly emit?: 'close' | 'update' },
-  site: CallSite,
-): StreamNode {
-  const { input, keys, window: spec, allowedLatenessMs } = grouping;
-  const { value, mistakes } = evaluate(input, options.define);
-  const own: Mistake[] = [...mistakes];
-  const fields = keys.map(({ name, expr }) => derivedField(name, expr.type, expr.nullable));
-  const windowed = spec.kind !== 'global';
-  if (windowed) {
-    const type = windowTimeType(input);
-    fields.push(derivedField('windowStart', type, false), derivedField('windowEnd', type, false));
-  }
-  const aggregates: NamedAggregate[] = [];
-  const described = isRecord(value) ? Object.entries(value) : [];
-  if (described.length === 0 && own.length === 0) {
-    own.push(mistake('no aggregates', 'as in aggregate((e) => ({ total: sum(e.price) }))'));
-  }
-  for (const [name, one] of described) {
-    if (!(one instanceof Aggregate)) {
-      own.push(mistake(`"${name}" is no aggregate`, 'use count(), sum(…), last(…) and the like'));
-      continue;
-    }
-    own.push(...one.mistakes);
-    const { fn, k, custom, type, nullable } = one.spec;
-    const args = one.spec.args.map((arg) => arg.expr);
-    aggregates.push({ call: { name, fn, args, k, custom: null, type, nullable }, custom });
-    fields.push(derivedField(name, type, nullable));
-  }
-  const columns = [...keys.map(({ name }) => name), ...described.map(([name]) => name)];
-  own.push(...checkNames(windowed ? ['windowStart', 'windowEnd', ...columns] : columns));
-  const kind: NodeKind = {
-    kind: 'aggregate',
-    input,
-    keys,
-    window: spec,
-    aggregates,
-    timeExpr: windowed ? timeExpr(input) : null,
-    allowedLatenessMs,
-    late: null,
-    emit: options.emit ?? 'close',
-  };
-  const time: TimeAttribute = windowed
-    ? { column: 'windowEnd', minusMs: 1 }
-    : { column: null, hint: `the aggregate at ${site} has no window, so its rows have no time` };
-  const all = [...grouping.mistakes, ...(input.uncertain ? [] : own)];
-  return derived(input, kind, { site, mistakes: all, fields, time });
-}
-
-/** Window bounds are written as the event time was; `auto` has no way of writing. */
-function windowTimeType(input: StreamNode): DataType {
-  const field = input.fields.find((one) => one.name === input.time.column);
-  const encoding = field?.type.kind === 'timestamp' ? field.type.encoding : 'auto';
-  return { kind: 'timestamp', encoding: encoding === 'auto' ? 'iso' : encoding };
-}
-
-function timeExpr(input: StreamNode): Expr | null {
-  const { time } = input;
-  const field = input.fields.find((one) => one.name === time.column);
-  if (time.column === null || field === undefined) return null;
-  const { expr } = columnExpression(field);
-  if (time.minusMs === 0) return expr;
-  return buildCall('sub', [expr, literalExpr(time.minusMs, null)]).expr;
-}
-
-export function lateTo(node: StreamNode, sink: Sink, site: CallSite): StreamNode {
-  const hint = 'as in window(…).aggregate(…).lateTo(sink)';
-  if (node.kind !== 'aggregate' || node.window.kind === 'global') {
-    const wrong = mistake('only a windowed aggregate has late rows', hint);
-    return { ...node, mistakes: [...node.mistakes, ...placed([wrong], site)] };
-  }
-  const twice = node.late === null ? [] : [mistake('late rows already go to a sink')];
-  return { ...node, late: sink, mistakes: [...node.mistakes, ...placed(twice, site)] };
-}
-
 export function named(node: StreamNode, name: string, site: CallSite): StreamNode {
   return { ...node, name, mistakes: [...node.mistakes, ...placed(checkName(name), site)] };
 }
@@ -434,111 +317,4 @@ export function to(
   const { sink, name = null } = options;
   const mistakes = checkName(options.name);
   return { ...derived(input, { kind: 'sink', input, sink }, { site, mistakes }), name };
-}
-
-/** A node behind `input`; fields and time are the input's where nothing else is said. */
-function derived(
-  input: StreamNode,
-  kind: NodeKind,
-  made: {
-    readonly site: CallSite;
-    readonly mistakes: readonly Mistake[];
-    readonly fields?: readonly Field[];
-    readonly time?: TimeAttribute;
-  },
-): StreamNode {
-  const { site, fields = input.fields, time = input.time } = made;
-  const mistakes = placed(made.mistakes, site);
-  const uncertain = input.uncertain || (made.fields !== undefined && mistakes.length > 0);
-  return { ...kind, name: null, site, fields, time, mistakes, uncertain };
-}
-
-type Evaluated = { readonly value: unknown; readonly mistakes: readonly Mistake[] };
-
-/** Calls the user's callback with the input's columns. */
-function evaluate(input: StreamNode, callback: unknown): Evaluated {
-  if (typeof callback !== 'function') return { value: null, mistakes: checkFunction(callback) };
-  const asked: Mistake[] = [];
-  const scope = createScope(input.fields, asked);
-  const { value, thrown } = callUser((): unknown => callback(scope));
-  if (thrown !== null) return { value: null, mistakes: [...asked, thrown] };
-  return { value, mistakes: [] };
-}
-
-/** Columns by name, or by a callback that gives expressions. */
-function columnsOf(
-  input: StreamNode,
-  selection: readonly unknown[],
-  method: string,
-): { readonly columns: readonly Column[]; readonly mistakes: readonly Mistake[] } {
-  const mistakes: Mistake[] = [];
-  const columns: Column[] = [];
-  let described: readonly (readonly [string, unknown])[] = [];
-  if (typeof selection[0] === 'function') {
-    const evaluated = evaluate(input, selection[0]);
-    mistakes.push(...evaluated.mistakes);
-    described = isRecord(evaluated.value) ? Object.entries(evaluated.value) : [];
-  } else {
-    described = selection.map((name) => [String(name), namedColumn(input, name, mistakes)]);
-  }
-  if (described.length === 0 && mistakes.length === 0) {
-    const hint = `as in ${method}('a', 'b') or ${method}((e) => ({ total: e.price.mul(e.quantity) }))`;
-    mistakes.push(mistake(`${method} names no columns`, hint));
-  }
-  for (const [name, value] of described) {
-    if (value === null) continue;
-    if (value instanceof Expression) {
-      mistakes.push(...value.mistakes);
-      columns.push({ name, expr: value.expr });
-    } else {
-      const hint = 'for a constant use literal(…)';
-      mistakes.push(mistake(`"${name}" is no expression`, hint));
-    }
-  }
-  mistakes.push(...checkNames(described.map(([name]) => name)));
-  return { columns, mistakes: input.uncertain ? [] : mistakes };
-}
-
-function namedColumn(input: StreamNode, name: unknown, mistakes: Mistake[]): Expression | null {
-  const field = input.fields.find((one) => one.name === name);
-  if (field === undefined) mistakes.push(unknownName(String(name), input.fields));
-  return field === undefined ? null : columnExpression(field);
-}
-
-function unknownName(name: string, fields: readonly Field[]): Mistake {
-  return unknownColumn(
-    name,
-    fields.map((field) => field.name),
-  );
-}
-
-const reservedNames: readonly string[] = ['', '$lambda', '$aggregate', '__proto__'];
-
-function checkNames(names: readonly string[]): readonly Mistake[] {
-  const seen = new Set<string>();
-  const mistakes: Mistake[] = [];
-  for (const name of names) {
-    if (seen.has(name)) mistakes.push(mistake(`two columns are called "${name}"`, 'rename one'));
-    if (reservedNames.includes(name)) mistakes.push(mistake(`no column can be called "${name}"`));
-    seen.add(name);
-  }
-  return mistakes;
-}
-
-function checkName(name: string | undefined): readonly Mistake[] {
-  if (name === undefined || /^[A-Za-z0-9][\w.-]*$/.test(name)) return [];
-  const hint = 'use letters, digits, "-", "_" and "."';
-  return [mistake(`${JSON.stringify(name)} is no name for an operator`, hint)];
-}
-
-function checkFunction(fn: unknown): readonly Mistake[] {
-  return typeof fn === 'function' ? [] : [mistake('a function is missing')];
-}
-
-function isRecord(value: unknown): value is { readonly [name: string]: unknown } {
-  return typeof value === 'object' && value !== null && !(value instanceof Expression);
-}
-
-function derivedField(name: string, type: DataType, nullable: boolean): Field {
-  return { name, path: [name], type, nullable };
 }

@@ -1,6 +1,6 @@
-// From the builder's nodes to the logical plan and its bindings: operators in order of their inputs,
-// ids by kind and position or by the user's name, functions, tables and sinks under ids of their
-// own. All mistakes of the reachable nodes are reported at once.
+// From the builder's nodes to the logical plan and its bindings: operators in order of inputs, ids
+// by kind and position or by the user's name, functions, tables and sinks under ids of their own.
+// All mistakes of the reachable nodes are reported at once.
 
 import { assert } from '../base/assert.ts';
 import { StreamError } from '../base/stream-error.ts';

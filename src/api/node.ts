@@ -1,5 +1,5 @@
-// What the builder builds: a DAG of immutable nodes, one an operator, each with the mistakes made in
-// its call. Identity counts: a node that several streams share becomes one operator of the plan.
+// What the builder builds: a DAG of immutable nodes, one an operator, each with the mistakes made
+// in its call. Identity counts: a node that several streams share is one operator of the plan.
 
 import type { CallSite } from '../base/call-site.ts';
 import type { Expr } from '../expr/expr.ts';

@@ -74,7 +74,8 @@ export class Pipeline {
    *
    * @example
    * const views = pipeline('shop').from(source).filter((e) => e.kind.eq('view'));
-   * const job = views.to(archive).with(views.groupBy('page').aggregate(() => ({ n: count() })).to(pages));
+   * const pages = views.groupBy('page').aggregate(() => ({ views: count() }));
+   * const both = views.to(archive).with(pages.to(results));
    */
   with(other: Pipeline): Pipeline {
     const more = other.#outputs.filter((output) => !this.#outputs.includes(output));

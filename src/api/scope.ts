@@ -1,10 +1,10 @@
-// The `e` of `filter((e) => …)`: the columns of a row as expressions, by name (`e['user.id']`) and,
-// for nested ones, by path (`e.user.id`), beside the ways to escape into plain functions.
+// The `e` of `filter((e) => …)`: the columns of a row as expressions, by name (`e['user.id']`) and
+// by path where nested (`e.user.id`), beside the ways to escape into plain functions.
 
 import { closestName } from '../base/closest-name.ts';
 import type { Expr, FunctionId } from '../expr/expr.ts';
-import type { ExpressionOf } from '../expr/expression.ts';
-import { Expression, broken, wrap } from '../expr/expression.ts';
+import type { Expression, ExpressionOf } from '../expr/expression.ts';
+import { broken, wrap } from '../expr/expression.ts';
 import type { CustomAggregate, OperatorContext, UserFunction } from '../plan/bindings.ts';
 import type { ColumnType } from '../schema/column-type.ts';
 import type { Field, RowObject, RowValue } from '../schema/data-type.ts';

@@ -9,6 +9,7 @@ import type { TypedSink } from '../ports/typed.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { Columns, NamesOf, RowOf, TimestampType, ValueType } from '../schema/value-type.ts';
 import type { Aggregate } from './aggregates.ts';
+import * as grouped from './build-aggregate.ts';
 import * as build from './build.ts';
 import type { StreamNode } from './node.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -229,7 +230,7 @@ export class Stream<C extends Columns> {
   ): GroupedStream<C, ColumnsIn<Keys>>;
   groupBy(...selection: readonly unknown[]): unknown {
     const site = captureCallSite(this.groupBy);
-    return new GroupedStream(this.owner, build.groupBy(this.node, selection, site));
+    return new GroupedStream(this.owner, grouped.groupBy(this.node, selection, site));
   }
 
   /**
@@ -240,7 +241,7 @@ export class Stream<C extends Columns> {
    */
   window(window: Window, options: WindowOptions = {}): WindowedStream<C, NoColumns> {
     const site = captureCallSite(this.window);
-    const grouping = build.window(build.ungrouped(this.node), { window, ...options }, site);
+    const grouping = grouped.window(grouped.ungrouped(this.node), { window, ...options }, site);
     return new WindowedStream(this.owner, grouping);
   }
 
@@ -290,9 +291,9 @@ export type AggregateOptions = {
 /** Rows by key, over all time until `window` says otherwise. */
 export class GroupedStream<C extends Columns, K extends Columns> {
   readonly #owner: Pipeline;
-  readonly #grouping: build.Grouping;
+  readonly #grouping: grouped.Grouping;
 
-  constructor(owner: Pipeline, grouping: build.Grouping) {
+  constructor(owner: Pipeline, grouping: grouped.Grouping) {
     this.#owner = owner;
     this.#grouping = grouping;
   }
@@ -305,7 +306,7 @@ export class GroupedStream<C extends Columns, K extends Columns> {
    */
   window(window: Window, options: WindowOptions = {}): WindowedStream<C, K> {
     const site = captureCallSite(this.window);
-    const grouping = build.window(this.#grouping, { window, ...options }, site);
+    const grouping = grouped.window(this.#grouping, { window, ...options }, site);
     return new WindowedStream(this.#owner, grouping);
   }
 
@@ -321,16 +322,16 @@ export class GroupedStream<C extends Columns, K extends Columns> {
     options: AggregateOptions = {},
   ): Stream<Merged<K, ColumnsIn<A>>> {
     const site = captureCallSite(this.aggregate);
-    return new Stream(this.#owner, build.aggregate(this.#grouping, { define, ...options }, site));
+    return new Stream(this.#owner, grouped.aggregate(this.#grouping, { define, ...options }, site));
   }
 }
 
 /** Rows by key and window. */
 export class WindowedStream<C extends Columns, K extends Columns> {
   readonly #owner: Pipeline;
-  readonly #grouping: build.Grouping;
+  readonly #grouping: grouped.Grouping;
 
-  constructor(owner: Pipeline, grouping: build.Grouping) {
+  constructor(owner: Pipeline, grouping: grouped.Grouping) {
     this.#owner = owner;
     this.#grouping = grouping;
   }
@@ -349,7 +350,7 @@ export class WindowedStream<C extends Columns, K extends Columns> {
     options: AggregateOptions = {},
   ): AggregatedStream<Merged<Merged<K, WindowColumns>, ColumnsIn<A>>, C> {
     const site = captureCallSite(this.aggregate);
-    const node = build.aggregate(this.#grouping, { define, ...options }, site);
+    const node = grouped.aggregate(this.#grouping, { define, ...options }, site);
     return new AggregatedStream(this.#owner, node);
   }
 }
@@ -365,6 +366,6 @@ export class AggregatedStream<C extends Columns, In extends Columns> extends Str
    */
   lateTo(sink: TypedSink<RowOf<In>>): AggregatedStream<C, In> {
     const site = captureCallSite(this.lateTo);
-    return new AggregatedStream(this.owner, build.lateTo(this.node, sink, site));
+    return new AggregatedStream(this.owner, grouped.lateTo(this.node, sink, site));
   }
 }

@@ -85,7 +85,7 @@ function checkRows(
       if (!holds(field, value)) {
         badCount++;
         const expected = `${field.type.kind}${field.nullable ? ' or null' : ''}`;
-        const message = `row ${index}: column "${field.name}" is ${describe(value)}, not ${expected}`;
+        const message = `row ${index}: "${field.name}" is ${describe(value)}, not ${expected}`;
         if (badCount <= listedRowsMax) mistakes.push(mistake(message));
       } else {
         copy[field.name] = value;

@@ -14,6 +14,11 @@ export type Operand<Tag extends ValueTag, Null = never, Value = unknown> = {
   readonly valueType: ValueType<Tag, Value, Null>;
 };
 
+/** `null` where the operand may be null; a plain value never is. */
+export type NullOf<O> = O extends { readonly valueType: { readonly missing: infer Null } }
+  ? Null
+  : never;
+
 /** The class for a static type. */
 export type ExpressionOf<T extends ValueType> = T['tag'] extends 'number'
   ? NumberExpression<T['missing']>
@@ -58,11 +63,11 @@ abstract class Comparable<
   Literal extends RowValue,
 > extends Expression<ValueType<Tag, Value, Null>> {
   /** Null when either side is. */
-  eq<N = never>(other: Literal | Operand<Tag, N>): BooleanExpression<Null | N> {
+  eq<O extends Literal | Operand<Tag, unknown>>(other: O): BooleanExpression<Null | NullOf<O>> {
     return call('eq', [this, other]);
   }
 
-  ne<N = never>(other: Literal | Operand<Tag, N>): BooleanExpression<Null | N> {
+  ne<O extends Literal | Operand<Tag, unknown>>(other: O): BooleanExpression<Null | NullOf<O>> {
     return call('ne', [this, other]);
   }
 
@@ -72,9 +77,9 @@ abstract class Comparable<
   }
 
   /** The first of both that is not null. */
-  coalesce<N = never>(
-    other: Literal | Operand<Tag, N, Value>,
-  ): ExpressionOf<ValueType<Tag, Value, N>> {
+  coalesce<O extends Literal | Operand<Tag, unknown, Value>>(
+    other: O,
+  ): ExpressionOf<ValueType<Tag, Value, NullOf<O>>> {
     return call('coalesce', [this, other]);
   }
 
@@ -90,19 +95,19 @@ abstract class Ordered<
   Null,
   Literal extends RowValue,
 > extends Comparable<Tag, Value, Null, Literal> {
-  lt<N = never>(other: Literal | Operand<Tag, N>): BooleanExpression<Null | N> {
+  lt<O extends Literal | Operand<Tag, unknown>>(other: O): BooleanExpression<Null | NullOf<O>> {
     return call('lt', [this, other]);
   }
 
-  le<N = never>(other: Literal | Operand<Tag, N>): BooleanExpression<Null | N> {
+  le<O extends Literal | Operand<Tag, unknown>>(other: O): BooleanExpression<Null | NullOf<O>> {
     return call('le', [this, other]);
   }
 
-  gt<N = never>(other: Literal | Operand<Tag, N>): BooleanExpression<Null | N> {
+  gt<O extends Literal | Operand<Tag, unknown>>(other: O): BooleanExpression<Null | NullOf<O>> {
     return call('gt', [this, other]);
   }
 
-  ge<N = never>(other: Literal | Operand<Tag, N>): BooleanExpression<Null | N> {
+  ge<O extends Literal | Operand<Tag, unknown>>(other: O): BooleanExpression<Null | NullOf<O>> {
     return call('ge', [this, other]);
   }
 }
@@ -110,12 +115,16 @@ abstract class Ordered<
 /** True, false or, where `Null` says so, null: logic has three values as in SQL. */
 export class BooleanExpression<Null = never> extends Comparable<'boolean', boolean, Null, boolean> {
   /** False when one side is false, even if the other is null. */
-  and<N = never>(other: boolean | Operand<'boolean', N>): BooleanExpression<Null | N> {
+  and<O extends boolean | Operand<'boolean', unknown>>(
+    other: O,
+  ): BooleanExpression<Null | NullOf<O>> {
     return call('and', [this, other]);
   }
 
   /** True when one side is true, even if the other is null. */
-  or<N = never>(other: boolean | Operand<'boolean', N>): BooleanExpression<Null | N> {
+  or<O extends boolean | Operand<'boolean', unknown>>(
+    other: O,
+  ): BooleanExpression<Null | NullOf<O>> {
     return call('or', [this, other]);
   }
 
@@ -131,24 +140,24 @@ export class BooleanExpression<Null = never> extends Comparable<'boolean', boole
 
 /** int32 or float64. Arithmetic gives float64. */
 export class NumberExpression<Null = never> extends Ordered<'number', number, Null, number> {
-  add<N = never>(other: number | Operand<'number', N>): NumberExpression<Null | N> {
+  add<O extends number | Operand<'number', unknown>>(other: O): NumberExpression<Null | NullOf<O>> {
     return call('add', [this, other]);
   }
 
-  sub<N = never>(other: number | Operand<'number', N>): NumberExpression<Null | N> {
+  sub<O extends number | Operand<'number', unknown>>(other: O): NumberExpression<Null | NullOf<O>> {
     return call('sub', [this, other]);
   }
 
-  mul<N = never>(other: number | Operand<'number', N>): NumberExpression<Null | N> {
+  mul<O extends number | Operand<'number', unknown>>(other: O): NumberExpression<Null | NullOf<O>> {
     return call('mul', [this, other]);
   }
 
   /** By zero as in JavaScript: infinite or NaN. */
-  div<N = never>(other: number | Operand<'number', N>): NumberExpression<Null | N> {
+  div<O extends number | Operand<'number', unknown>>(other: O): NumberExpression<Null | NullOf<O>> {
     return call('div', [this, other]);
   }
 
-  mod<N = never>(other: number | Operand<'number', N>): NumberExpression<Null | N> {
+  mod<O extends number | Operand<'number', unknown>>(other: O): NumberExpression<Null | NullOf<O>> {
     return call('mod', [this, other]);
   }
 
@@ -189,15 +198,21 @@ export class NumberExpression<Null = never> extends Ordered<'number', number, Nu
 
 /** A 64-bit integer. Arithmetic fails rather than wrap. */
 export class Int64Expression<Null = never> extends Ordered<'int64', bigint, Null, bigint | number> {
-  add<N = never>(other: bigint | number | Operand<'int64', N>): Int64Expression<Null | N> {
+  add<O extends bigint | number | Operand<'int64', unknown>>(
+    other: O,
+  ): Int64Expression<Null | NullOf<O>> {
     return call('add', [this, other]);
   }
 
-  sub<N = never>(other: bigint | number | Operand<'int64', N>): Int64Expression<Null | N> {
+  sub<O extends bigint | number | Operand<'int64', unknown>>(
+    other: O,
+  ): Int64Expression<Null | NullOf<O>> {
     return call('sub', [this, other]);
   }
 
-  mul<N = never>(other: bigint | number | Operand<'int64', N>): Int64Expression<Null | N> {
+  mul<O extends bigint | number | Operand<'int64', unknown>>(
+    other: O,
+  ): Int64Expression<Null | NullOf<O>> {
     return call('mul', [this, other]);
   }
 
@@ -240,7 +255,7 @@ export class TimestampExpression<Null = never> extends Ordered<'timestamp', numb
   }
 
   /** Milliseconds between two times, or the time so many milliseconds earlier. */
-  sub<N = never>(time: Operand<'timestamp', N>): NumberExpression<Null | N>;
+  sub<O extends Operand<'timestamp', unknown>>(time: O): NumberExpression<Null | NullOf<O>>;
   sub(ms: number): TimestampExpression<Null>;
   sub(ms: Operand<'number', unknown>): TimestampExpression<null>;
   sub(other: number | Operand<'number' | 'timestamp', unknown>): never {
@@ -275,7 +290,9 @@ export class StringExpression<Value extends string = string, Null = never> exten
   Null,
   Value
 > {
-  concat<N = never>(other: string | Operand<'string', N>): StringExpression<string, Null | N> {
+  concat<O extends string | Operand<'string', unknown>>(
+    other: O,
+  ): StringExpression<string, Null | NullOf<O>> {
     return call('concat', [this, other]);
   }
 
@@ -300,15 +317,21 @@ export class StringExpression<Value extends string = string, Null = never> exten
     return call('substring', length === undefined ? [this, start] : [this, start, length]);
   }
 
-  startsWith<N = never>(prefix: string | Operand<'string', N>): BooleanExpression<Null | N> {
+  startsWith<O extends string | Operand<'string', unknown>>(
+    prefix: O,
+  ): BooleanExpression<Null | NullOf<O>> {
     return call('starts-with', [this, prefix]);
   }
 
-  endsWith<N = never>(suffix: string | Operand<'string', N>): BooleanExpression<Null | N> {
+  endsWith<O extends string | Operand<'string', unknown>>(
+    suffix: O,
+  ): BooleanExpression<Null | NullOf<O>> {
     return call('ends-with', [this, suffix]);
   }
 
-  contains<N = never>(part: string | Operand<'string', N>): BooleanExpression<Null | N> {
+  contains<O extends string | Operand<'string', unknown>>(
+    part: O,
+  ): BooleanExpression<Null | NullOf<O>> {
     return call('contains', [this, part]);
   }
 
@@ -333,7 +356,7 @@ export class JsonExpression<Value = unknown, Null = never> extends Expression<
   ValueType<'json', Value, Null>
 > {
   /** The first of both that is not null. */
-  coalesce<N = never>(other: Operand<'json', N, Value>): JsonExpression<Value, N> {
+  coalesce<O extends Operand<'json', unknown, Value>>(other: O): JsonExpression<Value, NullOf<O>> {
     return call('coalesce', [this, other]);
   }
 

@@ -86,8 +86,8 @@ export type ReadFields = {
   readonly mistakes: readonly Mistake[];
 };
 
-/** Names of the scope's own functions, which a column would hide. */
-const reservedNames: readonly string[] = ['$lambda', '$aggregate', '__proto__', ''];
+/** What no column can be called: names of the scope's own functions, and what is no name. */
+export const reservedNames: readonly string[] = ['$lambda', '$aggregate', '__proto__', ''];
 
 function fieldsOfDefinition(
   definition: SchemaDefinition,
