@@ -189,6 +189,7 @@ class StreamFeed implements ByteFeed {
   readonly #chunks: AsyncIterator<Buffer>;
   #rest: Uint8Array = new Uint8Array(0);
   #stopped = false;
+  #onStop: (() => void) | null = null;
 
   constructor(stream: Readable) {
     this.#stream = stream;
@@ -207,15 +208,16 @@ class StreamFeed implements ByteFeed {
     return count;
   }
 
-  async #next(): Promise<Uint8Array | null> {
-    try {
-      const { value, done } = await this.#chunks.next();
-      return done === true ? null : value;
-    } catch (error) {
-      // Destroying the stream under a read is how it is stopped.
-      if (this.#stopped) return null;
-      throw error;
-    }
+  // A stream may never answer, not even to being destroyed: the opening of a pipe without a writer.
+  #next(): Promise<Uint8Array | null> {
+    if (this.#stopped) return Promise.resolve(null);
+    return new Promise((resolve, reject) => {
+      this.#onStop = () => resolve(null);
+      this.#chunks
+        .next()
+        .then(({ value, done }) => resolve(done === true ? null : value))
+        .catch(reject);
+    });
   }
 
   size(): null {
@@ -224,10 +226,10 @@ class StreamFeed implements ByteFeed {
 
   stop(): void {
     this.#stopped = true;
+    this.#onStop?.();
     this.#stream.destroy();
   }
 
-  // A read from a pipe may never return: nobody waits for it.
   close(): Promise<void> {
     this.stop();
     return Promise.resolve();

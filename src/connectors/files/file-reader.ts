@@ -83,14 +83,14 @@ export class FileReader implements SourceReader {
 
   onReady(listener: () => void): void {
     this.#listener = listener;
-    if (this.ready()) queueMicrotask(listener);
   }
 
   finish(): void {
-    this.#finished = true;
+    this.#turnReady(() => {
+      this.#finished = true;
+    });
     this.#feed?.stop();
     this.#onTaken?.();
-    this.#listener?.();
   }
 
   lag(): SourceLag {
@@ -138,13 +138,15 @@ export class FileReader implements SourceReader {
       try {
         fileOffset += await this.#fillFrom(segment, fileOffset);
       } catch (error) {
-        this.#error = readError(segment.path, error);
-        this.#listener?.();
+        this.#turnReady(() => {
+          this.#error = readError(segment.path, error);
+        });
         return;
       }
     }
-    this.#filled = true;
-    this.#listener?.();
+    this.#turnReady(() => {
+      this.#filled = true;
+    });
   }
 
   /** Gives where reading ended in the file. */
@@ -188,15 +190,19 @@ export class FileReader implements SourceReader {
 
   // What follows on a block in its slab is taken together with it.
   #handOver(block: Block): void {
-    const wasReady = this.ready();
     const last = this.#blocks.at(-1);
     block.slab.queued = true;
     if (last !== undefined && last.slab === block.slab && last.end === block.start) {
       const inner = joinCuts(last, block);
       this.#blocks[this.#blocks.length - 1] = { ...last, end: block.end, inner };
-    } else {
-      this.#blocks.push(block);
+      return;
     }
+    this.#turnReady(() => this.#blocks.push(block));
+  }
+
+  #turnReady(change: () => void): void {
+    const wasReady = this.ready();
+    change();
     if (!wasReady) this.#listener?.();
   }
 }

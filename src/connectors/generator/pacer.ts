@@ -5,6 +5,9 @@
 import { assert } from '../../base/assert.ts';
 import type { SourceLag } from '../../ports/source.ts';
 
+/** Timers hold 2³¹ ms at most, and a clock may be set. */
+const waitMsMax = 60_000;
+
 export type PacerOptions = {
   nowMs(): number;
   readonly startMs: number;
@@ -68,7 +71,7 @@ export class Pacer {
   advance(count: number): void {
     this.#taken += count;
     assert(this.#taken <= this.#limit, 'no more events are taken than there are');
-    if (!this.ended) this.#arm();
+    this.#arm();
   }
 
   onReady(listener: () => void): void {
@@ -77,9 +80,10 @@ export class Pacer {
   }
 
   finish(): void {
+    const wasReady = this.ready();
     this.#finished = true;
     this.close();
-    this.#listener?.();
+    if (!wasReady) this.#listener?.();
   }
 
   close(): void {
@@ -93,18 +97,18 @@ export class Pacer {
     return { records, bytes: null, ms };
   }
 
-  // A listener that comes while something is due is told so too: no wake-up is lost between.
+  // Only for what is not ready yet: who has taken something asks `ready` by himself.
   #arm(): void {
     const listener = this.#listener;
-    if (listener === null || this.#timer !== null) return;
-    const waitMs = this.ended ? 0 : this.dueMs(this.#taken) - this.#options.nowMs();
+    if (listener === null || this.#timer !== null || this.ready()) return;
+    const waitMs = Math.ceil(this.dueMs(this.#taken) - this.#options.nowMs());
     this.#timer = setTimeout(
       () => {
         this.#timer = null;
         if (this.ready()) listener();
         else this.#arm();
       },
-      Math.min(Math.max(0, Math.ceil(waitMs)), 60_000),
+      Math.min(Math.max(1, waitMs), waitMsMax),
     );
   }
 }

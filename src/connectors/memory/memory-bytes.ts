@@ -8,7 +8,6 @@ import type { SourceChunk } from '../../ports/source-chunk.ts';
 import type { TypedSource } from '../../ports/typed.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Columns } from '../../schema/value-type.ts';
-import { Wakeup } from './wakeup.ts';
 
 const newline = 10;
 
@@ -96,7 +95,6 @@ class MemoryBytesReader implements SourceReader {
   readonly #bytes: Uint8Array;
   readonly #origin: string;
   readonly #recordBytes: number | null;
-  readonly #wakeup = new Wakeup();
   readonly #total: number;
   #taken = 0;
   #finished = false;
@@ -117,7 +115,6 @@ class MemoryBytesReader implements SourceReader {
     assert(end > start, 'a take from a ring gives a record');
     const to = from + end - start;
     this.#taken = to;
-    if (to < this.#total) this.#wakeup.wake();
     const piece = { bytes: this.#bytes, start, end, origin: this.#origin, originOffset: start };
     const pieces = [{ ...piece, columns: null }];
     return { from, to, ended: to === this.#total, data: { kind: 'bytes', pieces } };
@@ -134,10 +131,8 @@ class MemoryBytesReader implements SourceReader {
     return true;
   }
 
-  onReady(listener: () => void): void {
-    this.#wakeup.listen(listener);
-    this.#wakeup.wake();
-  }
+  // It is ready from the start, so it never turns so.
+  onReady(_listener: () => void): void {}
 
   finish(): void {
     this.#finished = true;

@@ -8,7 +8,6 @@ import type { RowObject } from '../../schema/data-type.ts';
 import { rowNester } from '../../schema/nested-rows.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Columns, RowOf } from '../../schema/value-type.ts';
-import { Wakeup } from './wakeup.ts';
 
 export type MemoryOptions<C extends Columns> = {
   readonly schema: Schema<C>;
@@ -62,7 +61,6 @@ export class MemoryRowsSource implements Source {
 class MemoryRowsReader implements SourceReader {
   readonly #rows: readonly RowObject[];
   readonly #recordsPerBatch: number;
-  readonly #wakeup = new Wakeup();
   #taken = 0;
   #finished = false;
 
@@ -76,7 +74,6 @@ class MemoryRowsReader implements SourceReader {
     const count = this.#finished ? 0 : Math.min(this.#recordsPerBatch, this.#rows.length - from);
     this.#taken = from + count;
     const ended = this.#finished || this.#taken === this.#rows.length;
-    if (!ended) this.#wakeup.wake();
     if (count === 0) return { from, to: from, ended, data: { kind: 'none' } };
     const rows = this.#rows.slice(from, from + count);
     return { from, to: from + count, ended, data: { kind: 'rows', rows } };
@@ -86,10 +83,8 @@ class MemoryRowsReader implements SourceReader {
     return true;
   }
 
-  onReady(listener: () => void): void {
-    this.#wakeup.listen(listener);
-    this.#wakeup.wake();
-  }
+  // It is ready from the start, so it never turns so.
+  onReady(_listener: () => void): void {}
 
   finish(): void {
     this.#finished = true;
