@@ -2,6 +2,7 @@
 
 import process from 'node:process';
 import { kernelSource } from '../../data/codegen/kernel.ts';
+import type { LookupTable } from '../../data/state/lookup-table.ts';
 import { explainLogical, explainPhysical } from '../../plan/explain.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
 import { loadPipeline } from '../load-pipeline.ts';
@@ -33,10 +34,15 @@ export const explainCommand = {
     const physical = planPhysical(logical, { partitions });
     const parts = [explainLogical(logical), explainPhysical(physical)];
     if (values['no-kernels'] !== true) {
+      // Partition counts of sources are known when they are opened; the text is the same for all.
+      const partitionCounts = physical.stages.map((stage) =>
+        stage.partitions.kind === 'fixed' ? stage.partitions.count : 1,
+      );
+      const lookups = new Map<string, LookupTable>();
+      const bindings = pipeline.bindings();
       for (const stage of physical.stages) {
-        parts.push(
-          `kernel of stage ${stage.id}\n\n${kernelSource(physical, stage, pipeline.bindings())}`,
-        );
+        const text = kernelSource({ plan: physical, stage, bindings, partitionCounts, lookups });
+        parts.push(`kernel of stage ${stage.id}\n\n${text}`);
       }
     }
     process.stdout.write(`${parts.join('\n\n')}\n`);

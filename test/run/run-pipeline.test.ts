@@ -1,0 +1,239 @@
+// Jobs run for real, inline and in worker threads, and everything a user can do to them.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { collect, count, files, pipeline, schema, string, StreamError } from '../../src/index.ts';
+import type { Job, Pipeline, RunOptions } from '../../src/index.ts';
+import {
+  bounded,
+  endless,
+  endlessCounts,
+  exiting,
+  orders,
+  revenue,
+  throwing,
+} from './shop.fixture.ts';
+import type { Revenue } from './shop.fixture.ts';
+
+const shop = new URL('./shop.fixture.ts', import.meta.url);
+
+/** Starts a job whose threads find the same pipeline in the fixture. */
+async function start(name: string, job: Pipeline, options: RunOptions = {}): Promise<Job> {
+  process.env['MIZZLE_TEST_PIPELINE'] = name;
+  return job.run({ module: shop, ...options });
+}
+
+/** The same result by hand. */
+function expectedRevenue(): readonly Revenue[] {
+  const groups = new Map<string, Revenue>();
+  for (const { country, amount, at } of orders) {
+    const windowStart = at - (at % 1000);
+    const key = `${country}@${windowStart}`;
+    const { orders: n, revenue: total } = groups.get(key) ?? { orders: 0, revenue: 0 };
+    groups.set(key, { country, windowStart, orders: n + 1, revenue: total + amount });
+  }
+  return sorted([...groups.values()]);
+}
+
+function sorted(rows: readonly Revenue[]): readonly Revenue[] {
+  return rows
+    .map(({ country, windowStart, orders: n, revenue: total }) => {
+      return { country, windowStart, orders: n, revenue: total };
+    })
+    .toSorted((a, b) => a.windowStart - b.windowStart || (a.country < b.country ? -1 : 1));
+}
+
+for (const workers of [0, 1, 2, 3]) {
+  for (const interval of [0, 5]) {
+    test(`run: ${workers} workers at interval ${interval} give every window once`, async () => {
+      const job = await start('bounded', bounded, { workers, interval, groupSize: 4 });
+      const summary = await job.done;
+      assert.deepEqual(sorted(revenue.rows), expectedRevenue());
+      assert.equal(summary.state, 'finished');
+      assert.equal(summary.recordsIn, orders.length);
+      assert.equal(summary.recordsBad, 0);
+      assert.equal(summary.rowsOut, revenue.rows.length);
+    });
+  }
+}
+
+test('stop: drains, so that what was read is exactly what was counted', async () => {
+  for (const workers of [0, 2]) {
+    const job = await start('endless', endless, { workers, interval: 5 });
+    await until(() => endlessCounts.rows.length >= 10);
+    const summary = await job.stop();
+    let counted = 0;
+    for (const row of endlessCounts.rows) counted += row.orders;
+    const read = summary.offsets.reduce((sum, { to }) => sum + to, 0);
+    assert.ok(read > 0);
+    assert.equal(counted, read);
+    assert.equal(summary.recordsIn, read);
+    assert.equal(summary.recordsLate, 0);
+  }
+});
+
+test('stop: an abort signal stops a job', async () => {
+  const abort = new AbortController();
+  const job = await start('endless', endless, { workers: 2, signal: abort.signal });
+  await until(() => job.status().recordsIn > 0);
+  abort.abort();
+  const summary = await job.done;
+  assert.equal(summary.state, 'finished');
+});
+
+test('setPace: an urgent change takes effect inside a long group', async () => {
+  const job = await start('endless', endless, { workers: 2, interval: 50, groupSize: 10_000 });
+  await until(() => job.status().batches > 3);
+  job.setPace({ groupSize: 5, interval: 2, urgent: true });
+  const before = job.status();
+  await until(() => job.status().batches > before.batches + 100);
+  const { elapsedMs } = job.status();
+  assert.ok(elapsedMs - before.elapsedMs < 50 * 100, 'a hundred micro-batches at the old pace');
+  await job.stop();
+});
+
+test('iteration: rows come while the job runs', async () => {
+  const job = await start('endless', endless, { workers: 2 });
+  let seen = 0;
+  for await (const row of endlessCounts) {
+    assert.ok(row.orders > 0);
+    if (++seen === 5) break;
+  }
+  await job.stop();
+});
+
+test('failure: a function that throws fails the job and names operator and cause', async () => {
+  for (const workers of [0, 2]) {
+    const job = await start('throwing', throwing, { workers });
+    await assert.rejects(job.done, (error: unknown) => {
+      assert.ok(error instanceof StreamError);
+      assert.equal(error.code, 'user-function');
+      assert.match(error.message, /no such country/);
+      return true;
+    });
+    assert.equal(job.status().state, 'failed');
+  }
+});
+
+test('failure: a worker that ends fails the job and says so', async () => {
+  const job = await start('exiting', exiting, { workers: 2 });
+  await assert.rejects(job.done, (error: unknown) => {
+    assert.ok(error instanceof StreamError);
+    assert.equal(error.code, 'worker-lost');
+    return true;
+  });
+});
+
+test('failure: a module without the pipeline is refused with a hint', async () => {
+  const module = new URL('../../src/base/assert.ts', import.meta.url);
+  const job = await bounded.run({ module, workers: 1 });
+  await assert.rejects(job.done, (error: unknown) => {
+    assert.ok(error instanceof StreamError);
+    assert.equal(error.code, 'no-pipeline');
+    assert.match(error.hint ?? '', /default/);
+    return true;
+  });
+});
+
+test('failure: another pipeline in the module is refused as a mismatch', async () => {
+  const job = await start('endless', bounded, { workers: 1 });
+  await assert.rejects(job.done, { code: 'plan-mismatch' });
+});
+
+test('options: what makes no sense is refused before anything starts', async () => {
+  for (const options of [
+    { workers: -1 },
+    { workers: 1.5 },
+    { groupSize: 0 },
+    { partitions: 0 },
+    { interval: '10 parsecs' as '10s' },
+  ]) {
+    await assert.rejects(bounded.run(options), { code: 'invalid-option' });
+  }
+});
+
+const event = schema({ name: string() });
+
+function eventsFile(lines: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'mizzle-run-')), 'events.jsonl');
+  writeFileSync(path, lines);
+  return path;
+}
+
+test('bad input: by default the job fails and names file, offset, column and bytes', async () => {
+  const path = eventsFile('{"name":"a"}\n{"name":7}\n');
+  const job = await pipeline('bad')
+    .from(files({ path, schema: event }))
+    .to(collect())
+    .run({ workers: 0 });
+  await assert.rejects(job.done, (error: unknown) => {
+    assert.ok(error instanceof StreamError);
+    const text = `${error.message} ${JSON.stringify(error.fields)}`;
+    assert.ok(text.includes(path), text);
+    assert.match(text, /13/);
+    assert.match(text, /name/);
+    assert.ok(text.includes('7}'), text);
+    return true;
+  });
+});
+
+test('bad input: skip counts, dead letters carry the bytes, good records arrive', async () => {
+  const path = eventsFile('{"name":"a"}\n{"name":7}\n{"name":"b"}\n{"na');
+  const good = collect<{ name: string }>();
+  const skipping = await pipeline('skip')
+    .from(files({ path, schema: event }), { onError: 'skip' })
+    .to(good)
+    .run({ workers: 0 });
+  const skipped = await skipping.done;
+  assert.equal(skipped.recordsBad, 2);
+  assert.deepEqual(good.rows.map(({ name }) => name).toSorted(), ['a', 'b']);
+
+  const dead = collect<{ record: string; offset: number; origin: string }>();
+  const keeping = await pipeline('dead')
+    .from(files({ path, schema: event }), { onError: { deadLetter: dead } })
+    .to(good)
+    .run({ workers: 0 });
+  const kept = await keeping.done;
+  assert.equal(kept.recordsBad, 2);
+  assert.deepEqual(
+    dead.rows.map(({ record, offset }) => [record, offset]),
+    [
+      ['{"name":7}', 13],
+      ['{"na', 37],
+    ],
+  );
+  assert.ok(dead.rows.every(({ origin }) => origin.includes(path)));
+});
+
+test('one result a micro-batch: sinks see each micro-batch of a partition once, in order', async () => {
+  const job = await start('bounded', bounded, { workers: 2, interval: 1 });
+  await job.done;
+  const last = new Map<number, number>();
+  for (const { partition, batch } of revenue.batches) {
+    assert.ok(batch > (last.get(partition) ?? -1));
+    last.set(partition, batch);
+  }
+});
+
+test('files: words in, counts out', async () => {
+  const path = eventsFile(['a', 'b', 'a'].map((name) => `{"name":"${name}"}\n`).join(''));
+  const counts = collect<{ name: string; n: number }>();
+  const job = await pipeline('words')
+    .from(files({ path, schema: event }))
+    .groupBy('name')
+    .aggregate(() => ({ n: count() }))
+    .to(counts)
+    .run({ workers: 0 });
+  await job.done;
+  const found = counts.rows.map(({ name, n }) => `${name}${n}`).toSorted();
+  assert.deepEqual(found, ['a2', 'b1']);
+  assert.equal(readFileSync(path, 'utf8').length, 39);
+});
+
+/** Waits for something that a running job will do. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
