@@ -57,31 +57,29 @@ export class JsonReader {
     }));
   }
 
-  /** Reads the record that begins at `from` and gives its end, or -1. */
+  /** Reads the record of the line that begins at `from` and gives the line's end, or -1. */
   read(input: Uint8Array, from: number, to: number): number {
     this.input = input;
     this.to = to;
     this.steps.length = 0;
     this.clear(this.root);
     const start = this.skipSpace(from);
-    if (start >= to) return this.fail('json-syntax', 'the record is empty', start);
     if (input[start] !== 0x7b) return this.refuseStart(start, from);
     const end = this.object(start, this.root, 1);
     if (end < 0) return -1;
     const rest = this.skipSpace(end);
-    if (rest < to) return this.fail('json-syntax', 'text follows the object', rest);
-    return end;
+    if (!this.isLineEnd(rest)) return this.fail('json-syntax', 'text follows the object', rest);
+    return rest;
   }
 
   private refuseStart(p: number, from: number): number {
-    const { input, to } = this;
+    const { input } = this;
     if (input[p] === 0xef && input[p + 1] === 0xbb && input[p + 2] === 0xbf) {
       return this.fail('json-syntax', 'a byte order mark is before the record', p);
     }
     const end = this.value(p, null, 0);
     if (end < 0) return -1;
-    const isWhole = this.skipSpace(end) >= to;
-    return isWhole
+    return this.isLineEnd(this.skipSpace(end))
       ? this.fail('json-type', 'the record is not an object', from)
       : this.fail('json-syntax', 'text follows the value', end);
   }
@@ -93,16 +91,21 @@ export class JsonReader {
     return -1;
   }
 
+  private isLineEnd(p: number): boolean {
+    return p >= this.to || this.input[p] === 0x0a;
+  }
+
   private clear(node: PathNode): void {
     for (const index of node.within) this.found[index]!.form = 'missing';
   }
 
+  /** White space of a line: a newline ends the record, whatever is open. */
   private skipSpace(from: number): number {
     const { input, to } = this;
     let p = from;
     while (p < to) {
       const c = input[p]!;
-      if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) break;
+      if (c !== 0x20 && c !== 0x0d && c !== 0x09) break;
       p += 1;
     }
     return p;

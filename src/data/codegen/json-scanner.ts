@@ -155,22 +155,25 @@ class JsonScanner implements Scanner {
   /** Reads the line at the position, whatever it holds, and gives the next free row. */
   private line(input: Uint8Array, to: number, row: number): number {
     const from = this.position;
-    let lineEnd = from;
-    while (lineEnd < to && input[lineEnd] !== 0x0a) lineEnd += 1;
-    this.position = lineEnd < to ? lineEnd + 1 : to;
-    return isBlank(input, from, lineEnd) ? row : row + this.record(input, from, lineEnd, row);
+    const start = blankEnd(input, from, to);
+    if (start < to && input[start] !== 0x0a) return row + this.record(input, from, to, row);
+    this.position = Math.min(start + 1, to);
+    return row;
   }
 
-  /** Reads the record of one line into `row` and gives how many rows it made: 0 or 1. */
-  private record(input: Uint8Array, from: number, lineEnd: number, row: number): number {
+  /** Reads the record at `from` into `row` and gives how many rows it made: 0 or 1. */
+  private record(input: Uint8Array, from: number, to: number, row: number): number {
     const { reader, writer, spec } = this;
-    const end = lineEnd > from && input[lineEnd - 1] === 0x0d ? lineEnd - 1 : lineEnd;
-    // Without its newline the last line would teach an end that comes nowhere else.
-    reader.tracing = this.position > lineEnd && this.layout !== null && this.layout.wantsRecord();
-    if (reader.read(input, from, end) < 0) {
-      const { code, message, offset } = reader;
-      this.errors.push({ code, message, start: from, end, offset, field: null });
+    reader.tracing = this.layout !== null && this.layout.wantsRecord();
+    const lineEnd = reader.read(input, from, to);
+    if (lineEnd < 0) {
+      this.refuse(input, from, to, reader);
       return 0;
+    }
+    this.position = Math.min(lineEnd + 1, to);
+    // Without its newline the last line would teach an end that comes nowhere else.
+    if (reader.tracing && lineEnd < to) {
+      this.layout?.learn(input, { from, lineEnd, steps: reader.steps });
     }
     const scratchStart = this.scratchEnd;
     for (let index = 0; index < spec.fields.length; index += 1) {
@@ -181,17 +184,31 @@ class JsonScanner implements Scanner {
         const { name } = spec.fields[index]!;
         const message = `field "${name}" ${faultMessages[code]}`;
         const offset = found.form === 'missing' ? from : found.start;
-        this.errors.push({ code, message, start: from, end, offset, field: name });
+        this.refuse(input, from, to, { code, message, offset, field: name });
         this.scratchEnd = scratchStart;
         return 0;
       }
     }
-    if (reader.tracing) this.layout?.learn(input, { from, lineEnd, steps: reader.steps });
     this.records += 1;
     this.takeTime(row);
     if (this.passes(input, row)) return 1;
     this.scratchEnd = scratchStart;
     return 0;
+  }
+
+  /** Reports the record at `from` and goes on at the next line. */
+  private refuse(
+    input: Uint8Array,
+    from: number,
+    to: number,
+    fault: { code: string; message: string; offset: number; field?: string },
+  ): void {
+    let end = from;
+    while (end < to && input[end] !== 0x0a) end += 1;
+    this.position = Math.min(end + 1, to);
+    if (end > from && input[end - 1] === 0x0d) end -= 1;
+    const { code, message, offset, field = null } = fault;
+    this.errors.push({ code, message, start: from, end, offset, field });
   }
 
   private writeFound(index: number, row: number, input: Uint8Array) {
@@ -245,11 +262,9 @@ class JsonScanner implements Scanner {
   }
 }
 
-/** Whether the line is white space only: such lines are no records. */
-function isBlank(input: Uint8Array, from: number, to: number): boolean {
-  for (let p = from; p < to; p += 1) {
-    const c = input[p]!;
-    if (c !== 0x20 && c !== 0x09 && c !== 0x0d) return false;
-  }
-  return true;
+/** The first byte of the line that is no white space: lines of nothing else are no records. */
+function blankEnd(input: Uint8Array, from: number, to: number): number {
+  let p = from;
+  while (p < to && (input[p] === 0x20 || input[p] === 0x09 || input[p] === 0x0d)) p += 1;
+  return p;
 }

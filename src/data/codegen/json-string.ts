@@ -7,6 +7,11 @@ export const stringFault = { syntax: -1, utf8: -2 } as const;
 const quote = 0x22;
 const backslash = 0x5c;
 
+/** 1 for ASCII that stands for itself in a string. */
+const plain = Uint8Array.from({ length: 256 }, (_, c) =>
+  c >= 0x20 && c < 0x80 && c !== quote && c !== backslash ? 1 : 0,
+);
+
 /**
  * The position of the quote that closes the string whose first byte is at `from`, or a
  * `stringFault`. `at.offset` is where it went wrong, `at.escaped` whether there was an escape.
@@ -19,7 +24,9 @@ export function stringEnd(
 ): number {
   at.escaped = false;
   let p = from;
-  while (p < to) {
+  while (true) {
+    while (p < to && plain[input[p]!] === 1) p += 1;
+    if (p >= to) break;
     const c = input[p]!;
     if (c === quote) return p;
     if (c === backslash) {
@@ -29,8 +36,6 @@ export function stringEnd(
       p += length;
     } else if (c < 0x20) {
       break;
-    } else if (c < 0x80) {
-      p += 1;
     } else {
       const length = sequenceLength(input, p, to);
       if (length === 0) {
