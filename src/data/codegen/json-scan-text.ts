@@ -128,7 +128,20 @@ export function scanText(spec: ScanSpec, tree: PathTree, places: readonly Column
       (br $edges)))
   (i32.const 0))`;
   const indices = new Map([...actions.keys()].map((key, index) => [key, index]));
-  return { source, actions: indices };
+  return { source: indented(source), actions: indices };
+}
+
+/** The text with each line indented by the parentheses that are open at its start. */
+function indented(source: string): string {
+  let depth = 0;
+  const lines: string[] = [];
+  for (const line of source.split('\n').map((each) => each.trim())) {
+    if (line === '') continue;
+    lines.push(`${'  '.repeat(depth)}${line}`);
+    const code = line.replace(/;;.*$/, '');
+    depth += code.split('(').length - code.split(')').length;
+  }
+  return lines.join('\n');
 }
 
 const bailCode = `
