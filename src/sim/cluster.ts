@@ -2,6 +2,7 @@
 // clock. Runs a job to its end and gives what became visible and what the run decided.
 
 import { assert, unreachable } from '../base/assert.ts';
+import { canonicalJson } from '../base/canonical-json.ts';
 import type { StreamErrorData } from '../base/stream-error.ts';
 import { Random } from '../base/random.ts';
 import { DriverMachine } from '../control/driver/driver-machine.ts';
@@ -36,7 +37,8 @@ export type ClusterOptions = {
   readonly runnerOf: (worker: WorkerId) => TaskRunner;
   /** What happens to the driver from outside, by time since the start. */
   readonly interventions: readonly { readonly afterMs: number; readonly event: DriverEvent }[];
-  readonly keepsTrace: boolean;
+  /** Gets the trace line by line, as far as the run comes. */
+  readonly onTrace?: ((line: string) => void) | undefined;
 };
 
 export type ClusterRun = {
@@ -76,7 +78,7 @@ class Cluster {
   constructor(options: ClusterOptions) {
     this.#options = options;
     const random = new Random(options.seed);
-    this.#trace = new Trace(options.keepsTrace);
+    this.#trace = new Trace(options.onTrace);
     this.#clock = new VirtualClock(random.fork(), startMs);
     this.#network = new Network(this.#clock, random.fork(), options.network);
     const { shape, workerCount, pace } = options;
@@ -155,7 +157,7 @@ class Cluster {
       onVisible: (commit) => {
         this.#visible.push(commit);
         const { sink, partition, batch, rows } = commit;
-        this.#trace.note(`visible ${sink}/${partition}@${batch} ${rows.join('\n')}`);
+        this.#trace.note(`visible ${sink}/${partition}@${batch} ${canonicalJson(rows)}`);
       },
     });
   }

@@ -3,6 +3,7 @@
 // record by record.
 
 import { assert } from '../base/assert.ts';
+import { canonicalJson } from '../base/canonical-json.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { Handle } from '../control/protocol/messages.ts';
 import type { ClusterRun } from './cluster.ts';
@@ -26,12 +27,11 @@ export function compareWithReference(run: ClusterRun, shape: PlanShape, runner: 
     if (commit.batch > lastBatch) continue;
     const wanted = expected.get(nameOf(commit));
     assert(wanted !== undefined, `${nameOf(commit)} has output that it should not have`);
-    const index = commit.rows.findIndex((row, at) => row !== wanted.rows[at]);
-    assert(
-      index < 0,
-      `${nameOf(commit)} row ${index}: ${commit.rows[index]}, expected ${wanted.rows[index]}`,
-    );
-    assert(commit.rows.length === wanted.rows.length, `${nameOf(commit)} lacks rows`);
+    const rows = commit.rows.map(canonicalJson);
+    const wantedRows = wanted.rows.map(canonicalJson);
+    const index = rows.findIndex((row, at) => row !== wantedRows[at]);
+    assert(index < 0, `${nameOf(commit)} row ${index}: ${rows[index]}, not ${wantedRows[index]}`);
+    assert(rows.length === wantedRows.length, `${nameOf(commit)} lacks rows`);
     expected.delete(nameOf(commit));
   }
   const [lost] = expected.keys();

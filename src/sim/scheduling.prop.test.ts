@@ -80,7 +80,6 @@ const clusters: fc.Arbitrary<ClusterOptions> = fc
   })
   .map(({ records, ...options }) => ({
     ...options,
-    keepsTrace: false,
     recordCount: (stage: number, partition: number) => records + 7 * stage + 3 * partition,
     runnerOf: () => new HashRunner(options.shape.stages.map(({ outputs }) => outputs.length)),
   }));

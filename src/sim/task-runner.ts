@@ -4,6 +4,7 @@
 import { assert } from '../base/assert.ts';
 import { hashText } from '../base/hash.ts';
 import type { Handle, TaskName } from '../control/protocol/messages.ts';
+import type { RowObject } from '../schema/data-type.ts';
 import type { ChosenRange } from './simulated-source.ts';
 
 export type TaskOrder = {
@@ -15,12 +16,12 @@ export type TaskOrder = {
   readonly triggerMs: number;
 };
 
-/** Rows that become visible together, as texts, in order. */
+/** Rows that become visible together, in order. */
 export type Commit = {
   readonly sink: string;
   readonly partition: number;
   readonly batch: number;
-  readonly rows: readonly string[];
+  readonly rows: readonly RowObject[];
 };
 
 export type TaskOutcome = {
@@ -52,7 +53,7 @@ export class HashRunner implements TaskRunner {
     const outputs = Array.from({ length: outputCount }, (_, index) => `${after}/${index}`);
     // Most micro-batches of a sink partition have output, some have none.
     const silent = outputCount > 0 || after.startsWith('0');
-    const commit: Commit = { sink: `s${stage}`, partition, batch, rows: [after] };
+    const commit: Commit = { sink: `s${stage}`, partition, batch, rows: [{ after }] };
     return { outputs, commits: silent ? [] : [commit] };
   }
 }

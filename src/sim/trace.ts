@@ -2,14 +2,13 @@
 // traces; the fingerprint stands for the lines where nobody wants to read them.
 
 export class Trace {
-  readonly lines: string[] = [];
-  readonly #keepsLines: boolean;
+  readonly #onLine: (line: string) => void;
   #low = 0x811c9dc5;
   #high = 0x01000193;
   #count = 0;
 
-  constructor(keepsLines: boolean) {
-    this.#keepsLines = keepsLines;
+  constructor(onLine: (line: string) => void = () => {}) {
+    this.#onLine = onLine;
   }
 
   get count(): number {
@@ -25,7 +24,7 @@ export class Trace {
 
   note(line: string): void {
     this.#count++;
-    if (this.#keepsLines) this.lines.push(line);
+    this.#onLine(line);
     for (let index = 0; index < line.length; index++) this.#mix(line.charCodeAt(index));
     this.#mix(10);
   }

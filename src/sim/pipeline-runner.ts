@@ -1,0 +1,75 @@
+// Carries out the tasks of a real pipeline by the real data plane, as a worker's shell does.
+
+import { assert } from '../base/assert.ts';
+import type { Handle } from '../control/protocol/messages.ts';
+import { batchToRows } from '../data/columnar/rows.ts';
+import { TaskExecutor } from '../data/task/task-executor.ts';
+import type { ExchangeOutput, InputBlock, TaskInput } from '../data/task/task.ts';
+import type { Bindings } from '../plan/bindings.ts';
+import type { PhysicalPlan, StageId } from '../plan/physical-plan.ts';
+import type { Sink } from '../ports/sink.ts';
+import type { Source } from '../ports/source.ts';
+import { SinkPartitions } from '../runtime/host/job-config.ts';
+import { SimulatedRows } from './simulated-rows.ts';
+import type { Commit, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
+
+export type PipelineRunnerOptions = {
+  readonly plan: PhysicalPlan;
+  readonly bindings: Bindings<Source, Sink>;
+  /** By stage. */
+  readonly partitionCounts: readonly number[];
+};
+
+export class PipelineRunner implements TaskRunner {
+  readonly #options: PipelineRunnerOptions;
+  readonly #executor: TaskExecutor;
+  readonly #sinkPartitions: SinkPartitions;
+
+  constructor(options: PipelineRunnerOptions) {
+    this.#options = options;
+    const allocate = (byteLength: number): Uint8Array => new Uint8Array(byteLength);
+    this.#executor = new TaskExecutor({ ...options, allocate });
+    this.#sinkPartitions = new SinkPartitions(options.plan, options.partitionCounts);
+  }
+
+  run(order: TaskOrder): TaskOutcome {
+    const { stage, partition, batch } = order.task;
+    const task = { stage: stage as StageId, partition, batch };
+    const result = this.#executor.run(task, this.#input(order));
+    const commits = result.sinks.map((output): Commit => {
+      const rows = batchToRows(output.batch);
+      const place = this.#sinkPartitions.of(output.sink, stage, partition);
+      return { sink: output.sink, partition: place, batch, rows };
+    });
+    return { outputs: result.outputs, commits };
+  }
+
+  #input({ task, inputs, range, triggerMs }: TaskOrder): TaskInput {
+    if (inputs !== null) {
+      return { kind: 'blocks', blocks: inputs.map((all) => blocksFor(task.partition, all)) };
+    }
+    assert(range !== null, 'a source task has a range');
+    const source = sourceOfStage(this.#options, task.stage);
+    return { kind: 'scan', chunk: source.chunk(task.partition, range), triggerMs };
+  }
+}
+
+/** The rows that a source stage reads. */
+export function sourceOfStage(
+  { plan, bindings }: Pick<PipelineRunnerOptions, 'plan' | 'bindings'>,
+  stage: number,
+): SimulatedRows {
+  const input = plan.stages[stage]?.input;
+  assert(input?.kind === 'scan', `stage ${stage} reads a source`);
+  const source = bindings.sources.get(input.scan.source);
+  assert(source instanceof SimulatedRows, 'simulated pipelines read simulated rows');
+  return source;
+}
+
+function blocksFor(partition: number, handles: readonly Handle[]): readonly InputBlock[] {
+  return handles.map((handle) => {
+    // Only task outputs are ever handed over, and opaquely.
+    const { header, blocks } = handle as ExchangeOutput;
+    return { header, block: blocks[partition] ?? null };
+  });
+}

@@ -1,0 +1,116 @@
+// One seed, one run: draws a scenario, a cluster and what happens to it, runs it and compares what
+// became visible with a sequential run. Everything in a run follows from its seed.
+
+import { assert } from '../base/assert.ts';
+import { Random } from '../base/random.ts';
+import type { DriverEvent } from '../control/driver/events.ts';
+import type { Pace } from '../control/driver/group-planner.ts';
+import type { PlanShape } from '../control/driver/placement.ts';
+import type { Bindings } from '../plan/bindings.ts';
+import type { LogicalPlan } from '../plan/logical-plan.ts';
+import type { PhysicalPlan } from '../plan/physical-plan.ts';
+import { planPhysical } from '../plan/plan-physical.ts';
+import type { Sink } from '../ports/sink.ts';
+import type { Source } from '../ports/source.ts';
+import { planShape } from '../runtime/host/job-config.ts';
+import type { ClusterOptions, ClusterRun } from './cluster.ts';
+import { runCluster } from './cluster.ts';
+import { PipelineRunner, sourceOfStage } from './pipeline-runner.ts';
+import { compareWithReference } from './reference-run.ts';
+import type { Scenario } from './scenarios.ts';
+import { scenarios } from './scenarios.ts';
+
+export type Simulation = {
+  readonly seed: number;
+  readonly scenario: Scenario;
+  readonly logical: LogicalPlan;
+  readonly plan: PhysicalPlan;
+  readonly bindings: Bindings<Source, Sink>;
+  readonly run: ClusterRun;
+};
+
+export type SimulateOptions = {
+  /** Only this scenario; otherwise the seed chooses. */
+  readonly pipeline?: string | undefined;
+  readonly onTrace?: ((line: string) => void) | undefined;
+};
+
+/** Throws what went wrong. */
+export function simulate(seed: number, options: SimulateOptions = {}): Simulation {
+  const random = new Random(seed);
+  const scenario = chooseScenario(random.fork(), options.pipeline);
+  const built = scenario.build(random.fork());
+  const logical = built.plan();
+  const bindings = built.bindings();
+  const plan = planPhysical(logical, { partitions: random.integer(1, 5) });
+  const partitionCounts = plan.stages.map((stage) =>
+    stage.partitions.kind === 'fixed'
+      ? stage.partitions.count
+      : sourceOfStage({ plan, bindings }, stage.id).rows.length,
+  );
+  const runnerOf = (): PipelineRunner => new PipelineRunner({ plan, bindings, partitionCounts });
+  const shape = planShape(plan, partitionCounts);
+  const run = runCluster({
+    ...drawCluster(random.fork(), shape),
+    recordCount: (stage, partition) =>
+      sourceOfStage({ plan, bindings }, stage).rows[partition]?.length ?? 0,
+    runnerOf,
+    onTrace: options.onTrace,
+  });
+  if (run.outcome.kind === 'failed') {
+    const { code, message, stack } = run.outcome.error;
+    throw new Error(`the job failed: ${code}: ${message}\n${stack ?? ''}`);
+  }
+  compareWithReference(run, shape, runnerOf());
+  return { seed, scenario, logical, plan, bindings, run };
+}
+
+function chooseScenario(random: Random, name: string | undefined): Scenario {
+  const drawn = scenarios[random.integer(0, scenarios.length - 1)];
+  const chosen = name === undefined ? drawn : scenarios.find((other) => other.name === name);
+  const known = scenarios.map((scenario) => scenario.name).join(', ');
+  assert(chosen !== undefined, `no pipeline "${name}"; there are ${known}`);
+  return chosen;
+}
+
+type Drawn = Omit<ClusterOptions, 'recordCount' | 'runnerOf' | 'onTrace'>;
+
+function drawCluster(random: Random, shape: PlanShape): Drawn {
+  const quick = random.chance(0.5);
+  return {
+    seed: random.uint32(),
+    shape,
+    workerCount: random.integer(1, 5),
+    pace: drawPace(random),
+    network: {
+      delayMsMax: random.pick([0, 0.2, 5, 30]),
+      stallChance: random.pick([0, 0.02, 0.2]),
+      repeatChance: random.pick([0, 0.1]),
+    },
+    costs: { taskMs: quick ? 0.05 : 2, commitMsMax: random.pick([0, 2, 40]) },
+    sources: {
+      recordsPerTakeMax: random.pick([2, 10, 40]),
+      quietChance: random.pick([0, 0.2]),
+      quietMsMax: random.pick([3, 30]),
+    },
+    skewMsMax: random.pick([0, 1, 5]),
+    interventions: Array.from({ length: random.integer(0, 3) }, () => ({
+      afterMs: random.float() * 300,
+      event: drawEvent(random),
+    })),
+  };
+}
+
+function drawPace(random: Random): Pace {
+  return {
+    groupSize: random.pick([1, 2, 3, 10, 100]),
+    intervalMs: random.pick([0, 1, 5, 10]),
+    lookAhead: random.chance(0.75),
+  };
+}
+
+function drawEvent(random: Random): DriverEvent {
+  if (random.chance(0.3)) return { kind: 'stop-requested' };
+  const { groupSize, intervalMs } = drawPace(random);
+  return { kind: 'pace-changed', groupSize, intervalMs, urgent: random.chance(0.5) };
+}
