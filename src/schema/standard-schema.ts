@@ -244,6 +244,10 @@ function propertiesOf(schema: JsonSchema): JsonSchema | null {
 function withoutNull(schema: JsonSchema): Shape {
   const types = typeof schema['type'] === 'string' ? [schema['type']] : asList(schema['type']);
   const values = valuesOf(schema);
+  // A schema that says nothing of the type accepts null as well.
+  if (types.length === 0 && values === null) {
+    return { schema, nullable: propertiesOf(schema) === null };
+  }
   const nullable = types.includes('null') || (values?.includes(null) ?? false);
   if (!nullable) return { schema, nullable };
   const rest = types.filter((type) => type !== 'null');
