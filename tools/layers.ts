@@ -35,7 +35,7 @@ export const layers: readonly Layer[] = [
 
   data(2, 'data/columnar', 'vectors, batches, their bytes'),
   data(5, 'data/state', 'keyed tables, windows, deltas and snapshots'),
-  data(4, 'data/shuffle', 'partitioning, blocks, map-side combine'),
+  data(3, 'data/shuffle', 'which partition a key belongs to'),
   data(
     6,
     'data/codegen',

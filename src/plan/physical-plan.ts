@@ -85,11 +85,17 @@ export type StageOperator = {
   readonly next: readonly StageOperator[];
 } & StageOperatorKind;
 
+export type StageFunction = {
+  readonly fn: FunctionId;
+  /** Columns that the function may read; missing: all of them. */
+  readonly columns?: readonly string[];
+};
+
 export type StageOperatorKind =
   | { readonly kind: 'filter'; readonly predicate: Expr }
   | { readonly kind: 'project'; readonly columns: readonly Column[] }
-  | { readonly kind: 'map'; readonly fn: FunctionId }
-  | { readonly kind: 'flat-map'; readonly fn: FunctionId }
+  | ({ readonly kind: 'map' } & StageFunction)
+  | ({ readonly kind: 'flat-map' } & StageFunction)
   | {
       readonly kind: 'join';
       readonly table: TableId;

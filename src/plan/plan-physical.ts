@@ -166,8 +166,9 @@ class StageCutter {
       }
       case 'map':
       case 'flat-map': {
-        const { kind, fn } = consumer;
-        return [{ id, kind, schema, fn, next: this.#consumers(id, stage) }];
+        const { kind, fn, columns } = consumer;
+        const next = this.#consumers(id, stage);
+        return [{ id, kind, schema, fn, ...(columns === undefined ? {} : { columns }), next }];
       }
       case 'join': {
         const { kind, table, how, keys, columns } = consumer;

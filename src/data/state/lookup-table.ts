@@ -1,0 +1,94 @@
+// A static table to join with: its rows as vectors and a hash index over its key columns, built
+// once per worker. Rows with equal keys are chained in table order; rows with a null key are not in
+// the index, since null matches nothing.
+
+import type { RowSchema } from '../../schema/data-type.ts';
+import type { Batch, Vector } from '../columnar/batch.ts';
+import { gather } from '../columnar/select.ts';
+import { hashAt, hashRows } from '../shuffle/hash.ts';
+import { GroupTable } from './group-table.ts';
+import type { Dictionary } from './partial-table.ts';
+
+export class LookupTable {
+  readonly batch: Batch;
+  readonly keys: readonly Vector[];
+  /** First row with a key + 1, or 0 for a free slot. */
+  readonly slots: Int32Array;
+  readonly mask: number;
+  /** By row. */
+  readonly hashes: Int32Array;
+  /** By row: the next row with the same key + 1; 0: none. */
+  readonly next: Int32Array;
+  readonly hasDuplicates: boolean;
+  readonly #dictionaries = new Map<number, { ids: Int32Array; dictionary: Dictionary }>();
+
+  constructor(batch: Batch, keyColumns: readonly string[]) {
+    const { fields } = batch.schema;
+    const indices = keyColumns.map((name) => fields.findIndex((field) => field.name === name));
+    this.batch = batch;
+    this.keys = indices.map((index) => batch.vectors[index]!);
+    const count = batch.rowCount;
+    this.hashes = new Int32Array(count);
+    hashRows(this.keys, count, this.hashes);
+    this.next = new Int32Array(count);
+    let size = 16;
+    while (size < count * 4) size *= 2;
+    this.slots = new Int32Array(size);
+    this.mask = size - 1;
+    const schema: RowSchema = { fields: indices.map((index) => fields[index]!) };
+    this.hasDuplicates = this.#index(new GroupTable(schema.fields, []));
+  }
+
+  /** Puts every row into the index and says whether two have the same key. */
+  #index(distinct: GroupTable): boolean {
+    const count = this.batch.rowCount;
+    const lastOfGroup: number[] = [];
+    const row = new Int32Array(1);
+    const group = new Int32Array(1);
+    let hasDuplicates = false;
+    for (let at = 0; at < count; at++) {
+      if (this.keys.some((key) => key.valid !== null && key.valid[at] === 0)) continue;
+      row[0] = at;
+      distinct.upsert(this.keys, this.hashes, row, group);
+      const last = lastOfGroup[group[0]!];
+      lastOfGroup[group[0]!] = at;
+      if (last !== undefined) {
+        this.next[last] = at + 1;
+        hasDuplicates = true;
+        continue;
+      }
+      let slot = this.hashes[at]! & this.mask;
+      while (this.slots[slot] !== 0) slot = (slot + 1) & this.mask;
+      this.slots[slot] = at + 1;
+    }
+    return hasDuplicates;
+  }
+
+  /** A column's distinct values and the id of each row's; id 0 is null, also of no row at all. */
+  dictionary(column: number): { readonly ids: Int32Array; readonly dictionary: Dictionary } {
+    const known = this.#dictionaries.get(column);
+    if (known !== undefined) return known;
+    const { rowCount, schema, vectors } = this.batch;
+    const vector = vectors[column]!;
+    const field = { ...schema.fields[column]!, nullable: true };
+    const distinct = new GroupTable([field], []);
+    const hashes = new Int32Array(rowCount);
+    hashRows([vector], rowCount, hashes);
+    const groups = new Int32Array(rowCount);
+    distinct.insert(0);
+    distinct.keys[0]!.appendNull();
+    const rows = Int32Array.from({ length: rowCount }, (_, row) => row);
+    const present = rows.filter((row) => vector.valid === null || vector.valid[row] === 1);
+    const found = new Int32Array(present.length);
+    distinct.upsert([vector], hashes, present, found);
+    for (let index = 0; index < present.length; index++) groups[present[index]!] = found[index]!;
+    const size = distinct.count;
+    const all = Int32Array.from({ length: size }, (_, id) => id);
+    const batch = { schema: { fields: [field] }, rowCount: size, vectors: distinct.keyVectors() };
+    const values = gather(batch, all).vectors[0]!;
+    const valueHashes = Int32Array.from(all, (id) => hashAt(values, id));
+    const made = { ids: groups, dictionary: { values, hashes: valueHashes, size } };
+    this.#dictionaries.set(column, made);
+    return made;
+  }
+}

@@ -1,0 +1,264 @@
+// Keyed state of session windows: for each key a list of sessions [start, end), end = last row +
+// gap. Partials that come within a session's bounds extend it, and sessions that meet become one.
+// A heap of ends says which sessions close; an entry whose session grew meanwhile is put back.
+
+import { Heap } from '../../base/heap.ts';
+import type { Batch, Vector } from '../columnar/batch.ts';
+import { hashRows } from '../shuffle/hash.ts';
+import type { Accumulator } from './accumulator.ts';
+import { foldPartials, mergeAccumulators } from './fold-partials.ts';
+import { GroupTable } from './group-table.ts';
+import { accumulatorsOf, keyFieldsOf } from './keyed-table.ts';
+import type { KeyedStateOptions } from './keyed-table.ts';
+import { WindowOutput } from './window-output.ts';
+
+type NumberVector = Extract<Vector, { kind: 'number' }>;
+type Closing = { readonly endMs: number; readonly sequence: number; readonly slot: number };
+
+/** Keys without a session are dropped once there are this many times more of them than others. */
+const deadKeysRatio = 4;
+const keysCompactMin = 1024;
+
+export class SessionState {
+  readonly #options: KeyedStateOptions;
+  readonly #allowedMs: number;
+  readonly #keyCount: number;
+  readonly #emitsUpdates: boolean;
+  readonly #output: WindowOutput;
+  #keys: GroupTable;
+  /** By key group: its first session + 1. */
+  #heads = new Int32Array(16);
+  #liveKeys = 0;
+  readonly #accumulators: readonly Accumulator[];
+  // Sessions by slot.
+  #starts = new Float64Array(0);
+  #ends = new Float64Array(0);
+  /** Order of creation; -1: the slot is free. */
+  #sequences = new Float64Array(0);
+  #next = new Int32Array(0);
+  #keyOf = new Int32Array(0);
+  #slotCount = 0;
+  readonly #freeSlots: number[] = [];
+  #sequence = 0;
+  readonly #closings = new Heap<Closing>(closesBefore);
+  readonly #changed = new Set<number>();
+  // Rows whose slots are known, but that were not folded yet.
+  #pendingRows: number[] = [];
+  #pendingSlots: number[] = [];
+
+  constructor(options: KeyedStateOptions) {
+    const { allowedLatenessMs, keys, emit } = options.aggregate;
+    this.#options = options;
+    this.#allowedMs = allowedLatenessMs;
+    this.#keyCount = keys.length;
+    this.#emitsUpdates = emit === 'update';
+    this.#output = new WindowOutput(options.schema, keys.length);
+    this.#keys = new GroupTable(keyFieldsOf(options.aggregate), []);
+    this.#accumulators = accumulatorsOf(options.aggregate, options.functions);
+  }
+
+  /** Earliest watermark at which `finish` has something to do. */
+  get nextCloseMs(): number {
+    const first = this.#closings.peek();
+    return first === undefined ? Infinity : first.endMs + this.#allowedMs;
+  }
+
+  /** Adds partials and gives the number of rows behind those that came too late. */
+  fold(partials: Batch, watermarkBeforeMs: number): number {
+    const { rowCount, vectors } = partials;
+    const keys = vectors.slice(0, this.#keyCount);
+    const [starts, ends, counts, ...columns] = vectors.slice(this.#keyCount) as NumberVector[];
+    const hashes = new Int32Array(rowCount);
+    hashRows(keys, rowCount, hashes);
+    const one = new Int32Array(1);
+    const group = new Int32Array(1);
+    let late = 0;
+    for (let row = 0; row < rowCount; row++) {
+      const end = ends!.values[row]!;
+      if (end + this.#allowedMs <= watermarkBeforeMs) {
+        late += counts!.values[row]!;
+        continue;
+      }
+      one[0] = row;
+      this.#keys.upsert(keys, hashes, one, group);
+      const slot = this.#join(group[0]!, { start: starts!.values[row]!, end, columns });
+      this.#pendingRows.push(row);
+      this.#pendingSlots.push(slot);
+      if (this.#emitsUpdates) this.#changed.add(slot);
+    }
+    this.#foldPending(columns);
+    return late;
+  }
+
+  /** Closes sessions and gives the rows that leave, or null. */
+  finish(watermarkMs: number): Batch | null {
+    if (this.#changed.size > 0) {
+      this.#emit([...this.#changed]);
+      this.#changed.clear();
+    }
+    if (watermarkMs >= this.nextCloseMs) this.#close(watermarkMs);
+    return this.#output.take();
+  }
+
+  byteSize(): number {
+    let size = this.#keys.byteSize() + this.#starts.length * 40;
+    for (const accumulator of this.#accumulators) size += accumulator.byteSize(this.#starts.length);
+    return size;
+  }
+
+  /** The session that holds [start, end) from now on; sessions that it connects become one. */
+  #join(key: number, partial: { start: number; end: number; columns: readonly Vector[] }): number {
+    const { start, end } = partial;
+    if (key >= this.#heads.length) this.#growHeads(key);
+    let target = -1;
+    let merges: number[] | null = null;
+    for (let slot = this.#heads[key]! - 1; slot >= 0; slot = this.#next[slot]! - 1) {
+      if (this.#starts[slot]! >= end || start >= this.#ends[slot]!) continue;
+      if (target < 0) target = slot;
+      else (merges ??= [target]).push(slot);
+    }
+    if (target < 0) return this.#open(key, start, end);
+    if (merges !== null) target = this.#mergeSessions(key, merges, partial.columns);
+    if (start < this.#starts[target]!) this.#starts[target] = start;
+    if (end > this.#ends[target]!) this.#ends[target] = end;
+    return target;
+  }
+
+  #open(key: number, start: number, end: number): number {
+    const slot = this.#freeSlots.pop() ?? this.#slotCount++;
+    if (slot >= this.#starts.length) this.#growSlots();
+    if (this.#heads[key] === 0) this.#liveKeys++;
+    this.#starts[slot] = start;
+    this.#ends[slot] = end;
+    this.#sequences[slot] = this.#sequence++;
+    this.#keyOf[slot] = key;
+    this.#next[slot] = this.#heads[key]!;
+    this.#heads[key] = slot + 1;
+    this.#closings.push({ endMs: end, sequence: this.#sequences[slot]!, slot });
+    return slot;
+  }
+
+  /** Merges sessions of one key into the oldest of them, in order of creation. */
+  #mergeSessions(key: number, slots: readonly number[], columns: readonly Vector[]): number {
+    this.#foldPending(columns);
+    const ordered = slots.toSorted((a, b) => this.#sequences[a]! - this.#sequences[b]!);
+    const target = ordered[0]!;
+    for (const slot of ordered.slice(1)) {
+      mergeAccumulators(this.#accumulators, this.#accumulators, {
+        from: Int32Array.of(slot),
+        groups: Int32Array.of(target),
+      });
+      this.#starts[target] = Math.min(this.#starts[target]!, this.#starts[slot]!);
+      this.#ends[target] = Math.max(this.#ends[target]!, this.#ends[slot]!);
+      this.#changed.delete(slot);
+      this.#drop(key, slot);
+    }
+    return target;
+  }
+
+  #foldPending(columns: readonly Vector[]): void {
+    if (this.#pendingRows.length === 0) return;
+    const rows = Int32Array.from(this.#pendingRows);
+    const groups = Int32Array.from(this.#pendingSlots);
+    foldPartials(this.#accumulators, columns, { rows, groups });
+    this.#pendingRows = [];
+    this.#pendingSlots = [];
+  }
+
+  #drop(key: number, slot: number): void {
+    if (this.#heads[key] === slot + 1) {
+      this.#heads[key] = this.#next[slot]!;
+      if (this.#heads[key] === 0) this.#liveKeys--;
+    } else {
+      let before = this.#heads[key]! - 1;
+      while (this.#next[before] !== slot + 1) before = this.#next[before]! - 1;
+      this.#next[before] = this.#next[slot]!;
+    }
+    for (const accumulator of this.#accumulators) accumulator.clearGroup(slot);
+    this.#sequences[slot] = -1;
+    this.#freeSlots.push(slot);
+  }
+
+  #close(watermarkMs: number): void {
+    const closed: number[] = [];
+    for (;;) {
+      const first = this.#closings.peek();
+      if (first === undefined || first.endMs + this.#allowedMs > watermarkMs) break;
+      this.#closings.pop();
+      const { slot, sequence } = first;
+      if (this.#sequences[slot] !== sequence) continue;
+      const endMs = this.#ends[slot]!;
+      if (endMs > first.endMs) this.#closings.push({ endMs, sequence, slot });
+      else closed.push(slot);
+    }
+    if (!this.#emitsUpdates) this.#emit(closed);
+    for (const slot of closed) this.#drop(this.#keyOf[slot]!, slot);
+    this.#compactKeys();
+  }
+
+  #emit(slots: number[]): void {
+    slots.sort((a, b) => {
+      return this.#ends[a]! - this.#ends[b]! || this.#sequences[a]! - this.#sequences[b]!;
+    });
+    const groups = Int32Array.from(slots);
+    const bounds = [this.#starts, this.#ends].map((times): Vector => {
+      return {
+        kind: 'number',
+        values: Float64Array.from(slots, (slot) => times[slot]!),
+        valid: null,
+      };
+    });
+    const keyRows = Int32Array.from(slots, (slot) => this.#keyOf[slot]!);
+    this.#output.emitRows(this.#keys, this.#accumulators, { groups, keyRows, bounds });
+  }
+
+  /** Drops keys that have no session left, when they are most of the table. */
+  #compactKeys(): void {
+    const old = this.#keys;
+    if (old.count < keysCompactMin || this.#liveKeys * deadKeysRatio > old.count) return;
+    const live: number[] = [];
+    for (let key = 0; key < old.count; key++) if (this.#heads[key] !== 0) live.push(key);
+    const rows = Int32Array.from(live);
+    const groups = new Int32Array(live.length);
+    this.#keys = new GroupTable(keyFieldsOf(this.#options.aggregate), []);
+    this.#keys.upsert(old.keyVectors(), old.hashes, rows, groups);
+    const heads = new Int32Array(Math.max(16, live.length * 2));
+    for (let index = 0; index < live.length; index++) {
+      heads[groups[index]!] = this.#heads[live[index]!]!;
+      for (let slot = heads[groups[index]!]! - 1; slot >= 0; slot = this.#next[slot]! - 1) {
+        this.#keyOf[slot] = groups[index]!;
+      }
+    }
+    this.#heads = heads;
+  }
+
+  #growHeads(key: number): void {
+    const heads = new Int32Array((key + 1) * 2);
+    heads.set(this.#heads);
+    this.#heads = heads;
+  }
+
+  #growSlots(): void {
+    const capacity = Math.max(16, this.#starts.length * 2);
+    const copyFloats = (values: Float64Array): Float64Array<ArrayBuffer> => {
+      const more = new Float64Array(capacity);
+      more.set(values);
+      return more;
+    };
+    const copyInts = (values: Int32Array): Int32Array<ArrayBuffer> => {
+      const more = new Int32Array(capacity);
+      more.set(values);
+      return more;
+    };
+    this.#starts = copyFloats(this.#starts);
+    this.#ends = copyFloats(this.#ends);
+    this.#sequences = copyFloats(this.#sequences);
+    this.#next = copyInts(this.#next);
+    this.#keyOf = copyInts(this.#keyOf);
+    for (const accumulator of this.#accumulators) accumulator.grow(capacity);
+  }
+}
+
+function closesBefore(a: Closing, b: Closing): boolean {
+  return a.endMs !== b.endMs ? a.endMs < b.endMs : a.sequence < b.sequence;
+}

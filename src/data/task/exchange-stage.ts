@@ -1,0 +1,176 @@
+// A stage behind exchanges: folds the blocks of a micro-batch into keyed state in producer order,
+// closes windows by the watermark that the blocks' headers carry, and sends on what left them. A
+// stage without state passes rows through its kernel.
+
+import { assert } from '../../base/assert.ts';
+import type { Exchange } from '../../plan/physical-plan.ts';
+import { decodeBatch } from '../columnar/batch-codec.ts';
+import type { Batch } from '../columnar/batch.ts';
+import { compileKernel } from '../codegen/kernel.ts';
+import type { AggregateRoot, StageKernel } from '../codegen/kernel.ts';
+import type { KernelOptions } from '../codegen/kernel-context.ts';
+import { createKeyedState } from '../state/keyed-state.ts';
+import type { KeyedState } from '../state/keyed-state.ts';
+import { InputWatermark } from './input-watermark.ts';
+import { StageOutput } from './stage-output.ts';
+import type { SinkRows } from './stage-output.ts';
+import { TaskOrder } from './task-order.ts';
+import type { Allocate, BlockHeader, InputBlock, TaskId, TaskResult } from './task.ts';
+import { userError } from './user-error.ts';
+
+type Partition = { readonly watermark: InputWatermark; readonly state: KeyedState | null };
+type Counts = { recordsIn: number; recordsLate: number; bytesIn: number };
+
+export class ExchangeStage {
+  readonly kind = 'exchange';
+  readonly #kernel: StageKernel;
+  readonly #output: StageOutput;
+  readonly #exchanges: readonly Exchange[];
+  readonly #partitions: (Partition | undefined)[] = [];
+  readonly #order = new TaskOrder();
+  /** Rows that leave the windows go to these sinks as they are. */
+  readonly #directSinks: readonly SinkRows['sink'][] | null;
+
+  constructor(options: { readonly kernel: KernelOptions; readonly allocate: Allocate }) {
+    const { input } = options.kernel.stage;
+    assert(input.kind === 'exchanges', 'the stage is fed by exchanges');
+    this.#kernel = compileKernel(options.kernel, null);
+    this.#output = new StageOutput(this.#kernel, options.allocate);
+    this.#exchanges = input.exchanges.map((id) => this.#kernel.context.exchange(id));
+    this.#directSinks = this.#kernel.aggregate && directSinks(this.#kernel.aggregate);
+  }
+
+  run(task: TaskId, blocks: readonly (readonly InputBlock[])[]): TaskResult {
+    this.#order.start(task.partition, task.batch);
+    const { calls } = this.#kernel.context;
+    const partition = this.#partition(task.partition);
+    const batchTimeMs = greatestBatchTime(blocks);
+    calls.begin({ batch: task.batch, partition: task.partition, batchTimeMs });
+    try {
+      return this.#run(partition, blocks, batchTimeMs);
+    } catch (error) {
+      this.#output.discard();
+      this.#kernel.localPartials?.clear();
+      throw userError(error, { calls, where: null });
+    }
+  }
+
+  stateBytes(): number {
+    let size = 0;
+    for (const partition of this.#partitions) size += partition?.state?.byteSize() ?? 0;
+    return size;
+  }
+
+  #run(
+    partition: Partition,
+    blocks: readonly (readonly InputBlock[])[],
+    batchTimeMs: number,
+  ): TaskResult {
+    const { watermark, state } = partition;
+    const { calls } = this.#kernel.context;
+    const counts: Counts = { recordsIn: 0, recordsLate: 0, bytesIn: 0 };
+    const bound = watermark.boundMs;
+    for (let index = 0; index < blocks.length; index++) {
+      for (const { block } of blocks[index]!) {
+        if (block !== null) this.#take(partition, { block, index, counts });
+      }
+    }
+    if (state !== null && this.#kernel.localPartials !== null) {
+      this.#foldLocal(state, watermark.watermarkMs);
+    }
+    watermark.advance(blocks);
+    const sinks = state === null ? [] : this.#close(state, watermark.watermarkMs, bound);
+    counts.recordsLate += calls.lateRows;
+    const header: BlockHeader = {
+      watermarkMs: watermark.watermarkMs,
+      idle: watermark.idle,
+      batchTimeMs,
+      ranges: [],
+    };
+    const outputs = this.#output.takeExchanges(header);
+    for (const rows of this.#output.takeSinks()) sinks.push(rows);
+    let rowsOut = 0;
+    for (const { batch } of sinks) rowsOut += batch.rowCount;
+    const { watermarkMs } = watermark;
+    const total = { ...counts, recordsBad: 0, rowsOut };
+    return { outputs, sinks, range: null, watermarkMs, counts: total };
+  }
+
+  #take(
+    { state, watermark }: Partition,
+    from: { readonly block: Uint8Array; readonly index: number; readonly counts: Counts },
+  ): void {
+    const { block, index, counts } = from;
+    const batch = decodeBatch(this.#exchanges[index]!.schema, block);
+    counts.recordsIn += batch.rowCount;
+    counts.bytesIn += block.length;
+    const { rows } = this.#kernel.functions;
+    if (rows !== null) rows(batch.vectors, batch.rowCount, watermark.watermarkMs);
+    else counts.recordsLate += state!.fold(batch, watermark.watermarkMs);
+  }
+
+  /** Rows became partials; lateness was judged row by row. */
+  #foldLocal(state: KeyedState, watermarkMs: number): void {
+    const partials = this.#kernel.localPartials!;
+    if (partials.count === 0) return;
+    const [batch] = partials.flush(1);
+    partials.clear();
+    const late = state.fold(batch!, watermarkMs);
+    assert(late === 0, 'late rows do not become partials');
+  }
+
+  #close(state: KeyedState, watermarkMs: number, boundMs: number): SinkRows[] {
+    const closed: Batch | null = state.finish(watermarkMs);
+    if (closed === null) return [];
+    if (this.#directSinks !== null) {
+      return this.#directSinks.map((sink) => ({ sink, batch: closed }));
+    }
+    this.#kernel.functions.output!(closed.vectors, closed.rowCount, boundMs);
+    return [];
+  }
+
+  #partition(index: number): Partition {
+    let partition = this.#partitions[index];
+    if (partition === undefined) {
+      const { aggregate: root, context } = this.#kernel;
+      const state =
+        root === null
+          ? null
+          : createKeyedState({
+              aggregate: root.aggregate,
+              schema: root.schema,
+              functions: context.functionsOf(root.id),
+            });
+      partition = { watermark: new InputWatermark(), state };
+      this.#partitions[index] = partition;
+    }
+    return partition;
+  }
+}
+
+/** The sinks, if all that follows the windows is sinks of the same columns. */
+function directSinks(root: AggregateRoot): readonly SinkRows['sink'][] | null {
+  const sinks: SinkRows['sink'][] = [];
+  for (const next of root.next) {
+    if (next.kind !== 'to-sink') return null;
+    const names = next.schema.fields.map(({ name }) => name);
+    const own = root.schema.fields.map(({ name }) => name);
+    if (names.join('\n') !== own.join('\n')) return null;
+    sinks.push(next.sink);
+  }
+  // Late rows may go to one of these sinks as well: then one builder must hold both.
+  const { late } = root.aggregate;
+  return (late !== null && sinks.includes(late)) || new Set(sinks).size < sinks.length
+    ? null
+    : sinks;
+}
+
+function greatestBatchTime(blocks: readonly (readonly InputBlock[])[]): number {
+  let batchTimeMs = -Infinity;
+  for (const producers of blocks) {
+    for (const { header } of producers) {
+      if (header.batchTimeMs > batchTimeMs) batchTimeMs = header.batchTimeMs;
+    }
+  }
+  return batchTimeMs;
+}

@@ -1,0 +1,224 @@
+// A stage that scans a source: bytes of whole records (or rows of a connector) through the scanner
+// and the stage's kernel, chunk by chunk. Keeps the watermark of each source partition and writes
+// the record of its range.
+
+import { assert, unreachable } from '../../base/assert.ts';
+import type { SourceSpec } from '../../plan/logical-plan.ts';
+import type { ScanInput } from '../../plan/physical-plan.ts';
+import type { SourceChunk, SourcePiece } from '../../ports/source-chunk.ts';
+import { rowsToBatch } from '../columnar/rows.ts';
+import { decodeUtf8 } from '../columnar/utf8.ts';
+import { compileKernel } from '../codegen/kernel.ts';
+import type { StageKernel } from '../codegen/kernel.ts';
+import type { KernelOptions } from '../codegen/kernel-context.ts';
+import type { ScanError, Scanner } from '../codegen/scanner.ts';
+import { BadRecords } from './bad-records.ts';
+import { PieceScanner } from './piece-scanner.ts';
+import { SourceWatermark } from './source-watermark.ts';
+import { StageOutput } from './stage-output.ts';
+import { TaskOrder } from './task-order.ts';
+import type { Allocate, RangeRecord, TaskId, TaskInput, TaskResult } from './task.ts';
+import { userError } from './user-error.ts';
+import type { InputPlace } from './user-error.ts';
+
+type Scan = Extract<TaskInput, { kind: 'scan' }>;
+
+/** What is scanned in a micro-batch, so far. */
+type Progress = { records: number; timeMax: number; bytesIn: number };
+
+export class SourceStage {
+  readonly kind = 'source';
+  readonly #spec: SourceSpec;
+  readonly #scan: ScanInput;
+  readonly #kernel: StageKernel;
+  readonly #scanners: PieceScanner | null;
+  readonly #output: StageOutput;
+  readonly #bad: BadRecords;
+  readonly #order = new TaskOrder();
+  readonly #watermarks: (SourceWatermark | undefined)[] = [];
+  /** The chunk of records in the kernel, for errors. */
+  #piece: SourcePiece | null = null;
+  #chunkStart = 0;
+
+  constructor(options: { readonly kernel: KernelOptions; readonly allocate: Allocate }) {
+    const { plan, stage } = options.kernel;
+    assert(stage.input.kind === 'scan', 'the stage scans');
+    const { scan } = stage.input;
+    const spec = plan.sources.find(({ id }) => id === scan.source);
+    assert(spec !== undefined, `the plan lists the source ${scan.source}`);
+    this.#spec = spec;
+    this.#scan = scan;
+    this.#scanners = spec.format.kind === 'rows' ? null : new PieceScanner(spec, scan);
+    this.#kernel = compileKernel(options.kernel, this.#scanners && this.#scanners.columns);
+    this.#output = new StageOutput(this.#kernel, options.allocate);
+    this.#bad = new BadRecords(spec);
+  }
+
+  run(task: TaskId, { chunk, triggerMs }: Scan): TaskResult {
+    this.#order.start(task.partition, task.batch);
+    const { calls } = this.#kernel.context;
+    const watermark = this.#watermark(task.partition);
+    calls.begin({ batch: task.batch, partition: task.partition, batchTimeMs: triggerMs });
+    this.#piece = null;
+    const progress: Progress = { records: 0, timeMax: -Infinity, bytesIn: 0 };
+    try {
+      this.#read(chunk, { progress, triggerMs, boundMs: watermark.boundMs });
+    } catch (error) {
+      this.#output.discard();
+      this.#bad.reset();
+      throw userError(error, { calls, where: () => this.#place(triggerMs) });
+    }
+    const { records, timeMax } = progress;
+    watermark.advance({ records, timeMax, batchTimeMs: triggerMs, ended: chunk.ended });
+    const range: RangeRecord = {
+      source: this.#spec.id,
+      partition: task.partition,
+      batch: task.batch,
+      from: chunk.from,
+      to: chunk.to,
+      batchTimeMs: triggerMs,
+      watermarkMs: watermark.watermarkMs,
+      idle: watermark.idle,
+      ended: watermark.ended,
+    };
+    return this.#result(range, progress);
+  }
+
+  #result(range: RangeRecord, progress: Progress): TaskResult {
+    const { watermarkMs, idle, batchTimeMs } = range;
+    const outputs = this.#output.takeExchanges({ watermarkMs, idle, batchTimeMs, ranges: [range] });
+    const sinks = this.#output.takeSinks();
+    this.#bad.takeLetters(sinks);
+    let rowsOut = 0;
+    for (const { batch } of sinks) rowsOut += batch.rowCount;
+    const counts = {
+      recordsIn: progress.records,
+      recordsBad: this.#bad.count,
+      recordsLate: this.#kernel.context.calls.lateRows,
+      bytesIn: progress.bytesIn,
+      rowsOut,
+    };
+    this.#bad.count = 0;
+    return { outputs, sinks, range, watermarkMs, counts };
+  }
+
+  #watermark(partition: number): SourceWatermark {
+    return (this.#watermarks[partition] ??= new SourceWatermark(this.#spec.watermark));
+  }
+
+  #read(chunk: SourceChunk, task: ReadTask): void {
+    const { data } = chunk;
+    switch (data.kind) {
+      case 'none':
+        return;
+      case 'bytes':
+        for (const piece of data.pieces) this.#readPiece(piece, task);
+        return;
+      case 'rows':
+        return this.#readRows(data.rows, chunk, task);
+      default:
+        return unreachable(data);
+    }
+  }
+
+  #readPiece(piece: SourcePiece, { progress, triggerMs, boundMs }: ReadTask): void {
+    const { bytes, end } = piece;
+    const scanner = this.#scanners!.scannerOf(piece);
+    const scan = this.#kernel.functions.scan!;
+    this.#piece = piece;
+    progress.bytesIn += end - piece.start;
+    for (let position = piece.start; position < end; position = scanner.position) {
+      this.#chunkStart = position;
+      const rowCount = scanner.scan(bytes, position, end, triggerMs);
+      progress.records += scanner.records;
+      if (scanner.timeMax > progress.timeMax) progress.timeMax = scanner.timeMax;
+      if (scanner.errors.length > 0) this.#takeErrors(piece, scanner.errors);
+      if (rowCount > 0) scan(bytes, scanner.scratch, rowCount, boundMs);
+    }
+    this.#piece = null;
+  }
+
+  #takeErrors(piece: SourcePiece, errors: readonly ScanError[]): void {
+    const { bytes, start, origin, originOffset } = piece;
+    const shift = originOffset - start;
+    for (const error of errors) {
+      this.#bad.take({
+        code: error.code,
+        message: error.message,
+        origin,
+        offset: error.start + shift,
+        faultOffset: error.offset + shift,
+        field: error.field,
+        record: () => decodeUtf8(bytes, error.start, error.end),
+      });
+    }
+  }
+
+  #readRows(rows: readonly unknown[], chunk: SourceChunk, task: ReadTask): void {
+    const { progress, triggerMs, boundMs } = task;
+    const { fields, timeColumn } = this.#scan;
+    const timeField = fields.findIndex(({ name }) => name === timeColumn);
+    let bad = 0;
+    const batch = rowsToBatch({ fields }, rows, {
+      nowMs: triggerMs,
+      timeAheadMsMax: this.#spec.watermark.aheadMsMax,
+      timeField,
+      onBad: (error) => {
+        bad++;
+        const offset = chunk.from + error.row;
+        this.#bad.take({
+          code: error.code,
+          message: error.message,
+          origin: this.#spec.description,
+          offset,
+          faultOffset: offset,
+          field: error.field,
+          record: () => textOf(rows[error.row]),
+        });
+      },
+    });
+    progress.records += rows.length - bad;
+    const times = batch.vectors[timeField];
+    if (times?.kind === 'number') {
+      for (let row = 0; row < batch.rowCount; row++) {
+        const isNull = times.valid !== null && times.valid[row] === 0;
+        if (!isNull && times.values[row]! > progress.timeMax) progress.timeMax = times.values[row]!;
+      }
+    }
+    if (batch.rowCount === 0) return;
+    this.#kernel.functions.rows!(batch.vectors, batch.rowCount, boundMs);
+  }
+
+  /** Where the row is that the kernel was at. */
+  #place(triggerMs: number): InputPlace | null {
+    const piece = this.#piece;
+    if (piece === null) return null;
+    const { row } = this.#kernel.context.calls;
+    const scanner: Scanner = this.#scanners!.scannerOf(piece);
+    const { bytes, end, origin, originOffset, start } = piece;
+    let position = this.#chunkStart;
+    if (this.#spec.format.kind === 'json-lines') {
+      // Line by line this time, to see which one makes the row.
+      for (let rows = 0; position < end;) {
+        const newline = bytes.indexOf(0x0a, position);
+        const next = newline < 0 || newline >= end ? end : newline + 1;
+        rows += scanner.scan(bytes, position, next, triggerMs);
+        if (rows > row) break;
+        position = next;
+      }
+    }
+    return { origin, offset: originOffset + position - start };
+  }
+}
+
+type ReadTask = {
+  readonly progress: Progress;
+  readonly triggerMs: number;
+  readonly boundMs: number;
+};
+
+function textOf(row: unknown): string {
+  const plain = (_name: string, value: unknown): unknown =>
+    typeof value === 'bigint' ? value.toString() : value;
+  return JSON.stringify(row, plain) ?? String(row);
+}
