@@ -15,8 +15,11 @@ import type { Found } from './segment-filler.ts';
 import { SlabPool } from './slab-pool.ts';
 import type { Slab } from './slab-pool.ts';
 
-/** Two whose bytes must hold, one to take next, one to fill. */
-const slabsKept = 4;
+/**
+ * A take of 4 MB empties two of 2 MB. Those of two takes must hold, those of the next are ready,
+ * and two are being filled: with four in all, a run at 10 ms intervals waited for its reader.
+ */
+export const slabsKept = 8;
 const lineFeed = 10;
 
 export type FileReaderOptions = {

@@ -8,7 +8,7 @@ import type { TypedSource } from '../../ports/typed.ts';
 import type { JsonValue } from '../../schema/data-type.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Columns } from '../../schema/value-type.ts';
-import { FileReader } from './file-reader.ts';
+import { FileReader, slabsKept } from './file-reader.ts';
 import type { FileLayout, FileSegment } from './file-layout.ts';
 import { formatOf, layOut } from './file-layout.ts';
 import type { RecordFormat } from './record-cut.ts';
@@ -50,7 +50,6 @@ export function files<C extends Columns>(
 const slabBytesTotal = 64 << 20;
 const slabBytesMax = 2 << 20;
 const slabBytesMin = 64 << 10;
-const slabsPerReader = 4;
 
 export class FilesSource implements Source {
   readonly kind = 'files';
@@ -150,6 +149,6 @@ function refuse(what: string, hint: string): never {
 function slabBytesFor(segments: readonly FileSegment[], partitionCount: number): number {
   const sizes = segments.map(({ from, to }) => (to === null ? Infinity : to - from + 2));
   const needed = Math.max(slabBytesMin, ...sizes);
-  const share = slabBytesTotal / (slabsPerReader * partitionCount);
+  const share = slabBytesTotal / (slabsKept * partitionCount);
   return Math.max(slabBytesMin, Math.min(needed, share, slabBytesMax)) >>> 0;
 }
