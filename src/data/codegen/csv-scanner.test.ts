@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { DataType, Field } from '../../schema/data-type.ts';
 import { compileCsvScanner, csvScannerSource } from './csv-scanner.ts';
-import { scanAll, type ScanResult } from './scan-rows.test-data.ts';
+import { scanAll, type ScanResult } from './scan-rows.fixture.ts';
 import type { ScanSpec } from './scanner.ts';
 
 function field(name: string, kind: DataType['kind'], nullable: boolean): Field {

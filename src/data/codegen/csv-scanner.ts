@@ -46,10 +46,11 @@ export function csvScannerSource(spec: ScanSpec, options: CsvOptions): string {
       .map(({ value }) => ` = ${JSON.stringify(value)}`);
     const time = spec.timeField === index ? ', event time' : '';
     const nullable = field.nullable ? ' or null' : '';
-    return `cell ${positions[index]}: ${field.name} ${field.type.kind}${nullable}${equals.join('')}${time}`;
+    const { name, type } = field;
+    return `cell ${positions[index]}: ${name} ${type.kind}${nullable}${equals.join('')}${time}`;
   });
-  const marks = `delimiter ${JSON.stringify(options.delimiter)}, quote ${JSON.stringify(options.quote)}`;
-  return [`csv, ${marks}`, ...lines].join('\n');
+  const [delimiter, quote] = [options.delimiter, options.quote].map((mark) => JSON.stringify(mark));
+  return [`csv, delimiter ${delimiter}, quote ${quote}`, ...lines].join('\n');
 }
 
 function cellPositions(spec: ScanSpec, options: CsvOptions): number[] {

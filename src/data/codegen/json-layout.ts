@@ -1,10 +1,10 @@
 // The layouts that a scan has learned from the records it read: an automaton whose edges are the
 // text between one value and the next. Its states are members of objects on wanted paths, so
-// optional members and other orders add edges and not whole layouts. It is bounded; what it does not
-// hold is read by `JsonReader`.
+// optional members and other orders add edges and not whole layouts. It is bounded; what it does
+// not hold is read by `JsonReader`.
 
 import type { LayoutStep } from './json-reader.ts';
-import { edgePlace, scanMemory, seenBit } from './json-scan-text.ts';
+import { edgePlace, scanMemory, seenBit } from './json-scan-memory.ts';
 import { asciiText } from './number-text.ts';
 
 /** Edges that are tried after one value, one after the other. */
@@ -14,6 +14,8 @@ const pairsMax = 16;
 /** Reads in vain, since the last new edge, after which learning is tried only now and then. */
 const patience = 256;
 const retryInterval = 1024;
+/** Such reads before a full table is emptied for the first time; four times more for each next. */
+const emptyInterval = 65_536;
 
 type Edge = {
   readonly text: Uint8Array;
@@ -35,6 +37,7 @@ export class JsonLayout {
   private size = 0;
   private isChanged = false;
   private vain = 0;
+  private emptyAt = emptyInterval;
 
   constructor(
     buffer: ArrayBuffer,
@@ -53,8 +56,12 @@ export class JsonLayout {
     if (this.vain < patience) return true;
     this.vain += 1;
     if (this.vain % retryInterval !== 0) return false;
-    // The layouts of a stream change over time: a full table makes room for those of today.
-    if (this.isFull(pairsMax)) this.clear();
+    if (!this.isFull(pairsMax)) return true;
+    // The layouts of a stream change over time: a full table makes room for those of today. Members
+    // without number would fill it again at once, so each next time comes later.
+    if (this.vain < this.emptyAt) return false;
+    this.emptyAt *= 4;
+    this.clear();
     return true;
   }
 
@@ -176,7 +183,7 @@ export class JsonLayout {
       end += edgeBytes(Math.max(1, Math.ceil(edge.text.length / 16)));
     }
     const firstOf = (state: State): number => places.get(state.edges[0]!) ?? giveUp;
-    this.bytes.fill(0, scanMemory.edges, scanMemory.edgesEnd);
+    this.bytes.fill(0, scanMemory.edges, scanMemory.edges + this.size);
     this.view.setInt32(scanMemory.edges, firstOf(this.root), true);
     for (const { edges } of states) {
       for (const [index, edge] of edges.entries()) {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { DataType, Field } from '../../schema/data-type.ts';
 import { compileJsonScanner } from './json-scanner.ts';
-import { canonicalJson, parseAll, type PlainValue, scanAll } from './scan-rows.test-data.ts';
+import { canonicalJson, parseAll, type PlainValue, scanAll } from './scan-rows.fixture.ts';
 import type { ScanSpec } from './scanner.ts';
 
 const nowMs = 1_700_000_000_000;

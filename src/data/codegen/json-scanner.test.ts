@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DataType, Field } from '../../schema/data-type.ts';
 import { compileJsonScanner, jsonScannerSource } from './json-scanner.ts';
-import { parseAll, scanAll, type ScanResult } from './scan-rows.test-data.ts';
+import { parseAll, scanAll, type ScanResult } from './scan-rows.fixture.ts';
 import { scanChunkRows, type ScanSpec } from './scanner.ts';
 
 const nowMs = 1_700_000_000_000;
@@ -163,8 +163,10 @@ test('a JSON scan keeps unescaped strings in the scratch, lone surrogates as U+F
 });
 
 test('a JSON scan gives full chunks and the greatest time of all records', () => {
-  const line = (index: number): string =>
-    `{"ad_id":"${index}","event_type":"${index % 2 === 0 ? 'view' : 'click'}","event_time":${index}}\n`;
+  const line = (index: number): string => {
+    const type = index % 2 === 0 ? 'view' : 'click';
+    return `{"ad_id":"${index}","event_type":"${type}","event_time":${index}}\n`;
+  };
   const input = bytesOf(Array.from({ length: 5000 }, (_, index) => line(index)).join(''));
   const scanner = compileJsonScanner(ysb);
   assert.equal(scanner.scan(input, 0, input.length, nowMs), scanChunkRows);

@@ -1,12 +1,13 @@
-// The JSON-lines scanner: whole lines in, columns out. Windows of the input are copied to the memory
-// of a generated scan; a record that it does not take is read in place by `JsonReader`, which also
-// teaches it the record's layout.
+// The JSON-lines scanner: whole lines in, columns out. Windows of the input are copied to the
+// memory of a generated scan; a record that it does not take is read in place by `JsonReader`,
+// which also teaches it the record's layout.
 
 import { pathTree } from './field-paths.ts';
 import { JsonLayout } from './json-layout.ts';
 import { JsonReader } from './json-reader.ts';
 import { scanSupport } from './json-scan-support.ts';
-import { hasEdges, type ScanExports, scanMemory, scanText, writeTables } from './json-scan-text.ts';
+import { scanMemory, writeTables } from './json-scan-memory.ts';
+import { hasEdges, type ScanExports, scanText } from './json-scan-text.ts';
 import { unescapeString } from './json-string.ts';
 import { readFloat64 } from './number-text.ts';
 import {
@@ -32,7 +33,7 @@ export function compileJsonScanner(spec: ScanSpec): Scanner {
   return new JsonScanner(spec);
 }
 
-/** The generated code of the scan, as WebAssembly text, without the functions that all scans share. */
+/** The generated scan as WebAssembly text, without the functions that all scans share. */
 export function jsonScannerSource(spec: ScanSpec): string {
   checkSpec(spec);
   const tree = pathTree(spec.fields);

@@ -47,7 +47,7 @@ const powersOfTen = Float64Array.from({ length: 23 }, (_, index) => Number(`1e${
 
 /** What `JSON.parse` gives for the JSON number [from, to). */
 export function readFloat64(input: Uint8Array, from: number, to: number): number {
-  // Up to 15 digits are exact in a float, and so is a power of ten up to 22: one rounding [Clinger].
+  // Up to 15 digits are exact in a float, as powers of ten up to 22 are: one rounding (Clinger).
   let p = from;
   const negative = input[p] === 0x2d;
   if (negative) p += 1;
@@ -83,8 +83,8 @@ export function readInt64(input: Uint8Array, from: number, to: number): bigint |
 }
 
 /**
- * The JSON number [from, to) times 10^shift, floored and exact; Infinity from 10^17 on, NaN for other text.
- * Text and decimal shift rather than a float: 1700000000.123 s is exactly 1700000000123 ms.
+ * The JSON number [from, to) times 10^shift, floored and exact; Infinity from 10^17 on, NaN for
+ * other text. Digits are moved, not multiplied: 1700000000.123 s is exactly 1700000000123 ms.
  */
 export function readShifted(
   input: Uint8Array,

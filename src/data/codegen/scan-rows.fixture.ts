@@ -178,10 +178,10 @@ function toTime(encoding: string, source: string | null, value: unknown): number
   }
   const takesIso = encoding === 'iso' || encoding === 'auto';
   if (!takesIso || typeof value !== 'string') return null;
-  const match =
-    /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?)?$/.exec(
-      value,
-    );
+  const clock = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?`;
+  const zone = String.raw`(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?`;
+  const iso = new RegExp(String.raw`^(\d{4}-\d\d-\d\d)(?:[Tt ]${clock}${zone})?$`);
+  const match = iso.exec(value);
   if (match === null) return null;
   const [hour, minute, second] = [match[2], match[3], match[4]].map((part) => Number(part ?? 0));
   const [offsetHour, offsetMinute] = [Number(match[7] ?? 0), Number(match[8] ?? 0)];
