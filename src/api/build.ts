@@ -16,6 +16,7 @@ import type { Field } from '../schema/data-type.ts';
 import type { Mistake } from '../schema/mistake.ts';
 import { mistake, placed } from '../schema/mistake.ts';
 import type { Schema } from '../schema/schema.ts';
+import { flatSchema } from '../schema/schema.ts';
 import {
   checkFunction,
   checkName,
@@ -165,7 +166,7 @@ export function map(
   const { kind, rowSchema } = options;
   const fn = { kind, fn: options.fn } as unknown as UserFunction;
   const mistakes = [...rowSchema.mistakes, ...checkFunction(options.fn)];
-  const { fields } = rowSchema;
+  const { fields } = flatSchema(rowSchema);
   const kept = fields.some(
     ({ name, type, nullable }) =>
       name === input.time.column && type.kind === 'timestamp' && !nullable,

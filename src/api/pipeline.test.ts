@@ -377,6 +377,24 @@ test('run rejects with the mistakes before anything starts', async () => {
   await assert.rejects(pipeline('empty').run(), { code: 'invalid-pipeline' });
 });
 
+test('maps and tables hold nested columns under their flat names', () => {
+  const Nested = schema({ user: { id: string() }, kind: string().from('type') });
+  const users = table('users', Nested, [{ 'user.id': 'u1', kind: 'x' }]);
+  assert.deepEqual(users.mistakes, []);
+  const mapped = events
+    .map(Nested, (row) => ({ 'user.id': row['user.id'], kind: row.ad_id }))
+    .join(users, { on: { 'user.id': 'user.id' }, columns: { table_kind: 'kind' } })
+    .to(stubSink());
+  const plan = mapped.plan();
+  const paths = [plan.tables[0]?.schema, operatorOf(plan, 'map#0').schema].map((rows) =>
+    rows?.fields.map(({ path }) => path),
+  );
+  assert.deepEqual(paths, [
+    [['user.id'], ['kind']],
+    [['user.id'], ['kind']],
+  ]);
+});
+
 test('table checks and copies its rows and hashes them', () => {
   const rows = [{ id: 'a', n: 1, raw: { x: [1] } }];
   const columns = { id: string(), n: float64().nullable(), raw: json<{ x: number[] }>() };

@@ -9,7 +9,7 @@ import type { DataType, Field, RowObject, RowValue } from '../schema/data-type.t
 import type { Mistake } from '../schema/mistake.ts';
 import { mistake, placed } from '../schema/mistake.ts';
 import type { ColumnsOf, SchemaDefinition } from '../schema/schema.ts';
-import { Schema, schema } from '../schema/schema.ts';
+import { Schema, flatSchema, schema } from '../schema/schema.ts';
 import type { Columns, RowOf } from '../schema/value-type.ts';
 
 /** A table to join with. Made by `table()`. */
@@ -23,7 +23,7 @@ export class Table<C extends Columns = Columns> {
 
   constructor(name: string, rowSchema: Schema<C>, options: TableContent) {
     this.name = name;
-    this.schema = rowSchema;
+    this.schema = flatSchema(rowSchema);
     const checked = checkRows(rowSchema.fields, options.rows);
     const named = name === '' ? [mistake('a table needs a name')] : [];
     this.rows = checked.rows;

@@ -136,7 +136,8 @@ function checkFields(fields: readonly Field[]): readonly Mistake[] {
   return mistakes;
 }
 
-/** A schema of columns that operators made. */
-export function derivedSchema<C extends Columns>(fields: readonly Field[]): Schema<C> {
-  return new Schema<C>(fields, []);
+/** The same columns in rows that hold each under its own name, as rows in TypeScript do. */
+export function flatSchema<C extends Columns>(rows: Schema<C>): Schema<C> {
+  const fields = rows.fields.map((field) => ({ ...field, path: [field.name] }));
+  return new Schema<C>(fields, rows.mistakes);
 }
