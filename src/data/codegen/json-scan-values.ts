@@ -1,5 +1,5 @@
-// Generates the part of a JSON scan that reads one value at $q, by its form in the text and the type
-// of its field: checks it, stores it in $row and leaves $q behind it, or branches to $miss.
+// Generates the part of a JSON scan that reads one value at $q, by its form in the text and its
+// field's type: checks it, stores it in $row and leaves $q behind it, or branches to $miss.
 
 import type { Field } from '../../schema/data-type.ts';
 import { scanMemory } from './json-scan-memory.ts';

@@ -68,7 +68,8 @@ export type Scanner = {
   readonly errors: ScanError[];
   /**
    * Reads records of input[from, to) until the chunk is full or the input ends, and gives the
-   * number of rows in the columns. The input holds whole records; only the last may lack its line
+   * number of rows in the columns. `scanChunkRows` bad records also fill a chunk, so only
+   * `position` tells whether the input has ended. The input holds whole records; only the last may lack its line
    * end. Never reads beyond `to`.
    */
   scan(input: Uint8Array, from: number, to: number, nowMs: number): number;
