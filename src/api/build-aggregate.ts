@@ -10,7 +10,15 @@ import type { DataType } from '../schema/data-type.ts';
 import type { Mistake } from '../schema/mistake.ts';
 import { mistake, placed } from '../schema/mistake.ts';
 import { Aggregate } from './aggregates.ts';
-import { checkNames, columnsOf, derived, derivedField, evaluate, isRecord } from './build-node.ts';
+import {
+  checkNames,
+  checkSink,
+  columnsOf,
+  derived,
+  derivedField,
+  evaluate,
+  isRecord,
+} from './build-node.ts';
 import type { NamedAggregate, NodeKind, StreamNode, TimeAttribute } from './node.ts';
 import { columnExpression } from './scope.ts';
 import type { Window } from './windows.ts';
@@ -131,5 +139,6 @@ export function lateTo(node: StreamNode, sink: Sink, site: CallSite): StreamNode
     return { ...node, mistakes: [...node.mistakes, ...placed([wrong], site)] };
   }
   const twice = node.late === null ? [] : [mistake('late rows already go to a sink')];
+  twice.push(...checkSink(sink));
   return { ...node, late: sink, mistakes: [...node.mistakes, ...placed(twice, site)] };
 }

@@ -104,6 +104,11 @@ export function checkName(name: string | undefined): readonly Mistake[] {
   return [mistake(`${JSON.stringify(name)} is no name for an operator`, hint)];
 }
 
+export function checkSink(sink: unknown): readonly Mistake[] {
+  const known = typeof sink === 'object' && sink !== null && 'open' in sink;
+  return known ? [] : [mistake('this is no sink', 'give what a connector makes, as collect()')];
+}
+
 export function checkFunction(fn: unknown): readonly Mistake[] {
   return typeof fn === 'function' ? [] : [mistake('a function is missing')];
 }

@@ -10,16 +10,17 @@ import { Expression } from '../expr/expression.ts';
 import type { UserFunction } from '../plan/bindings.ts';
 import type { Column } from '../plan/logical-plan.ts';
 import type { Sink } from '../ports/sink.ts';
+import type { Source } from '../ports/source.ts';
 import type { TypedSource } from '../ports/typed.ts';
 import { boolean as booleanType } from '../schema/column-type.ts';
 import type { Field } from '../schema/data-type.ts';
 import type { Mistake } from '../schema/mistake.ts';
 import { mistake, placed } from '../schema/mistake.ts';
-import type { Schema } from '../schema/schema.ts';
-import { flatSchema } from '../schema/schema.ts';
+import { Schema, flatSchema } from '../schema/schema.ts';
 import {
   checkFunction,
   checkName,
+  checkSink,
   columnsOf,
   derived,
   derivedField,
@@ -47,7 +48,7 @@ export type FromArguments = {
 const defaultAhead: Duration = '1d';
 
 export function from(options: FromArguments, site: CallSite): StreamNode {
-  const { source, schema } = options.source;
+  const { source, schema } = isSource(options.source) ? options.source : noSource;
   const { delay = 0, idle, ahead = defaultAhead } = options.watermark ?? {};
   const onError = options.onError ?? 'fail';
   const check = new DurationCheck();
@@ -57,7 +58,10 @@ export function from(options: FromArguments, site: CallSite): StreamNode {
     aheadMsMax: check.whole('the time that events may be ahead', ahead),
   };
   const timed = timeOfSource(schema.fields, options.time);
-  const mistakes = [...schema.mistakes, ...check.mistakes, ...timed.mistakes];
+  const mistakes =
+    schema === noSource.schema
+      ? [mistake('this is no source', 'give what a connector makes, as files({ path, schema })')]
+      : [...schema.mistakes, ...check.mistakes, ...timed.mistakes];
   return {
     kind: 'source',
     source,
@@ -71,6 +75,14 @@ export function from(options: FromArguments, site: CallSite): StreamNode {
     uncertain: mistakes.length > 0,
     mistakes: placed([...mistakes, ...checkName(options.name)], site),
   };
+}
+
+/** Stands for what was no source; a plan with it is never made. */
+const noSource: TypedSource = { source: {} as Source, schema: new Schema([], []) };
+
+function isSource(value: unknown): boolean {
+  const parts = typeof value === 'object' && value !== null ? value : {};
+  return 'schema' in parts && 'source' in parts;
 }
 
 type Timed = { readonly time: TimeAttribute; readonly mistakes: readonly Mistake[] };
@@ -316,6 +328,6 @@ export function to(
   site: CallSite,
 ): StreamNode {
   const { sink, name = null } = options;
-  const mistakes = checkName(options.name);
+  const mistakes = [...checkSink(sink), ...checkName(options.name)];
   return { ...derived(input, { kind: 'sink', input, sink }, { site, mistakes }), name };
 }

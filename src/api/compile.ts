@@ -106,7 +106,7 @@ function sinkClashes(nodes: readonly StreamNode[]): readonly Mistake[] {
   const mistakes: Mistake[] = [];
   for (const node of nodes) {
     for (const sink of sinksOf(node)) {
-      if (seen.has(sink)) {
+      if (seen.has(sink) && typeof sink === 'object') {
         const message = `the sink "${sink.kind} ${sink.description}" is used twice`;
         const hint = 'use a sink for each stream, or a union of the streams';
         mistakes.push({ ...mistake(message, hint), site: node.site });

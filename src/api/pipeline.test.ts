@@ -373,6 +373,17 @@ test('plan reports pipelines without output, and sinks and names used twice', ()
   ]);
 });
 
+test('plan reports what is no source and no sink', () => {
+  const nothing = undefined as never;
+  const wrong = pipeline('nothing').from(nothing).select('a').to(nothing);
+  assert.deepEqual(mistakesOf(wrong), [
+    'this is no source',
+    'hint: give what a connector makes, as files({ path, schema })',
+    'this is no sink',
+    'hint: give what a connector makes, as collect()',
+  ]);
+});
+
 test('run rejects with the mistakes before anything starts', async () => {
   await assert.rejects(pipeline('empty').run(), { code: 'invalid-pipeline' });
 });
