@@ -1,4 +1,4 @@
-// Figures of several rounds: the least, the median and the greatest, and what machine they are from.
+// Figures of several rounds: the least, the median and the greatest, and the machine.
 
 import { availableParallelism, cpus } from 'node:os';
 import process from 'node:process';

@@ -1,5 +1,5 @@
-// `npm run bench -- NAME [--json] [options]`: measurements, never tests. Each says what it measured,
-// over how many rounds and with what spread; ratios are taken within one run.
+// `npm run bench -- NAME [--json] [options]`: measurements, never tests. Each says what it
+// measured, over how many rounds and with what spread; ratios are taken within one run.
 
 import process from 'node:process';
 

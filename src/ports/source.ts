@@ -30,12 +30,12 @@ export interface Source {
   /** A range can be read again. Runs over a source that cannot are at-most-once. */
   readonly replayable: boolean;
   /**
-   * Asked once, at the driver, before `partitions`; all further contexts carry the answer. A source
-   * whose world moves (a file grows, a folder gets a file) decides here what partition p is, so that
-   * all workers agree. Rejects with StreamError.
+   * Asked once, at the driver, before `partitions`; all further contexts carry the answer. A
+   * source whose world moves (a file grows, a folder gets a file) decides here what partition p is,
+   * so that all workers agree. Rejects with StreamError.
    */
   layout?(context: SourceContext): Promise<JsonValue>;
-  /** Number of partitions, asked once, at the driver, when a run starts. Rejects with StreamError. */
+  /** Number of partitions, asked once, at the driver, when a run starts; rejects with StreamError. */
   partitions(context: SourceContext): Promise<number>;
   open(partition: number, context: SourceContext): Promise<SourceReader>;
 }

@@ -9,7 +9,7 @@ import type { Bindings } from '../plan/bindings.ts';
 import type { PhysicalPlan, StageId } from '../plan/physical-plan.ts';
 import type { Sink } from '../ports/sink.ts';
 import type { Source } from '../ports/source.ts';
-import { SinkPartitions } from '../runtime/host/job-config.ts';
+import { SinkPartitions } from '../plan/sink-partitions.ts';
 import { SimulatedRows } from './simulated-rows.ts';
 import type { Commit, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
 

@@ -12,7 +12,7 @@ import type { PhysicalPlan } from '../plan/physical-plan.ts';
 import { planPhysical } from '../plan/plan-physical.ts';
 import type { Sink } from '../ports/sink.ts';
 import type { Source } from '../ports/source.ts';
-import { planShape } from '../runtime/host/job-config.ts';
+import { planShape } from '../control/driver/plan-shape.ts';
 import type { ClusterOptions, ClusterRun } from './cluster.ts';
 import { runCluster } from './cluster.ts';
 import { PipelineRunner, sourceOfStage } from './pipeline-runner.ts';
@@ -85,7 +85,7 @@ function drawCluster(random: Random, shape: PlanShape): Drawn {
     network: {
       delayMsMax: random.pick([0, 0.2, 5, 30]),
       stallChance: random.pick([0, 0.02, 0.2]),
-      repeatChance: random.pick([0, 0.1]),
+      repeatChance: random.pick([0, 0.1, 0.5]),
     },
     costs: { taskMs: quick ? 0.05 : 2, commitMsMax: random.pick([0, 2, 40]) },
     sources: {
@@ -104,7 +104,7 @@ function drawCluster(random: Random, shape: PlanShape): Drawn {
 function drawPace(random: Random): Pace {
   return {
     groupSize: random.pick([1, 2, 3, 10, 100]),
-    intervalMs: random.pick([0, 1, 5, 10]),
+    intervalMs: random.pick([0, 1, 5, 10, 60]),
     lookAhead: random.chance(0.75),
   };
 }

@@ -208,7 +208,7 @@ test('bad input: skip counts, dead letters carry the bytes, good records arrive'
   assert.ok(dead.rows.every(({ origin }) => origin.includes(path)));
 });
 
-test('one result a micro-batch: sinks see each micro-batch of a partition once, in order', async () => {
+test('commit: a sink partition sees each micro-batch at most once, in order', async () => {
   const job = await start('bounded', bounded, { workers: 2, interval: 1 });
   await job.done;
   const last = new Map<number, number>();

@@ -12,7 +12,7 @@ import { decodeBatch } from '../../data/columnar/batch-codec.ts';
 import { JobMonitor } from '../../observe/job-monitor.ts';
 import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
-import { planShape } from '../host/job-config.ts';
+import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
 import type { FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';

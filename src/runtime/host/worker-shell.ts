@@ -27,10 +27,10 @@ import { maxKnown, noGauges, sumKnown } from '../../observe/gauges.ts';
 import type { Bindings } from '../../plan/bindings.ts';
 import type { SinkId } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan, StageId } from '../../plan/physical-plan.ts';
+import { SinkPartitions } from '../../plan/sink-partitions.ts';
 import type { Sink, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import type { Source, SourceReader } from '../../ports/source.ts';
 import type { JobConfig } from './job-config.ts';
-import { SinkPartitions } from './job-config.ts';
 import type { RunClock } from './run-clock.ts';
 import { sharedPages } from './shared-pages.ts';
 
@@ -285,8 +285,8 @@ export class WorkerShell {
   #commitTo(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
     const { bindings, plan, clock, commitAtClient } = this.#options;
     const sink = bindings.sinks.get(id)!;
-    // A sink of one partition that many partitions feed (late rows, dead letters) has its one writer
-    // at the client, which is where they all meet.
+    // A sink of one partition that many partitions feed (late rows, dead letters) has its one
+    // writer at the client, which is where they all meet.
     const meets = sink.partitions === 1 && this.#sinkPartitions.count(id) > 1;
     if (sink.location === 'client' || meets) {
       return commitAtClient({ sink: id, partition, output });

@@ -7,7 +7,7 @@ import type { Incarnation, Term, WorkerId } from '../../control/protocol/ids.ts'
 import { JobMonitor } from '../../observe/job-monitor.ts';
 import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
-import { planShape } from '../host/job-config.ts';
+import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
 import { WorkerShell } from '../host/worker-shell.ts';

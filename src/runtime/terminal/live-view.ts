@@ -44,7 +44,7 @@ export class LiveView {
       this.#stream.write(`${this.#title}: ${statusLine(status)}\n`);
       return;
     }
-    const width = this.#stream.columns ?? 100;
+    const width = this.#stream.columns || 100;
     const lines = [this.#title, ...statusLines(status), ...this.#extra()];
     this.clear();
     this.#stream.write(lines.map((line) => `${line.slice(0, width - 1)}\n`).join(''));

@@ -1,0 +1,46 @@
+// Which partition of a sink a task writes to.
+
+import type { SinkId } from './logical-plan.ts';
+import type { PhysicalPlan, StageOperator } from './physical-plan.ts';
+
+/**
+ * The sink partition that a stage's partition writes to. A sink may be fed by several stages (a
+ * union, late rows): then each stage has a range of its own, in order of stages.
+ */
+export class SinkPartitions {
+  readonly #firsts = new Map<string, number>();
+  readonly #counts = new Map<SinkId, number>();
+
+  constructor(plan: PhysicalPlan, partitionCounts: readonly number[]) {
+    for (const stage of plan.stages) {
+      const sinks = new Set<SinkId>();
+      for (const operator of stage.root) collectSinks(operator, sinks);
+      if (stage.input.kind === 'scan') {
+        const { source } = stage.input.scan;
+        const spec = plan.sources.find((other) => other.id === source);
+        if (spec !== undefined && spec.deadLetter !== null) sinks.add(spec.deadLetter);
+      }
+      for (const sink of sinks) {
+        const first = this.#counts.get(sink) ?? 0;
+        this.#firsts.set(`${sink}@${stage.id}`, first);
+        this.#counts.set(sink, first + partitionCounts[stage.id]!);
+      }
+    }
+  }
+
+  count(sink: SinkId): number {
+    return this.#counts.get(sink) ?? 0;
+  }
+
+  of(sink: SinkId, stage: number, partition: number): number {
+    return (this.#firsts.get(`${sink}@${stage}`) ?? 0) + partition;
+  }
+}
+
+function collectSinks(operator: StageOperator, sinks: Set<SinkId>): void {
+  if (operator.kind === 'to-sink') sinks.add(operator.sink);
+  if (operator.kind === 'aggregate' && operator.aggregate.late !== null) {
+    sinks.add(operator.aggregate.late);
+  }
+  for (const next of operator.next) collectSinks(next, sinks);
+}
