@@ -74,6 +74,8 @@ class CsvScanner implements Scanner {
   private readonly writer: ColumnWriter;
   private readonly delimiter: number;
   private readonly quote: number;
+  /** 1 for ASCII that neither ends a cell nor quotes. */
+  private readonly plain: Uint8Array;
   /** Cells to note of each row. */
   private readonly cellCount: number;
   private readonly starts: Int32Array;
@@ -100,6 +102,9 @@ class CsvScanner implements Scanner {
     this.delimiter = markCode(options.delimiter);
     this.quote = markCode(options.quote);
     assert(this.delimiter !== this.quote, 'delimiter and quote differ');
+    this.plain = Uint8Array.from({ length: 256 }, (_, c) =>
+      c < 0x80 && c !== this.delimiter && c !== this.quote && c !== 0x0a ? 1 : 0,
+    );
     this.cellCount = 1 + Math.max(-1, ...this.positions);
     this.starts = new Int32Array(this.cellCount);
     this.ends = new Int32Array(this.cellCount);
@@ -131,7 +136,7 @@ class CsvScanner implements Scanner {
    * an empty line, -1 for a broken row.
    */
   private cells(input: Uint8Array, from: number, to: number): number {
-    const { delimiter, quote, cellCount, starts, ends, quoting } = this;
+    const { delimiter, quote, plain, cellCount, starts, ends, quoting } = this;
     let p = from;
     let count = 0;
     while (true) {
@@ -159,17 +164,15 @@ class CsvScanner implements Scanner {
         end = p;
         p += 1;
       } else {
-        while (p < to) {
+        while (true) {
+          while (p < to && plain[input[p]!] === 1) p += 1;
+          if (p >= to) break;
           const c = input[p]!;
           if (c === delimiter || c === 0x0a) break;
           if (c === quote) return this.broken('a quote is inside a cell without quotes', p);
-          if (c < 0x80) {
-            p += 1;
-          } else {
-            const length = sequenceLength(input, p, to);
-            if (length === 0) return this.notUtf8(p);
-            p += length;
-          }
+          const length = sequenceLength(input, p, to);
+          if (length === 0) return this.notUtf8(p);
+          p += length;
         }
         end = p;
         const isLineEnd = p >= to || input[p] === 0x0a;

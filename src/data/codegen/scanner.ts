@@ -69,8 +69,8 @@ export type Scanner = {
   /**
    * Reads records of input[from, to) until the chunk is full or the input ends, and gives the
    * number of rows in the columns. `scanChunkRows` bad records also fill a chunk, so only
-   * `position` tells whether the input has ended. The input holds whole records; only the last may lack its line
-   * end. Never reads beyond `to`.
+   * `position` tells whether the input has ended. The input holds whole records; only the last may
+   * lack its line end. Never reads beyond `to`.
    */
   scan(input: Uint8Array, from: number, to: number, nowMs: number): number;
 };
