@@ -286,6 +286,23 @@ test('[Drizzle §3.2] the smaller micro-batch runs first, then the deeper stage'
   );
 });
 
+test('[Drizzle §3.2] a task goes before another of its micro-batch that lies less deep', () => {
+  // Two chains, 0 to 2 and 1 to 3: when a source task is done, its consumer goes first.
+  const shape = shapeOf(
+    [1, 1, 1, 1],
+    [
+      [0, 2],
+      [1, 3],
+    ],
+  );
+  const cluster = shuffle({ workerCount: 1, shape });
+  for (let count = 0; count < 4; count++) cluster.finish(w1);
+  assert.deepEqual(
+    cluster.started.map(({ order }) => taskName(order.task)),
+    ['s1p0@0', 's3p0@0', 's0p0@0', 's2p0@0'],
+  );
+});
+
 test('Unlike [Drizzle §3.1], a group boundary needs no quiet: both groups are in flight', () => {
   const cluster = shuffle({ groupSize: 1, intervalMs: 10 });
   // Worker 2 is slow: it runs its task of micro-batch 0 while worker 1 goes on to the next groups.

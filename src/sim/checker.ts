@@ -5,7 +5,14 @@
 import { assert } from '../base/assert.ts';
 import { inFlightMax, reportIntervalMs } from '../control/limits.ts';
 import type { WorkerId } from '../control/protocol/ids.ts';
-import type { DriverMessage, Handle, TaskName } from '../control/protocol/messages.ts';
+import type {
+  DriverMessage,
+  Handle,
+  Peer,
+  PeerMessage,
+  TaskName,
+  WorkerMessage,
+} from '../control/protocol/messages.ts';
 import type { Template } from '../control/protocol/template.ts';
 import { workersOf } from '../control/protocol/template.ts';
 import type { WorkerEffect } from '../control/worker/events.ts';
@@ -29,6 +36,7 @@ export class ScheduleChecker {
   readonly #next = new Map<string, number>();
   /** By task: what it gave. */
   readonly #outputs = new Map<string, readonly Handle[]>();
+  readonly #frames = new Set<string>();
   readonly #done = new Map<WorkerId, number>();
   /** By source stage: the workers that its rows reach. */
   readonly #downstream = new Map<number, readonly WorkerId[]>();
@@ -75,8 +83,12 @@ export class ScheduleChecker {
     }
   }
 
-  toldDriver(): void {
-    this.#toDriver++;
+  workerSent(worker: WorkerId, to: Peer, message: WorkerMessage | PeerMessage): void {
+    if (to === 'driver') this.#toDriver++;
+    if (message.kind !== 'blocks') return;
+    const frame = `w${worker}>w${to} x${message.exchange}@${message.batch}`;
+    assert(!this.#frames.has(frame), `${frame} is sent twice`);
+    this.#frames.add(frame);
   }
 
   taskStarted(worker: WorkerId, { task, inputs }: RunTask): void {

@@ -38,17 +38,18 @@ const shapes: fc.Arbitrary<PlanShape> = fc
 
 const paces: fc.Arbitrary<Pace> = fc.record({
   groupSize: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constantFrom(20, 1000)),
-  intervalMs: fc.constantFrom(0, 0.3, 1, 7, 20),
+  intervalMs: fc.constantFrom(0, 0.3, 1, 7, 20, 60),
   lookAhead: fc.boolean(),
 });
 
 const events: fc.Arbitrary<DriverEvent> = fc.oneof(
-  fc.constant({ kind: 'stop-requested' } as const),
-  paces.chain(({ groupSize, intervalMs }) =>
-    fc
-      .boolean()
-      .map((urgent) => ({ kind: 'pace-changed', groupSize, intervalMs, urgent }) as const),
-  ),
+  { weight: 1, arbitrary: fc.constant({ kind: 'stop-requested' } as const) },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(paces, fc.boolean()).map(([{ groupSize, intervalMs }, urgent]) => {
+      return { kind: 'pace-changed', groupSize, intervalMs, urgent } as const;
+    }),
+  },
 );
 
 const clusters: fc.Arbitrary<ClusterOptions> = fc
@@ -60,7 +61,7 @@ const clusters: fc.Arbitrary<ClusterOptions> = fc
     network: fc.record({
       delayMsMax: fc.constantFrom(0, 0.1, 3, 40),
       stallChance: fc.constantFrom(0, 0.05),
-      repeatChance: fc.constantFrom(0, 0.1),
+      repeatChance: fc.constantFrom(0, 0.1, 0.5),
     }),
     costs: fc.record({
       taskMs: fc.constantFrom(0, 0.05, 2),
@@ -72,10 +73,10 @@ const clusters: fc.Arbitrary<ClusterOptions> = fc
       quietMsMax: fc.constantFrom(3, 30),
     }),
     skewMsMax: fc.constantFrom(0, 2),
-    records: fc.integer({ min: 0, max: 80 }),
+    records: fc.integer({ min: 0, max: 150 }),
     interventions: fc.array(
-      fc.record({ afterMs: fc.double({ min: 0, max: 400, noNaN: true }), event: events }),
-      { maxLength: 3 },
+      fc.record({ afterMs: fc.double({ min: 0, max: 150, noNaN: true }), event: events }),
+      { maxLength: 4 },
     ),
   })
   .map(({ records, ...options }) => ({
@@ -91,6 +92,6 @@ test('machines run every task once, in order, with its inputs, and come to the e
       const runner = new HashRunner(options.shape.stages.map(({ outputs }) => outputs.length));
       if (run.orders.length > 0) compareWithReference(run, options.shape, runner);
     }),
-    { numRuns: 500 },
+    { numRuns: 1000 },
   );
 });

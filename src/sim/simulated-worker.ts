@@ -89,7 +89,7 @@ export class SimulatedWorker {
   #carryOut(effect: WorkerEffect): void {
     switch (effect.kind) {
       case 'send-message':
-        if (effect.to === 'driver') this.#options.checker.toldDriver();
+        this.#options.checker.workerSent(this.#options.worker, effect.to, effect.message);
         return this.#options.network.send(this.#options.worker, effect.to, effect.message);
       case 'run-task':
         return this.#run(effect);
