@@ -6,8 +6,8 @@ import type { CallSite } from '../base/call-site.ts';
 import type { Duration } from '../base/duration.ts';
 import { commonType, literalExpr } from '../expr/call.ts';
 import type { Expr } from '../expr/expr.ts';
+import { columnsReadBy } from '../expr/lambda-columns.ts';
 import { Expression } from '../expr/expression.ts';
-import type { UserFunction } from '../plan/bindings.ts';
 import type { Column } from '../plan/logical-plan.ts';
 import type { Sink } from '../ports/sink.ts';
 import type { Source } from '../ports/source.ts';
@@ -28,6 +28,7 @@ import {
   unknownName,
 } from './build-node.ts';
 import type { NodeKind, StreamNode, TimeAttribute } from './node.ts';
+import type { RowFunction } from './node.ts';
 import { columnExpression, lambdaExpression, unknownColumn } from './scope.ts';
 import type { Table } from './table.ts';
 import { DurationCheck } from './windows.ts';
@@ -127,9 +128,10 @@ export function filter(input: StreamNode, predicate: unknown, site: CallSite): S
 const always: Expr = literalExpr(true, null);
 
 export function filterRow(input: StreamNode, predicate: unknown, site: CallSite): StreamNode {
-  const columns = input.fields.map((field) => field.name);
+  const names = input.fields.map((field) => field.name);
   const mistakes = checkFunction(predicate);
   const fn = predicate as Parameters<typeof lambdaExpression>[0]['fn'];
+  const columns = mistakes.length > 0 ? names : columnsReadBy(fn, 0, names);
   const { expr } = lambdaExpression({ type: booleanType(), columns, fn });
   return derived(input, { kind: 'filter', input, predicate: expr }, { site, mistakes });
 }
@@ -176,7 +178,7 @@ export function map(
   site: CallSite,
 ): StreamNode {
   const { kind, rowSchema } = options;
-  const fn = { kind, fn: options.fn } as unknown as UserFunction;
+  const fn = { kind, fn: options.fn } as unknown as RowFunction;
   const mistakes = [...rowSchema.mistakes, ...checkFunction(options.fn)];
   const { fields } = flatSchema(rowSchema);
   const kept = fields.some(

@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts';
 import { StreamError } from '../base/stream-error.ts';
 import type { Expr, FunctionId } from '../expr/expr.ts';
+import { columnsReadBy } from '../expr/lambda-columns.ts';
 import { rewrite } from '../expr/walk.ts';
 import type { Bindings, UserFunction } from '../plan/bindings.ts';
 import type {
@@ -197,7 +198,9 @@ class Compiler {
       case 'map':
       case 'flat-map': {
         const fn = this.#function(node.fn, id);
-        return { kind: node.kind, input: this.#id(node.input), fn };
+        const names = node.input.fields.map((field) => field.name);
+        const columns = columnsReadBy(node.fn.fn, 0, names);
+        return { kind: node.kind, input: this.#id(node.input), fn, columns };
       }
       case 'union':
         return { kind: 'union', inputs: node.inputs.map((input) => this.#id(input)) };

@@ -44,8 +44,7 @@ export type NodeKind =
     }
   | { readonly kind: 'filter'; readonly input: StreamNode; readonly predicate: Expr }
   | { readonly kind: 'project'; readonly input: StreamNode; readonly columns: readonly Column[] }
-  | { readonly kind: 'map'; readonly input: StreamNode; readonly fn: UserFunction }
-  | { readonly kind: 'flat-map'; readonly input: StreamNode; readonly fn: UserFunction }
+  | { readonly kind: 'map' | 'flat-map'; readonly input: StreamNode; readonly fn: RowFunction }
   | { readonly kind: 'union'; readonly inputs: readonly StreamNode[] }
   | {
       readonly kind: 'join';
@@ -82,3 +81,6 @@ export function inputsOf(node: StreamNode): readonly StreamNode[] {
   if (node.kind === 'source') return [];
   return node.kind === 'union' ? node.inputs : [node.input];
 }
+
+/** A user's function of a whole row that gives rows. */
+export type RowFunction = Extract<UserFunction, { kind: 'map' | 'flat-map' }>;

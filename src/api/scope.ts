@@ -3,6 +3,7 @@
 
 import { closestName } from '../base/closest-name.ts';
 import type { Expr, FunctionId } from '../expr/expr.ts';
+import { columnsReadBy } from '../expr/lambda-columns.ts';
 import type { Expression, ExpressionOf } from '../expr/expression.ts';
 import { broken, wrap } from '../expr/expression.ts';
 import type { CustomAggregate, OperatorContext, UserFunction } from '../plan/bindings.ts';
@@ -84,7 +85,7 @@ export function createScope<C extends Columns>(
     $lambda: (type: ColumnType, ...rest: readonly unknown[]): unknown => {
       const fn = rest.at(-1) as ScalarFunction;
       const all = fields.map((field) => field.name);
-      const columns = rest.length > 1 ? (rest[0] as readonly string[]) : all;
+      const columns = rest.length > 1 ? (rest[0] as readonly string[]) : columnsReadBy(fn, 0, all);
       const unknown = columns.filter((name) => !all.includes(name));
       if (unknown.length > 0) return broken(unknown.map((name) => unknownColumn(name, all)));
       return lambdaExpression({ type, columns, fn });
