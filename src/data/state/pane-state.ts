@@ -72,6 +72,8 @@ export class PaneState {
   finish(watermarkMs: number): Batch | null {
     if (this.#emitsUpdates) this.#emitUpdates();
     if (watermarkMs >= this.nextCloseMs) this.#close(watermarkMs);
+    // Also without a window to close: one that a late row would open again is closed all the same.
+    this.#closedMs = watermarkMs;
     return this.#output.take();
   }
 

@@ -23,7 +23,6 @@ export class SessionState {
   readonly #options: KeyedStateOptions;
   readonly #allowedMs: number;
   readonly #keyCount: number;
-  readonly #emitsUpdates: boolean;
   readonly #output: WindowOutput;
   #keys: GroupTable;
   /** By key group: its first session + 1. */
@@ -41,17 +40,15 @@ export class SessionState {
   readonly #freeSlots: number[] = [];
   #sequence = 0;
   readonly #closings = new Heap<Closing>(closesBefore);
-  readonly #changed = new Set<number>();
   // Rows whose slots are known, but that were not folded yet.
   #pendingRows: number[] = [];
   #pendingSlots: number[] = [];
 
   constructor(options: KeyedStateOptions) {
-    const { allowedLatenessMs, keys, emit } = options.aggregate;
+    const { allowedLatenessMs, keys } = options.aggregate;
     this.#options = options;
     this.#allowedMs = allowedLatenessMs;
     this.#keyCount = keys.length;
-    this.#emitsUpdates = emit === 'update';
     this.#output = new WindowOutput(options.schema, keys.length);
     this.#keys = new GroupTable(keyFieldsOf(options.aggregate), []);
     this.#accumulators = accumulatorsOf(options.aggregate, options.functions);
@@ -84,7 +81,6 @@ export class SessionState {
       const slot = this.#join(group[0]!, { start: starts!.values[row]!, end, columns });
       this.#pendingRows.push(row);
       this.#pendingSlots.push(slot);
-      if (this.#emitsUpdates) this.#changed.add(slot);
     }
     this.#foldPending(columns);
     return late;
@@ -92,10 +88,6 @@ export class SessionState {
 
   /** Closes sessions and gives the rows that leave, or null. */
   finish(watermarkMs: number): Batch | null {
-    if (this.#changed.size > 0) {
-      this.#emit([...this.#changed]);
-      this.#changed.clear();
-    }
     if (watermarkMs >= this.nextCloseMs) this.#close(watermarkMs);
     return this.#output.take();
   }
@@ -150,7 +142,6 @@ export class SessionState {
       });
       this.#starts[target] = Math.min(this.#starts[target]!, this.#starts[slot]!);
       this.#ends[target] = Math.max(this.#ends[target]!, this.#ends[slot]!);
-      this.#changed.delete(slot);
       this.#drop(key, slot);
     }
     return target;
@@ -191,7 +182,7 @@ export class SessionState {
       if (endMs > first.endMs) this.#closings.push({ endMs, sequence, slot });
       else closed.push(slot);
     }
-    if (!this.#emitsUpdates) this.#emit(closed);
+    this.#emit(closed);
     for (const slot of closed) this.#drop(this.#keyOf[slot]!, slot);
     this.#compactKeys();
   }
