@@ -1,10 +1,13 @@
 // Jobs run for real, inline and in worker threads, and everything a user can do to them.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { collect, count, files, pipeline, schema, string, StreamError } from '../../src/index.ts';
 import type { Job, Pipeline, RunOptions } from '../../src/index.ts';
 import {
@@ -141,6 +144,20 @@ test('failure: a module without the pipeline is refused with a hint', async () =
 test('failure: another pipeline in the module is refused as a mismatch', async () => {
   const job = await start('endless', bounded, { workers: 1 });
   await assert.rejects(job.done, { code: 'plan-mismatch' });
+});
+
+test('failure: a second run of a program without modules is refused, not stuck', async () => {
+  const program = fileURLToPath(new URL('./two-runs.fixture.ts', import.meta.url));
+  await assert.rejects(
+    promisify(execFile)(process.execPath, [program], { timeout: 30_000 }),
+    (error: unknown) => {
+      const { stdout, stderr } = error as { stdout: string; stderr: string };
+      assert.equal(stdout, 'first: 1\n');
+      assert.match(stderr, /plan-mismatch/);
+      assert.match(stderr, /module of its own/);
+      return true;
+    },
+  );
 });
 
 test('options: what makes no sense is refused before anything starts', async () => {

@@ -11,6 +11,9 @@ import { isRunnable } from './runnable.ts';
 
 const captureKey = Symbol.for('mizzle.capture');
 
+/** How long a module may take from running another pipeline to running the one wanted, ms. */
+const otherRunWaitMs = 500;
+
 type Capture = (pipeline: Runnable) => void;
 
 /** In a worker, `run` hands its pipeline over here instead of running it. Null elsewhere. */
@@ -26,8 +29,10 @@ export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise
   const { promise, resolve, reject } = Promise.withResolvers<JobCode>();
   const offer: Capture = (pipeline) => {
     const plan = planPhysical(pipeline.plan(), { partitions: config.partitions });
-    if (plan.hash === config.planHash) resolve({ pipeline, plan });
-    else others++;
+    if (plan.hash === config.planHash) return resolve({ pipeline, plan });
+    others++;
+    // A program that awaits another run first never comes to this one: in a worker, none ends.
+    setTimeout(() => reject(planMismatch(moduleUrl)), otherRunWaitMs);
   };
   setCapture(offer);
   import(moduleUrl).then((module: { default?: unknown }) => {
@@ -75,7 +80,9 @@ function planMismatch(moduleUrl: string): StreamError {
     message: `a worker built another plan from module "${moduleUrl}" than the driver did`,
     hint:
       'build the pipeline the same way every time the module is loaded: no clock, no random ' +
-      'numbers and no state in names, options or functions of the pipeline',
+      'numbers and no state in names, options or functions of the pipeline; a program that runs ' +
+      'several pipelines one after another gives each a module of its own, which it names by the ' +
+      'option `module`, or uses `workers: 0`',
     fields: { module: moduleUrl },
   });
 }

@@ -101,7 +101,10 @@ export class WorkerShell {
     if (message.kind === 'install-template' && this.#template === null) {
       this.#template = message.template;
       this.#open(message.template).then(
-        () => this.#step({ kind: 'message-received', from, message }),
+        () => {
+          this.#step({ kind: 'message-received', from, message });
+          this.#tellReady();
+        },
         (error: unknown) => this.#options.onFatal(error),
       );
       return;
@@ -143,13 +146,14 @@ export class WorkerShell {
     }
     await Promise.all(opening);
     this.#gaugeTimer = setInterval(() => this.#measure(), gaugeIntervalMs);
+  }
+
+  /** A reader that was ready before anybody could be told. */
+  #tellReady(): void {
     for (const [name, reader] of this.#readers) {
       if (!reader.ready()) continue;
       const [stage, partition] = name.split('/').map(Number);
-      // Taken up once the template is installed, which is the very next step.
-      queueMicrotask(() =>
-        this.#step({ kind: 'source-ready', stage: stage!, partition: partition! }),
-      );
+      this.#step({ kind: 'source-ready', stage: stage!, partition: partition! });
     }
   }
 
