@@ -32,7 +32,7 @@ function main(): void {
   for (; seed < from + count && failures < failuresMax; seed++) {
     try {
       const { run } = runSeed(seed);
-      totals.tasks += run.orders.length;
+      totals.tasks += run.tasks.length;
       totals.groups += run.groups;
       totals.cuts += run.cuts;
       totals.virtualMs += run.elapsedMs;

@@ -36,6 +36,8 @@ export class ScheduleChecker {
   readonly #next = new Map<string, number>();
   /** By task: what it gave. */
   readonly #outputs = new Map<string, readonly Handle[]>();
+  /** By source stage and partition: the trigger of its last task. */
+  readonly #triggersMs = new Map<string, number>();
   readonly #frames = new Set<string>();
   readonly #done = new Map<WorkerId, number>();
   /** By source stage: the workers that its rows reach. */
@@ -91,7 +93,7 @@ export class ScheduleChecker {
     this.#frames.add(frame);
   }
 
-  taskStarted(worker: WorkerId, { task, inputs }: RunTask): void {
+  taskStarted(worker: WorkerId, { task, inputs, triggerMs }: RunTask): void {
     const template = this.#installed();
     const stage = template.stages[task.stage];
     assert(stage !== undefined, `no stage ${task.stage}`);
@@ -103,7 +105,12 @@ export class ScheduleChecker {
     this.#tasks++;
     assert(task.batch < this.#permittedEnd, `${name(task)} runs without permission`);
     this.#startedThrough = Math.max(this.#startedThrough, task.batch);
-    if (stage.source) this.#checkInFlight(worker, task);
+    if (stage.source) {
+      this.#checkInFlight(worker, task);
+      const lastMs = this.#triggersMs.get(place) ?? -Infinity;
+      assert(triggerMs >= lastMs, `${name(task)} is triggered at ${triggerMs}, after ${lastMs}`);
+      this.#triggersMs.set(place, triggerMs);
+    }
     assert(stage.source === (inputs === null), `${name(task)}: only sources have no inputs`);
     stage.inputs.forEach((exchange, index) => {
       this.#checkInputs(task, exchange, inputs?.[index] ?? []);

@@ -18,7 +18,7 @@ import type { SourceModel } from './simulated-source.ts';
 import { SimulatedSource } from './simulated-source.ts';
 import type { CostModel } from './simulated-worker.ts';
 import { SimulatedWorker } from './simulated-worker.ts';
-import type { Commit, TaskOrder, TaskRunner } from './task-runner.ts';
+import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 import { Trace } from './trace.ts';
 import type { Timer } from './virtual-clock.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -47,8 +47,8 @@ export type ClusterRun = {
     | { readonly kind: 'failed'; readonly error: StreamErrorData };
   /** In the order in which they became visible. */
   readonly visible: readonly Commit[];
-  /** Every task that was started, in order. */
-  readonly orders: readonly TaskOrder[];
+  /** Every task that was run, in order. */
+  readonly tasks: readonly RanTask[];
   readonly trace: Trace;
   readonly elapsedMs: number;
   readonly groups: number;
@@ -70,7 +70,7 @@ class Cluster {
   readonly #workers: SimulatedWorker[] = [];
   readonly #sources = new Map<string, SimulatedSource>();
   readonly #visible: Commit[] = [];
-  readonly #orders: TaskOrder[] = [];
+  readonly #tasks: RanTask[] = [];
   #outcome: ClusterRun['outcome'] | null = null;
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
@@ -112,7 +112,7 @@ class Cluster {
     return {
       outcome,
       visible: this.#visible,
-      orders: this.#orders,
+      tasks: this.#tasks,
       trace: this.#trace,
       elapsedMs,
       groups: this.#checker.groups,
@@ -153,7 +153,7 @@ class Cluster {
         assert(source !== undefined, `no source ${stage}/${partition}`);
         return source;
       },
-      onTask: (order) => this.#orders.push(order),
+      onTask: (task) => this.#tasks.push(task),
       onVisible: (commit) => {
         this.#visible.push(commit);
         const { sink, partition, batch, rows } = commit;

@@ -30,10 +30,10 @@ export function judgeIndependently(simulation: Simulation): void {
 
 function batchOf(simulation: Simulation, batch: number): ReferenceBatch {
   const { logical, plan, run } = simulation;
-  const orders = run.orders.filter(({ task, range }) => task.batch === batch && range !== null);
+  const tasks = run.tasks.filter(({ task, range }) => task.batch === batch && range !== null);
   const inputs = new Map(logical.sources.map(({ id }) => [id, new Array<ReferenceInput>()]));
   let batchTimeMs = -Infinity;
-  for (const order of orders) {
+  for (const order of tasks) {
     const { task, triggerMs } = order;
     const input = plan.stages[task.stage]?.input;
     assert(input?.kind === 'scan');

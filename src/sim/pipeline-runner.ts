@@ -1,6 +1,7 @@
 // Carries out the tasks of a real pipeline by the real data plane, as a worker's shell does.
 
 import { assert } from '../base/assert.ts';
+import { canonicalJson } from '../base/canonical-json.ts';
 import type { Handle } from '../control/protocol/messages.ts';
 import { batchToRows } from '../data/columnar/rows.ts';
 import { TaskExecutor } from '../data/task/task-executor.ts';
@@ -42,6 +43,12 @@ export class PipelineRunner implements TaskRunner {
       return { sink: output.sink, partition: place, batch, rows };
     });
     return { outputs: result.outputs, commits };
+  }
+
+  textOf(output: Handle): string {
+    const { header, blocks } = output as ExchangeOutput;
+    const texts = blocks.map((block) => (block === null ? null : String.fromCharCode(...block)));
+    return canonicalJson([header, texts]);
   }
 
   #input({ task, inputs, range, triggerMs }: TaskOrder): TaskInput {

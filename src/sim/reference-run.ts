@@ -1,21 +1,21 @@
 // The oracle: the same tasks, one after the other in order of micro-batches and stages, in one
 // place, over the ranges that the simulated run chose. What the run made visible must be the same,
-// record by record.
+// record by record, and what its tasks sent each other byte by byte.
 
 import { assert } from '../base/assert.ts';
 import { canonicalJson } from '../base/canonical-json.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { Handle } from '../control/protocol/messages.ts';
 import type { ClusterRun } from './cluster.ts';
-import type { Commit, TaskOrder, TaskRunner } from './task-runner.ts';
+import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 
 /** Throws an AssertionError at the first difference. `runner` is a fresh one. */
 export function compareWithReference(run: ClusterRun, shape: PlanShape, runner: TaskRunner): void {
   assert(run.outcome.kind === 'finished', 'only a finished run has a whole output');
   const { lastBatch } = run.outcome;
-  const orders = run.orders.filter(({ task }) => task.batch <= lastBatch);
+  const tasks = run.tasks.filter(({ task }) => task.batch <= lastBatch);
   const expected = new Map<string, Commit>();
-  for (const commit of sequentialCommits(orders, shape, runner)) {
+  for (const commit of sequentialCommits(tasks, shape, runner)) {
     assert(!expected.has(nameOf(commit)), `${nameOf(commit)} has output twice`);
     expected.set(nameOf(commit), commit);
   }
@@ -39,13 +39,13 @@ export function compareWithReference(run: ClusterRun, shape: PlanShape, runner: 
 }
 
 function sequentialCommits(
-  orders: readonly TaskOrder[],
+  tasks: readonly RanTask[],
   shape: PlanShape,
   runner: TaskRunner,
 ): readonly Commit[] {
   const commits: Commit[] = [];
   const outputs = new Map<string, readonly Handle[]>();
-  for (const { task, range, triggerMs } of [...orders].sort(inSequence)) {
+  for (const { task, range, triggerMs, outputTexts } of tasks.toSorted(inSequence)) {
     const stage = shape.stages[task.stage];
     assert(stage !== undefined, `no stage ${task.stage}`);
     const inputs = stage.inputs.map((exchange) => {
@@ -61,13 +61,17 @@ function sequentialCommits(
     });
     const order = { task, inputs: stage.source ? null : inputs, range, triggerMs };
     const outcome = runner.run(order);
+    outcome.outputs.forEach((output, index) => {
+      const place = `s${task.stage}p${task.partition}@${task.batch}`;
+      assert(runner.textOf(output) === outputTexts[index], `${place} gave other bytes`);
+    });
     outputs.set(`${task.stage}/${task.partition}/${task.batch}`, outcome.outputs);
     commits.push(...outcome.commits);
   }
   return commits;
 }
 
-function inSequence({ task: a }: TaskOrder, { task: b }: TaskOrder): number {
+function inSequence({ task: a }: RanTask, { task: b }: RanTask): number {
   return a.batch - b.batch || a.stage - b.stage || a.partition - b.partition;
 }
 

@@ -12,7 +12,7 @@ import { WorkerMachine } from '../control/worker/worker-machine.ts';
 import type { ScheduleChecker } from './checker.ts';
 import type { Message, Network } from './network.ts';
 import type { SimulatedSource } from './simulated-source.ts';
-import type { Commit, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
+import type { Commit, RanTask, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
 import type { Trace } from './trace.ts';
 import type { Timer, VirtualClock } from './virtual-clock.ts';
 
@@ -35,7 +35,7 @@ export type SimulatedWorkerOptions = {
   readonly runner: TaskRunner;
   /** The source partition that a task of the stage reads. */
   readonly sourceOf: (stage: number, partition: number) => SimulatedSource;
-  readonly onTask: (order: TaskOrder) => void;
+  readonly onTask: (task: RanTask) => void;
   readonly onVisible: (commit: Commit) => void;
 };
 
@@ -114,13 +114,14 @@ export class SimulatedWorker {
     const source = inputs === null ? this.#options.sourceOf(stage, partition) : null;
     const range = source?.take(final) ?? null;
     const order: TaskOrder = { task, inputs, range, triggerMs };
-    onTask(order);
     let outcome: TaskOutcome;
     try {
       outcome = runner.run(order);
     } catch (error) {
       return this.#fail(run, errorToData(error));
     }
+    const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
+    onTask({ ...order, outputTexts });
     const elapsedMs = costs.taskMs * 2 * random.float();
     clock.after(elapsedMs, () => {
       this.#busy = false;

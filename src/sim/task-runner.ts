@@ -31,7 +31,14 @@ export type TaskOutcome = {
 };
 
 /** Holds the state of the partitions it runs; deterministic. */
-export type TaskRunner = { run(order: TaskOrder): TaskOutcome };
+export type TaskRunner = {
+  run(order: TaskOrder): TaskOutcome;
+  /** The whole content of an output: equal texts mean equal bytes. */
+  textOf(output: Handle): string;
+};
+
+/** A task that was run, and the texts of its outputs as they were when it ended. */
+export type RanTask = TaskOrder & { readonly outputTexts: readonly string[] };
 
 export class HashRunner implements TaskRunner {
   readonly #outputCounts: readonly number[];
@@ -55,5 +62,9 @@ export class HashRunner implements TaskRunner {
     const silent = outputCount > 0 || after.startsWith('0');
     const commit: Commit = { sink: `s${stage}`, partition, batch, rows: [{ after }] };
     return { outputs, commits: silent ? [] : [commit] };
+  }
+
+  textOf(output: Handle): string {
+    return String(output);
   }
 }

@@ -57,6 +57,8 @@ type LocalPartition = {
   quietSinceMs: number;
   /** Source partitions: when to look again, ms; Infinity when an event will tell. */
   lookAgainMs: number;
+  /** Trigger of the last task, ms. */
+  triggeredMs: number;
 };
 
 type Running = { readonly run: number; readonly task: TaskName; readonly local: LocalPartition };
@@ -475,7 +477,9 @@ export class WorkerMachine {
         if (task.batch === group.reportAt) this.#reportDue = true;
       }
       const planned = Permissions.triggerMs(group, task.batch);
-      const triggerMs = planned === -Infinity ? this.#nowMs : planned;
+      // A new anchor may lie before the last trigger; time must not go back for a source.
+      const triggerMs = Math.max(local.triggeredMs, planned === -Infinity ? this.#nowMs : planned);
+      local.triggeredMs = triggerMs;
       if (!this.#triggers.has(task.batch)) this.#triggers.set(task.batch, triggerMs);
       const { inputs } = this.#template!.stages[task.stage]!;
       this.#effects.push({
@@ -555,5 +559,6 @@ function localPartition(stage: number, partition: number, source: boolean): Loca
     ended: false,
     quietSinceMs: Infinity,
     lookAgainMs: Infinity,
+    triggeredMs: -Infinity,
   };
 }
