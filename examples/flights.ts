@@ -65,18 +65,11 @@ const byAirport = collect<AirportWeek>();
 const byWeek = collect<Week>();
 const flights = airportWeeks.to(byAirport).with(weeks.to(byWeek));
 
-const summary = await runInTerminal(flights, { interval: 0 });
+await runInTerminal(flights, { interval: 0 });
 
-if (summary === null || summary.state !== 'finished') {
-  process.exitCode = 130;
-} else {
-  console.log(weekTable(byWeek.rows, byAirport.rows));
-  const wrong = await differences({ limit, airportWeeks: byAirport.rows, weeks: byWeek.rows });
-  console.log(
-    wrong.length === 0
-      ? `check: DuckDB finds the same in the Parquet file, all ${byAirport.rows.length} rows of ` +
-          `airports and weeks`
-      : `check: WRONG\n  ${wrong.slice(0, 10).join('\n  ')}`,
-  );
-  process.exitCode = wrong.length === 0 ? 0 : 1;
-}
+console.log(weekTable(byWeek.rows, byAirport.rows));
+const wrong = await differences({ limit, airportWeeks: byAirport.rows, weeks: byWeek.rows });
+const all = `all ${byAirport.rows.length} rows of airports and weeks`;
+if (wrong.length === 0) console.log(`check: DuckDB finds the same in the Parquet file, ${all}`);
+else console.log(`check: WRONG\n  ${wrong.slice(0, 10).join('\n  ')}`);
+process.exitCode = wrong.length === 0 ? 0 : 1;

@@ -32,5 +32,19 @@ export async function loadPipeline(
     });
   }
   const url = pathToFileURL(path).href;
-  return { pipeline: await capturePipeline(url), url };
+  try {
+    return { pipeline: await capturePipeline(url), url };
+  } catch (error) {
+    if (error instanceof StreamError && error.code === 'no-pipeline') throw noPipeline(file);
+    throw error;
+  }
+}
+
+function noPipeline(file: string): StreamError {
+  return new StreamError({
+    code: 'no-pipeline',
+    message: `could not find a pipeline in "${file}"`,
+    hint: 'export it as the default of the module: `export default pipeline(…)….to(…)`',
+    fields: { file },
+  });
 }

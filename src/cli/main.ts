@@ -2,6 +2,7 @@
 // or its input failed; 2: the command line was wrong; 130: interrupted twice.
 
 import process from 'node:process';
+import { closestName } from '../base/closest-name.ts';
 import { errorText } from './error-text.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -38,8 +39,13 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   }
   const load = name === '--version' || name === '-v' ? commands['version'] : commands[name];
   if (load === undefined) {
-    const known = Object.keys(commands).join(', ');
-    throw new UsageError(`could not find command "${name}"`, `commands: ${known}; \`mizzle help\``);
+    const known = Object.keys(commands);
+    const closest = closestName(name, known);
+    const hint =
+      closest === null
+        ? `commands: ${known.join(', ')}; see \`mizzle help\``
+        : `did you mean \`mizzle ${closest}\`?`;
+    throw new UsageError(`could not find command "${name}"`, hint);
   }
   const command = await load();
   if (rest.includes('--help') || rest.includes('-h')) {

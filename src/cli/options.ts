@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
+import { closestName } from '../base/closest-name.ts';
 import { UsageError } from './usage-error.ts';
 
 export type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
@@ -22,7 +23,10 @@ export function parseOptions(
     return { values: values as Record<string, string | boolean | undefined>, files: positionals };
   } catch (error) {
     const message = error instanceof Error ? error.message.split('. ')[0]! : String(error);
-    throw new UsageError(lowerFirst(message), `see \`mizzle ${command} --help\``);
+    const unknown = /'--([^' ]+)/.exec(message)?.[1];
+    const closest = unknown === undefined ? null : closestName(unknown, Object.keys(options));
+    const meant = closest === null || closest === unknown ? '' : `did you mean --${closest}? `;
+    throw new UsageError(lowerFirst(message), `${meant}see \`mizzle ${command} --help\``);
   }
 }
 

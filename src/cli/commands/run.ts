@@ -48,7 +48,6 @@ export const runCommand = {
       ...given('partitions', numberOption('partitions', values['partitions'])),
     };
     const summary = await runInTerminal(pipeline, options, { quiet: values['quiet'] === true });
-    if (summary === null) return 130;
     if (values['json'] === true) process.stdout.write(`${JSON.stringify(summary)}\n`);
     return 0;
   },

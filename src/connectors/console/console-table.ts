@@ -107,7 +107,7 @@ class ConsoleTableSink implements Sink {
       })),
       cells.length,
     );
-    const width = this.#output.columns ?? widthDefault;
+    const width = this.#output.columns || widthDefault;
     const drawn = lines.map((line, index) =>
       this.#styled(line.slice(0, width - 1).trimEnd(), index),
     );
@@ -131,7 +131,8 @@ class ConsoleTableSink implements Sink {
 
   #rowsMax(): number {
     // What has scrolled off the screen could not be drawn over: the head and the cursor fit too.
-    const fitting = Math.max(1, (this.#output.rows ?? Infinity) - 2);
+    // A pseudo terminal may say that it has no rows.
+    const fitting = Math.max(1, (this.#output.rows || Infinity) - 2);
     return Math.min(this.#options.rows ?? rowsDefault, fitting);
   }
 
@@ -195,6 +196,8 @@ function cellText(value: RowValue, type: DataType | null): string {
   if (typeof value === 'string') return printable(value);
   if (type?.kind === 'timestamp' && typeof value === 'number') return timeText(value);
   if (typeof value === 'object') return printable(JSON.stringify(value));
+  // Sums of decimal fractions are a rounding away from what a person expects.
+  if (typeof value === 'number') return String(Number(value.toPrecision(15)));
   return String(value);
 }
 

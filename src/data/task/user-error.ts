@@ -1,6 +1,7 @@
 // Makes what a user's function threw an error that says where: the operator, and the place in the
 // source's input where the record is.
 
+import { CallSite } from '../../base/call-site.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { ErrorFields } from '../../base/stream-error.ts';
 import type { UserCalls } from '../codegen/user-calls.ts';
@@ -21,6 +22,7 @@ export function userError(
   const fields: ErrorFields = {
     ...(operator === null ? {} : { operator }),
     ...(place === null ? {} : { origin: place.origin, offset: place.offset }),
+    ...(error instanceof Error && !isBadResult ? { thrownAt: String(new CallSite(error)) } : {}),
   };
   const said = error instanceof Error ? error.message : String(error);
   const who = operator === null ? 'a function' : `the function of operator "${operator}"`;

@@ -17,8 +17,8 @@ export type TerminalOptions = {
 
 /**
  * Runs a pipeline to the end of its input with a live view on standard error. Ctrl-C finishes what
- * was read and ends cleanly; a second one ends at once. Resolves with the summary, or with null
- * when the user interrupted twice; rejects with the StreamError that the job failed with.
+ * was read and ends cleanly; a second one ends the process at once, with exit code 130. Resolves
+ * with the summary; rejects with the StreamError that the job failed with.
  *
  * @example
  * const summary = await runInTerminal(clicks, { workers: 4 });
@@ -27,19 +27,20 @@ export async function runInTerminal(
   pipeline: Runnable,
   options: RunOptions = {},
   { quiet = false, extra }: TerminalOptions = {},
-): Promise<JobSummary | null> {
+): Promise<JobSummary> {
   const title = `pipeline ${pipeline.plan().name}`;
-  const view = quiet ? null : new LiveView({ title, ...(extra === undefined ? {} : { extra }) });
+  // Two things that redraw cannot share a screen.
+  const hasView = !quiet && !(process.stdout.isTTY && drawsTable(pipeline));
+  const view = hasView ? new LiveView({ title, ...(extra === undefined ? {} : { extra }) }) : null;
   const job = await runPipeline(pipeline, {
     ...options,
     ...(view === null ? {} : { onStatus: (status) => view.show(status) }),
   });
-  const interrupted = Promise.withResolvers<null>();
-  let interrupts = 0;
+  let interrupted = false;
   const onSignal = (): void => {
-    interrupts++;
-    if (interrupts > 1) return interrupted.resolve(null);
     view?.clear();
+    if (interrupted) process.exit(130);
+    interrupted = true;
     process.stderr.write('finishing what was read; interrupt again to end at once\n');
     job.stop().catch(() => {
       // The same error comes by `job.done` below.
@@ -48,15 +49,19 @@ export async function runInTerminal(
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   try {
-    const summary = await Promise.race([job.done, interrupted.promise]);
+    const summary = await job.done;
     view?.clear();
-    if (summary !== null && !quiet) process.stderr.write(`${title}: ${summaryText(summary)}\n`);
+    if (!quiet) process.stderr.write(`${title}: ${summaryText(summary)}\n`);
     return summary;
   } finally {
     view?.clear();
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
+}
+
+function drawsTable(pipeline: Runnable): boolean {
+  return [...pipeline.bindings().sinks.values()].some((sink) => sink.kind === 'console');
 }
 
 function summaryText(summary: JobSummary): string {
