@@ -12,7 +12,7 @@ import type { TaskOrder } from './task-runner.ts';
 export function judgeIndependently(simulation: Simulation): void {
   const { logical, bindings, run, scenario } = simulation;
   assert(run.outcome.kind === 'finished');
-  if (scenario.approximate === true) return;
+  if (scenario.opaque !== null) return;
   const batches = Array.from({ length: run.outcome.lastBatch + 1 }, (_, batch) =>
     batchOf(simulation, batch),
   );

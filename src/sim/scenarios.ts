@@ -29,8 +29,8 @@ import { SimulatedSink, simulatedRows } from './simulated-rows.ts';
 export type Scenario = {
   readonly name: string;
   readonly build: (random: Random) => Pipeline;
-  /** Values in its rows that an independent interpreter cannot be expected to reproduce. */
-  readonly approximate?: boolean;
+  /** Why only the data plane itself can say what is right; null: an interpreter can as well. */
+  readonly opaque: string | null;
 };
 
 const Click = schema({
@@ -49,7 +49,7 @@ const pages = ['/', '/shop', '/shop/ä€𝄞', null] as const;
 const kinds = ['view', 'click', 'purchase'] as const;
 
 /** Random clicks by partition; event time goes forward with a little disorder. */
-function clicks(random: Random): Clicks {
+function clicks(random: Random, { badShare }: { badShare: number } = { badShare: 0 }): Clicks {
   const users = random.integer(1, 12);
   const stepMs = random.pick([5, 50, 400]);
   const disorderMs = random.pick([0, 300, 2000]);
@@ -59,13 +59,16 @@ function clicks(random: Random): Clicks {
       user: `u${random.integer(1, users)}`,
       page: random.pick(pages),
       kind: random.pick(kinds),
-      price: random.integer(0, 4000) / 8,
+      price: random.chance(badShare) ? badPrice : random.integer(0, 4000) / 8,
       quantity: random.chance(0.2) ? null : random.integer(-3, 9),
       time: startMs + index * stepMs - Math.floor(random.float() * disorderMs),
     }));
   });
   return simulatedRows(Click, partitions, random.pick(['rows', 'json-lines']));
 }
+
+/** What no column of numbers takes. */
+const badPrice = 'dear' as unknown as number;
 
 const watermark = { delay: '500ms' } as const;
 
@@ -79,6 +82,7 @@ const pageGroups = table('groups', { page: string(), section: string() }, [
 export const scenarios: readonly Scenario[] = [
   {
     name: 'tumbling-join',
+    opaque: null,
     build: (random) =>
       pipeline('tumbling-join')
         .from(clicks(random), { time: 'time', watermark })
@@ -91,6 +95,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'hopping-updates',
+    opaque: null,
     build: (random) =>
       pipeline('hopping-updates')
         .from(clicks(random), { time: 'time', watermark })
@@ -109,6 +114,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'sessions',
+    opaque: null,
     build: (random) =>
       pipeline('sessions')
         .from(clicks(random), { time: 'time', watermark })
@@ -119,6 +125,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'union',
+    opaque: null,
     build: (random) => {
       const start = pipeline('union');
       const left = start.from(clicks(random), { time: 'time', watermark, name: 'left' });
@@ -134,6 +141,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two-levels',
+    opaque: null,
     build: (random) =>
       pipeline('two-levels')
         .from(clicks(random), { time: 'time', watermark })
@@ -147,6 +155,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'lambdas',
+    opaque: null,
     build: (random) =>
       pipeline('lambdas')
         .from(clicks(random), { time: 'time', watermark })
@@ -180,6 +189,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'distinct',
+    opaque: null,
     build: (random) =>
       pipeline('distinct')
         .from(clicks(random), { time: 'time', watermark })
@@ -193,7 +203,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'approximate',
-    approximate: true,
+    opaque: 'approximate numbers differ from exact ones',
     build: (random) =>
       pipeline('approximate')
         .from(clicks(random), { time: 'time', watermark })
@@ -204,6 +214,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'late-rows',
+    opaque: null,
     build: (random) =>
       pipeline('late-rows')
         .from(clicks(random), { time: 'time', watermark: { delay: '50ms' } })
@@ -215,6 +226,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'stateless',
+    opaque: null,
     build: (random) =>
       pipeline('stateless')
         .from(clicks(random), { time: 'time', watermark })
@@ -223,7 +235,53 @@ export const scenarios: readonly Scenario[] = [
         .to(new SimulatedSink()),
   },
   {
+    name: 'bad-records',
+    opaque: 'the interpreter knows no bad records',
+    build: (random) => {
+      const onError = random.chance(0.5) ? 'skip' : { deadLetter: new SimulatedSink() };
+      return pipeline('bad-records')
+        .from(clicks(random, { badShare: 0.1 }), { time: 'time', watermark, onError })
+        .groupBy('user')
+        .window(tumbling('1s'))
+        .aggregate((e) => ({ clicks: count(), spent: sum(e.price) }))
+        .to(new SimulatedSink());
+    },
+  },
+  {
+    name: 'idle-partitions',
+    opaque: 'partitions of one micro-batch are triggered at different times',
+    build: (random) =>
+      pipeline('idle-partitions')
+        .from(clicks(random), { time: 'time', watermark: { delay: '100ms', idle: '20ms' } })
+        .groupBy('user')
+        .window(tumbling('300ms'))
+        .aggregate((e) => ({ clicks: count(), last: last(e.page) }))
+        .lateTo(new SimulatedSink())
+        .to(new SimulatedSink()),
+  },
+  {
+    name: 'context',
+    opaque: 'its lambda asks for the time and for random numbers',
+    build: (random) =>
+      pipeline('context')
+        .from(clicks(random), { time: 'time', watermark })
+        .map(
+          schema({ user: string(), delayMs: float64(), draw: float64(), time: timestamp('ms') }),
+          (row, context) => ({
+            user: row.user,
+            delayMs: context.batchTimeMs - row.time,
+            draw: context.random(),
+            time: row.time,
+          }),
+        )
+        .groupBy('user')
+        .window(tumbling('1s'))
+        .aggregate((e) => ({ worst: max(e.delayMs), least: min(e.draw), exit: last(e.draw) }))
+        .to(new SimulatedSink()),
+  },
+  {
     name: 'all-time',
+    opaque: null,
     build: (random) =>
       pipeline('all-time')
         .from(clicks(random), { time: 'time', watermark })
