@@ -1,4 +1,4 @@
-// A shop's visits: clicks become sessions, one for each user and spell of activity. A function tells
+// A shop's visits: clicks become sessions, one per user and spell of activity. A function tells
 // what a page is for, an aggregate of our own how far a visitor came, and clicks that came after
 // their session had closed go to an output of their own. Run: `npm run example sessions.ts`
 
