@@ -167,8 +167,8 @@ function tableLoad(context: KernelContext, lookup: LookupTable, index: number) {
   // An empty table has no row 0 to stand in for none: reading beyond the end gives undefined,
   // which only ever is under a null.
   return (writer: CodeWriter, row: string): CodeValue => {
-    const vector = `${shared(context.root, 'lookup', lookup)}.batch.vectors[${index}]`;
-    const columns = bindBatchColumns(context.prologue, [field], `[${vector}]`);
+    const column = context.share('tableColumn', lookup.column(index));
+    const columns = bindBatchColumns(context.prologue, [field], column);
     return columns.get(field.name)!(writer, row);
   };
 }

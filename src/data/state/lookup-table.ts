@@ -20,12 +20,15 @@ export class LookupTable {
   /** By row: the next row with the same key + 1; 0: none. */
   readonly next: Int32Array;
   readonly hasDuplicates: boolean;
+  /** By column: a list of its vector alone, as generated code binds columns. */
+  readonly #columns: readonly (readonly Vector[])[];
   readonly #dictionaries = new Map<number, { ids: Int32Array; dictionary: Dictionary }>();
 
   constructor(batch: Batch, keyColumns: readonly string[]) {
     const { fields } = batch.schema;
     const indices = keyColumns.map((name) => fields.findIndex((field) => field.name === name));
     this.batch = batch;
+    this.#columns = batch.vectors.map((vector) => [vector]);
     this.keys = indices.map((index) => batch.vectors[index]!);
     const count = batch.rowCount;
     this.hashes = new Int32Array(count);
@@ -62,6 +65,10 @@ export class LookupTable {
       this.slots[slot] = at + 1;
     }
     return hasDuplicates;
+  }
+
+  column(index: number): readonly Vector[] {
+    return this.#columns[index]!;
   }
 
   /** A column's distinct values and the id of each row's; id 0 is null, also of no row at all. */

@@ -13,6 +13,9 @@ import { lastWindowEnd, paneLayout, windowsOfPane } from './window-panes.ts';
 import type { PaneLayout } from './window-panes.ts';
 import { WindowOutput } from './window-output.ts';
 
+/** Tables that grew beyond this are left to the garbage collector: bursts end. */
+const spareCapacityMax = 1 << 16;
+
 type Pane = {
   readonly start: number;
   readonly table: GroupTable;
@@ -228,7 +231,7 @@ export class PaneState {
   }
 
   #release(table: GroupTable): void {
-    if (this.#spareTables.length >= 2) return;
+    if (this.#spareTables.length >= 2 || table.capacity > spareCapacityMax) return;
     table.clear();
     this.#spareTables.push(table);
   }

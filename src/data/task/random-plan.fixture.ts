@@ -88,6 +88,8 @@ const functions = new Map<FunctionId, UserFunction>([
 export const randomBindings: ReferenceBindings = { tables, functions };
 
 type Step = (builder: PlanBuilder, rows: Rows) => Rows;
+/** `ordered`: the order of arrival is that of the reference. */
+type AggregateStep = (builder: PlanBuilder, rows: Rows, ordered: boolean) => Rows;
 
 const predicates: readonly Expr[] = [
   call('eq', 'boolean', of('name'), literal('a', 'string')),
@@ -181,7 +183,7 @@ const calls: fc.Arbitrary<AggregateCall> = fc.oneof(
   anyColumn.map((name) => aggregateCall('', 'count-distinct', { args: [of(name)] })),
   anyColumn.map((name) => aggregateCall('', 'approx-count-distinct', { args: [of(name)] })),
   fc
-    .tuple(fc.constantFrom('long' as const, 'text' as const, 'real' as const), numeric)
+    .tuple(fc.constantFrom('long' as const, 'text' as const, 'int' as const), numeric)
     .map(([value, by]) =>
       aggregateCall('', 'top-k', { args: [of(value), of(by)], type: 'json?', k: 2 }),
     ),
@@ -200,7 +202,7 @@ const aggregateStep = fc
     emit: fc.constantFrom('close' as const, 'close' as const, 'update' as const),
     late: fc.boolean(),
   })
-  .map((spec): Step => (builder, rows) => {
+  .map((spec): AggregateStep => (builder, rows, ordered) => {
     const own = spec.keys.map((name) => [name, of(name)] as const);
     const joined = rows.schema.fields.find(({ name }) => /^(group|label|amount)/.test(name));
     const added =
@@ -213,7 +215,7 @@ const aggregateStep = fc
       window: spec.window,
       time: spec.window.kind === 'global' ? null : of('time'),
       aggregates: spec.aggregates
-        .map((each) => (isDecided(each, spec.window) ? each : aggregateCall('', 'count')))
+        .map((each) => (isDecided(each, spec.window, ordered) ? each : aggregateCall('', 'count')))
         .map((each, index) => ({ ...each, name: `r${index}` })),
       allowedLatenessMs: spec.window.kind === 'global' ? 0 : spec.allowedLatenessMs,
       emit: spec.window.kind === 'session' ? 'close' : spec.emit,
@@ -222,7 +224,8 @@ const aggregateStep = fc
   });
 
 /** Arrival decides ties, and is not known between panes and between sessions that are merged. */
-function isDecided({ fn }: AggregateCall, { kind }: WindowSpec): boolean {
+function isDecided({ fn }: AggregateCall, { kind }: WindowSpec, ordered: boolean): boolean {
+  if (!ordered) return fn !== 'top-k' && fn !== 'first' && fn !== 'last';
   if (fn === 'top-k') return kind === 'tumbling' || kind === 'global';
   return kind !== 'session' || (fn !== 'first' && fn !== 'last');
 }
@@ -239,11 +242,29 @@ export type RandomRun = {
   readonly partitions: number;
 };
 
+/** Windows of windows: aggregates what the first level emits, by the ends of its windows. */
+function addSecondLevel(builder: PlanBuilder, rows: Rows, window: WindowSpec): void {
+  if (!rows.schema.fields.some(({ name }) => name === 'windowEnd')) return;
+  const end = column('windowEnd', 'timestamp');
+  const result = builder.aggregate(rows, {
+    keys: {},
+    window,
+    time: window.kind === 'global' ? null : end,
+    aggregates: [
+      aggregateCall('windows', 'count'),
+      aggregateCall('latest', 'max', { args: [end], type: 'timestamp?' }),
+    ],
+  });
+  builder.sink(result, 'second');
+}
+
 const planOf = fc
   .record({
     steps: fc.array(fc.oneof(filterStep, projectStep, mapStep, joinStep), { maxLength: 3 }),
     aggregate: fc.option(aggregateStep, { freq: 5, nil: null }),
     fanOut: fc.option(aggregateStep, { freq: 1, nil: null }),
+    union: fc.option(fc.tuple(filterStep, filterStep), { freq: 1, nil: null }),
+    second: fc.option(windows, { freq: 1, nil: null }),
     delayMs: fc.constantFrom(0, 10, 30),
     idleMs: fc.constantFrom(null, 20),
     format: fc.constantFrom('json-lines' as const, 'rows' as const),
@@ -260,10 +281,16 @@ const planOf = fc
       watermark: { delayMs, idleMs },
       format: { kind: spec.format },
     });
-    const rows = spec.steps.reduce((made, step) => step(builder, made), source);
-    const last = spec.aggregate === null ? rows : spec.aggregate(builder, rows);
+    const isUnion = spec.union !== null;
+    const first =
+      spec.union === null
+        ? source
+        : builder.union(spec.union[0](builder, source), spec.union[1](builder, source));
+    const rows = spec.steps.reduce((made, step) => step(builder, made), first);
+    const last = spec.aggregate === null ? rows : spec.aggregate(builder, rows, !isUnion);
     builder.sink(last, 'out', spec.sinkPartitions);
-    if (spec.fanOut !== null) builder.sink(spec.fanOut(builder, source), 'second');
+    if (spec.second !== null) addSecondLevel(builder, last, spec.second);
+    if (spec.fanOut !== null) builder.sink(spec.fanOut(builder, source, true), 'fanned');
     return builder.plan();
   });
 
@@ -279,7 +306,7 @@ const rowOf = fc.record({
   name: texts,
   int: fc.option(fc.integer({ min: -3, max: 3 })),
   long: fc.option(fc.bigInt({ min: -5n, max: 5n })),
-  real: fc.option(fc.constantFrom(-1.5, 0, 0.25, 2, 7)),
+  real: fc.option(fc.constantFrom(-1.5, 0, 0.25, 2, 7, -0, NaN)),
   flag: fc.option(fc.boolean()),
   doc: fc.option(fc.constantFrom<RowObject['doc']>({ a: 1 }, [1, 'x'], 'a', 3)),
   jitter: fc.integer({ min: 0, max: 40 }),
@@ -298,6 +325,7 @@ const inputOf = fc
 export const randomRun: fc.Arbitrary<RandomRun> = fc
   .tuple(planOf, inputOf, fc.integer({ min: 1, max: 3 }), fc.boolean())
   .map(([plan, input, partitions, endsEarly]) => {
+    const hasNan = plan.sources[0]!.format.kind === 'rows';
     const batches = input.map((sources, batch): ReferenceBatch => {
       const isLast = batch === input.length - 1;
       const given = sources.map((rows, partition) => {
@@ -305,7 +333,10 @@ export const randomRun: fc.Arbitrary<RandomRun> = fc
         const wasEnded = ended && !isLast && batch > input.length / 2;
         return {
           ended,
-          rows: wasEnded || (isLast && endsEarly && partition === 0) ? [] : rows.map(timed(batch)),
+          rows:
+            wasEnded || (isLast && endsEarly && partition === 0)
+              ? []
+              : rows.map(timed(batch, hasNan)),
         };
       });
       return { batchTimeMs: 1000 + batch * 10, sources: new Map([['in' as SourceId, given]]) };
@@ -313,7 +344,13 @@ export const randomRun: fc.Arbitrary<RandomRun> = fc
     return { plan, batches, partitions };
   });
 
-/** Event time goes on by 15 ms a micro-batch, with disorder. */
-function timed(batch: number): (row: { readonly jitter: number } & RowObject) => RowObject {
-  return ({ jitter, ...row }) => ({ ...row, time: 200 + batch * 15 - jitter });
+/** Event time goes on by 15 ms a micro-batch, with disorder. JSON has no NaN. */
+function timed(
+  batch: number,
+  hasNan: boolean,
+): (row: { readonly jitter: number } & RowObject) => RowObject {
+  return ({ jitter, ...row }) => {
+    const real = !hasNan && Number.isNaN(row['real']) ? 1 : row['real']!;
+    return { ...row, real, time: 200 + batch * 15 - jitter };
+  };
 }
