@@ -121,7 +121,7 @@ export class SimulatedWorker {
       return this.#fail(run, errorToData(error));
     }
     const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
-    onTask({ ...order, outputTexts });
+    onTask({ ...order, outputTexts, startedMs: clock.nowMs });
     const elapsedMs = costs.taskMs * 2 * random.float();
     clock.after(elapsedMs, () => {
       this.#busy = false;

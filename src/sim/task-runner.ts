@@ -37,8 +37,11 @@ export type TaskRunner = {
   textOf(output: Handle): string;
 };
 
-/** A task that was run, and the texts of its outputs as they were when it ended. */
-export type RanTask = TaskOrder & { readonly outputTexts: readonly string[] };
+/** A task that was run, and the texts of what it gave. */
+export type RanTask = TaskOrder & {
+  readonly outputTexts: readonly string[];
+  readonly startedMs: number;
+};
 
 export class HashRunner implements TaskRunner {
   readonly #outputCounts: readonly number[];
