@@ -32,13 +32,31 @@ export class AccumulatorCode {
 
   /** Declares the locals that `add` uses. */
   declare(): void {
-    const { locals, name } = this.#site;
     const { accumulator } = this.#target;
-    if (!('cells' in accumulator)) return;
-    accumulator.cells.forEach((_, index) => {
-      locals.local('values', `${name}.cells[${index}].values`);
-      locals.local('valid', `${name}.cells[${index}].valid`);
-    });
+    switch (accumulator.kind) {
+      case 'avg':
+        if (accumulator.sums.kind === 'int64') return;
+        this.#values(0);
+        this.#values(1);
+        return;
+      case 'count':
+        this.#values(0);
+        return;
+      case 'sum':
+      case 'extreme':
+        this.#values(0);
+        this.#valid(0);
+        return;
+      case 'first-or-last':
+        for (const index of [0, 1]) {
+          this.#values(index);
+          this.#valid(index);
+        }
+        return;
+      default:
+        // The others are objects with methods.
+        return;
+    }
   }
 
   /** Writes the adding of the row at `at` to a group. */

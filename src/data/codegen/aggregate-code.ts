@@ -271,7 +271,7 @@ class AggregateWriter {
       return new AccumulatorCode(site, { call, accumulator });
     });
     for (const accumulator of accumulators) accumulator.declare();
-    this.#starts();
+    if (!this.#isDirect && aggregate.window.kind !== 'global') this.#starts();
     if (aggregate.window.kind === 'session') this.#ends();
     this.#declareKeys();
     find();

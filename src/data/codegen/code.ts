@@ -61,9 +61,9 @@ export class CodeWriter {
     this.#lines.push('  '.repeat(this.#indent) + text);
   }
 
-  /** Writes `head {`, the body, `}`. */
+  /** Writes `head {`, the body, `}`; a bare block without a head. */
   block(head: string, body: () => void): void {
-    this.line(`${head} {`);
+    this.line(head === '' ? '{' : `${head} {`);
     this.#indent++;
     body();
     this.#indent--;
