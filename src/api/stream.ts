@@ -139,12 +139,13 @@ export class Stream<C extends Columns> {
    * @example
    * stream.select((e) => ({ at: e.event_time, total: e.price.mul(e.quantity) }));
    */
-  select<const Names extends readonly (keyof C & string)[]>(
-    ...names: Names
-  ): Stream<Pick<C, Names[number]>>;
   select<Selected extends Expressions>(
     define: (e: Scope<C>) => Selected,
   ): Stream<ColumnsIn<Selected>>;
+  // The compiler explains a mistake by the last overload: for a name, that lists the columns.
+  select<const Names extends readonly (keyof C & string)[]>(
+    ...names: Names
+  ): Stream<Pick<C, Names[number]>>;
   select(...selection: readonly unknown[]): unknown {
     const site = captureCallSite(this.select);
     return new Stream(this.owner, build.select(this.node, selection, site));
@@ -222,12 +223,12 @@ export class Stream<C extends Columns> {
    * stream.groupBy('campaign_id').window(tumbling('10s')).aggregate(() => ({ views: count() }));
    * stream.groupBy((e) => ({ host: e.host.lower() })).aggregate((e) => ({ load: avg(e.load) }));
    */
-  groupBy<const Names extends readonly (keyof C & string)[]>(
-    ...names: Names
-  ): GroupedStream<C, Pick<C, Names[number]>>;
   groupBy<Keys extends Expressions>(
     define: (e: Scope<C>) => Keys,
   ): GroupedStream<C, ColumnsIn<Keys>>;
+  groupBy<const Names extends readonly (keyof C & string)[]>(
+    ...names: Names
+  ): GroupedStream<C, Pick<C, Names[number]>>;
   groupBy(...selection: readonly unknown[]): unknown {
     const site = captureCallSite(this.groupBy);
     return new GroupedStream(this.owner, grouped.groupBy(this.node, selection, site));

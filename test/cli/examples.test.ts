@@ -80,7 +80,7 @@ function events(): { readonly text: string; readonly truth: readonly string[] } 
   return { text: `${lines.join('\n')}\n`, truth: counts([...truth.values()]) };
 }
 
-test('ysb: the generator for three seconds is exact, and the last line says the figures', async () => {
+test('ysb: three seconds of the generator are exact, and the last line has the figures', async () => {
   const output = join(folder.path, 'generated.jsonl');
   const ended = await node([
     ysb,

@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from '../../tools/build.ts';
 
@@ -25,6 +25,12 @@ export type Output = { readonly stdout: string; readonly stderr: string };
 const root = join(import.meta.dirname, '..', '..');
 const run = promisify(execFile);
 const timeoutMs = 120_000;
+
+/** Scripts of packages run on this very Node, not on whichever the machine has. */
+const env = {
+  ...process.env,
+  PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`,
+};
 
 export async function installPackage(): Promise<InstalledPackage> {
   const temporary = mkdtempSync(join(tmpdir(), 'mizzle-package-'));
@@ -55,7 +61,8 @@ export async function installPackage(): Promise<InstalledPackage> {
     folder,
     files: manifest.files.map(({ path }) => path),
     write,
-    npx: (...args) => run('npx', ['--no-install', ...args], { cwd: folder, timeout: timeoutMs }),
+    npx: (...args) =>
+      run('npx', ['--no-install', ...args], { cwd: folder, timeout: timeoutMs, env }),
     node: (...args) => run(process.execPath, args, { cwd: folder, timeout: timeoutMs }),
     remove: () => rmSync(temporary, { recursive: true, force: true }),
   };

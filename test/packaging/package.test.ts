@@ -12,7 +12,7 @@ import { installPackage, type InstalledPackage } from './installed-package.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const bin = join(root, 'bin', 'mizzle.js');
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { version, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const run = promisify(execFile);
 
 let installed: InstalledPackage;
@@ -44,18 +44,109 @@ test('mizzle version says the version of the package', async () => {
   assert.ok(stdout.includes(version), stdout);
 });
 
+const orders = `{"country":"AT","amount":12.5,"at":"2026-01-01T10:00:00Z"}
+{"country":"BR","amount":80,"at":"2026-01-01T10:00:01Z"}
+{"country":"AT","amount":3.25,"at":"2026-01-01T10:00:12Z"}
+`;
+
+/** A pipeline as a user of the package writes it. */
+const ordersPipeline = `
+import { count, files, float64, jsonLines, pipeline, schema } from 'mizzle';
+import { string, sum, timestamp, tumbling } from 'mizzle';
+
+const Order = schema({ country: string(), amount: float64(), at: timestamp() });
+
+const revenue = pipeline('orders')
+  .from(files({ path: 'orders.jsonl', schema: Order }), { time: 'at', watermark: { delay: '5s' } })
+  .groupBy('country')
+  .window(tumbling('10s'))
+  .aggregate((e) => ({ orders: count(), revenue: sum(e.amount) }))
+  .to(jsonLines('revenue.jsonl', { overwrite: true }));
+`;
+
+const tenOClock = Date.parse('2026-01-01T10:00:00Z');
+
+function assertRevenue(): void {
+  const lines = readFileSync(join(installed.folder, 'revenue.jsonl'), 'utf8').trimEnd().split('\n');
+  const rows = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const cells = rows.map((row) => [
+    row['country'],
+    row['windowStart'],
+    row['orders'],
+    row['revenue'],
+  ]);
+  assert.deepEqual(cells.toSorted(), [
+    ['AT', tenOClock, 1, 12.5],
+    ['AT', tenOClock + 10_000, 1, 3.25],
+    ['BR', tenOClock, 1, 80],
+  ]);
+}
+
+test('mizzle run: a TypeScript pipeline runs from the package in worker threads', async () => {
+  installed.write('orders.jsonl', orders);
+  installed.write('orders.ts', `${ordersPipeline}export default revenue;\n`);
+  const { stdout, stderr } = await installed.npx('mizzle', 'run', 'orders.ts', '--json');
+  assertRevenue();
+  const summary = JSON.parse(stdout) as { readonly workers: number; readonly recordsIn: number };
+  assert.deepEqual([summary.workers, summary.recordsIn], [2, 3]);
+  assert.match(stderr, /^pipeline orders: done in /m);
+});
+
+test('mizzle explain: shows plans and kernels from the package', async () => {
+  installed.write('explained.ts', `${ordersPipeline}export default revenue;\n`);
+  const { stdout } = await installed.npx('mizzle', 'explain', 'explained.ts');
+  assert.match(stdout, /logical plan[^]*physical plan[^]*kernel of stage 0/);
+});
+
+test('node: a program that runs its pipeline works with threads from the package', async () => {
+  const code = `
+const job = await revenue.run({ workers: 2 });
+const { rowsOut, workers } = await job.done;
+console.log(JSON.stringify({ rowsOut, workers }));
+`;
+  installed.write('orders.jsonl', orders);
+  installed.write('program.ts', ordersPipeline + code);
+  const { stdout } = await installed.node('program.ts');
+  assert.deepEqual(JSON.parse(stdout), { rowsOut: 3, workers: 2 });
+  assertRevenue();
+});
+
+test('declarations: a right pipeline compiles and a wrong column does not', async () => {
+  const right = `${ordersPipeline}export default revenue;\n`;
+  installed.write('right.ts', right);
+  await typeCheck('right.ts');
+  const wrongs: readonly (readonly [string, string, RegExp])[] = [
+    ["groupBy('country')", "groupBy('county')", /"county"/],
+    ['sum(e.amount)', 'sum(e.amonut)', /'amonut' does not exist/],
+    ['sum(e.amount)', 'sum(e.country)', /StringExpression/],
+    ["time: 'at'", "time: 'amount'", /"amount"/],
+    ["tumbling('10s')", "tumbling('10 sec')", /"10 sec"/],
+  ];
+  for (const [from, to, message] of wrongs) {
+    assert.ok(right.includes(from));
+    installed.write('wrong.ts', right.replace(from, to));
+    await assert.rejects(typeCheck('wrong.ts'), message);
+  }
+});
+
+/** Rejects with what the compiler says. */
+async function typeCheck(file: string): Promise<void> {
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024'];
+  await installed.node(compiler, ...flags, file).catch((error: { stdout: string }) => {
+    throw new Error(error.stdout);
+  });
+}
+
 test('each entry loads, and its declarations need nothing beside them', async () => {
-  const entries = ['mizzle', 'mizzle/testing'];
+  const paths = Object.keys(exports).filter((path) => path !== './package.json');
+  const entries = paths.map((path) => path.replace('.', 'mizzle'));
   installed.write(
     'entries.ts',
     entries.map((entry, index) => `export * as entry${index} from '${entry}';\n`).join(''),
   );
   await installed.node('entries.ts');
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024'];
-  await installed
-    .node(compiler, ...flags, 'entries.ts')
-    .catch((error: { stdout: string }) => assert.fail(error.stdout));
+  await typeCheck('entries.ts');
 });
 
 test('on a Node that is too old the command line says so, with the remedy', async () => {
