@@ -1,5 +1,7 @@
 // What running a pipeline looks like to the program that runs it: options, a handle, a status.
 
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import type { Duration } from '../base/duration.ts';
 
 /** How to run a pipeline. Durations are ms, or strings such as `'10ms'`, `'2s'`, `'1m'`. */
