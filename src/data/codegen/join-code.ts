@@ -4,7 +4,7 @@
 import type { DataType } from '../../schema/data-type.ts';
 import type { StageOperator } from '../../plan/physical-plan.ts';
 import type { LookupTable } from '../state/lookup-table.ts';
-import { hashNumber } from '../shuffle/hash.ts';
+import { hashNumber, sampleHash } from '../shuffle/hash.ts';
 import { named, scalar, shared, spanArgs } from './code-values.ts';
 import type { CodeValue, CodeWriter } from './code.ts';
 import { bindBatchColumns } from './columns.ts';
@@ -67,8 +67,7 @@ function probe(context: KernelContext, { join, lookup, at, found }: Probe): void
     const hashes = hoisted(context, 'joinHashes', `${name}.hashes`);
     const present = values.map((value): CodeValue => ({ ...value, isNull: null }));
     const rightTypes = join.keys.map(({ right }) => typeOf(lookup, right));
-    const parts = present.map((value, index) => joinHash(context, value, rightTypes[index]!));
-    const hash = keyHash(context, writer, parts);
+    const hash = probeHash(context, { lookup, writer, values: present, rightTypes });
     const slot = writer.fresh('slot');
     const candidate = writer.fresh('candidate');
     writer.block(
@@ -91,6 +90,24 @@ function probe(context: KernelContext, { join, lookup, at, found }: Probe): void
 
 function typeOf(lookup: LookupTable, column: string): DataType {
   return lookup.batch.schema.fields.find(({ name }) => name === column)!.type;
+}
+
+function probeHash(
+  context: KernelContext,
+  key: {
+    readonly lookup: LookupTable;
+    readonly writer: CodeWriter;
+    readonly values: readonly CodeValue[];
+    readonly rightTypes: readonly DataType[];
+  },
+): string {
+  const { lookup, writer, values, rightTypes } = key;
+  if (lookup.hashing === 'sample') {
+    const sample = context.share('sampleHash', sampleHash);
+    return named(writer, 'keyHash', `${sample}(${spanArgs(values[0]!)})`);
+  }
+  const parts = values.map((value, index) => joinHash(context, value, rightTypes[index]!));
+  return keyHash(context, writer, parts);
 }
 
 /** int64 against another number goes by its value as a number. */

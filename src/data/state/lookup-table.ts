@@ -5,7 +5,8 @@
 import type { RowSchema } from '../../schema/data-type.ts';
 import type { Batch, Vector } from '../columnar/batch.ts';
 import { gather } from '../columnar/select.ts';
-import { hashAt, hashRows } from '../shuffle/hash.ts';
+import { decodeUtf8 } from '../columnar/utf8.ts';
+import { hashAt, hashRows, sampleHash } from '../shuffle/hash.ts';
 import { GroupTable } from './group-table.ts';
 import type { Dictionary } from './partial-table.ts';
 
@@ -17,6 +18,8 @@ export class LookupTable {
   readonly mask: number;
   /** By row. */
   readonly hashes: Int32Array;
+  /** How `hashes` come about: as `hashRows` has it, or a single string by `sampleHash`. */
+  readonly hashing: 'rows' | 'sample';
   /** By row: the next row with the same key + 1; 0: none. */
   readonly next: Int32Array;
   readonly hasDuplicates: boolean;
@@ -31,8 +34,10 @@ export class LookupTable {
     this.#columns = batch.vectors.map((vector) => [vector]);
     this.keys = indices.map((index) => batch.vectors[index]!);
     const count = batch.rowCount;
-    this.hashes = new Int32Array(count);
-    hashRows(this.keys, count, this.hashes);
+    const sample = sampleHashes(this.keys, count);
+    this.hashing = sample === null ? 'rows' : 'sample';
+    this.hashes = sample ?? new Int32Array(count);
+    if (sample === null) hashRows(this.keys, count, this.hashes);
     this.next = new Int32Array(count);
     let size = 16;
     while (size < count * 4) size *= 2;
@@ -98,4 +103,29 @@ export class LookupTable {
     this.#dictionaries.set(column, made);
     return made;
   }
+}
+
+/** More keys than this with one sampled hash: then all bytes are hashed. */
+const sampleCollisionsMax = 4;
+
+/**
+ * Sampled hashes of a single string key, where they tell the keys apart: the table is static, so
+ * that is known before the first record, and no record can make its chains longer.
+ */
+function sampleHashes(keys: readonly Vector[], count: number): Int32Array | null {
+  const [key] = keys;
+  if (keys.length !== 1 || key?.kind !== 'string') return null;
+  const hashes = new Int32Array(count);
+  const collisions = new Map<number, Set<string>>();
+  for (let row = 0; row < count; row++) {
+    const start = key.offsets[row]!;
+    const end = key.offsets[row + 1]!;
+    const hash = sampleHash(key.bytes, start, end);
+    hashes[row] = hash;
+    const texts = collisions.get(hash) ?? new Set<string>();
+    texts.add(decodeUtf8(key.bytes, start, end));
+    if (texts.size > sampleCollisionsMax) return null;
+    collisions.set(hash, texts);
+  }
+  return hashes;
 }

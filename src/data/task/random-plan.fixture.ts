@@ -40,7 +40,7 @@ function of(name: keyof typeof columns): Expr {
 const tables = new Map<TableId, readonly RowObject[]>([
   [
     'unique' as TableId,
-    ['a', 'b', 'ä', ''].map((key, index) => ({
+    ['a', 'b', 'ä', '', 'a-long-key-1'].map((key, index) => ({
       key,
       group: index === 3 ? null : `g${index % 2}`,
       weight: index * 2,
@@ -272,7 +272,7 @@ const planOf = fc
   })
   .map((spec) => {
     const builder = new PlanBuilder('random');
-    builder.table('unique', schemaOf(tableColumns.unique), 4);
+    builder.table('unique', schemaOf(tableColumns.unique), 5);
     builder.table('repeated', schemaOf(tableColumns.repeated), 6);
     for (const id of functions.keys()) builder.fn(id, id);
     const { delayMs, idleMs } = spec;
@@ -299,7 +299,7 @@ const tableColumns = {
   repeated: { id: 'int32?', label: 'string' },
 } as const;
 
-const texts = fc.constantFrom('a', 'b', 'ä', '', 'a"\\\n', '\u{1F600}');
+const texts = fc.constantFrom('a', 'b', 'ä', '', 'a"\\\n', '\u{1F600}', 'a-long-key-1', 'a-long-key-2');
 
 const rowOf = fc.record({
   text: fc.option(texts),
