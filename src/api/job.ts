@@ -3,6 +3,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { Duration } from '../base/duration.ts';
+import type { ExecutionMode } from '../plan/execution-mode.ts';
 
 /** How to run a pipeline. Durations are ms, or strings such as `'10ms'`, `'2s'`, `'1m'`. */
 export type RunOptions = {
@@ -14,6 +15,11 @@ export type RunOptions = {
   readonly interval?: Duration;
   /** Micro-batches that the driver schedules at once. Default: 10. */
   readonly groupSize?: number;
+  /**
+   * `drizzle` schedules whole groups and pushes blocks; `bsp` launches every stage of every
+   * micro-batch and pulls them, as a baseline. Results are the same. Default: `drizzle`.
+   */
+  readonly mode?: ExecutionMode;
   /** Permit a group while the one before it still runs. Default: true. */
   readonly lookAhead?: boolean;
   /** Partitions of keyed state; several times the number of workers. Default: 8. */
@@ -44,6 +50,7 @@ export type JobStatus = {
   readonly startMs: number;
   readonly elapsedMs: number;
   readonly workers: number;
+  readonly mode: ExecutionMode;
   readonly groupSize: number;
   readonly intervalMs: number;
   /** Micro-batches done everywhere. */

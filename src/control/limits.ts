@@ -36,3 +36,36 @@ export const reanchorIntervals = 2;
 
 /** Look-ahead beyond the measured cost of a boundary, micro-batches: absorbs its jitter. */
 export const lookAheadMargin = 2;
+
+/** Bytes of one frame. A micro-batch's blocks for one worker; more is split into several frames. */
+export const frameBytesMax = 256 * 1024 * 1024;
+
+/** Bytes of a frame before its sender has proved who it is: the largest handshake message. */
+export const handshakeFrameBytesMax = 64 * 1024;
+
+/** Bytes of one text on the wire: names, versions, error messages with their stack. */
+export const textBytesMax = 16 * 1024;
+
+/** Fields of an error on the wire; people read them. */
+export const errorFieldsMax = 64;
+
+/** Stages or exchanges of a template. A plan with more would have to be cut up by hand. */
+export const stagesMax = 4096;
+
+/** Partitions of one stage; the planner allows 4096 keyed ones, a folder may have more files. */
+export const partitionsMax = 65_536;
+
+/** Workers of a cluster: what the simulator proves, with room. */
+export const workersMax = 65_536;
+
+/** Ranges in one block header: one for each source partition upstream. */
+export const rangesMax = partitionsMax;
+
+/** The job's description (layouts of sources with many files, the cluster's roster), bytes. */
+export const jobTextBytesMax = 16 * 1024 * 1024;
+
+/** A job's bundled code, bytes: hosts keep it in memory once to check its hash. */
+export const codeBytesMax = 64 * 1024 * 1024;
+
+/** One chunk of job code, bytes: small enough that heartbeats get between. */
+export const codeChunkBytes = 256 * 1024;

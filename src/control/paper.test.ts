@@ -117,6 +117,7 @@ test('[Drizzle §3.2] every dependency is awaited, those of a second shuffle too
 /** Stages 0 and 1 on worker 2 both feed stage 2 on worker 1. */
 const joinTemplate: Template = {
   version: 0 as PlacementVersion,
+  delivery: 'push',
   planHash: 'plan',
   stages: [
     { source: true, inputs: [], outputs: [0], placement: [w2] },
@@ -145,6 +146,7 @@ function startGroup(count: number): WorkerMessageEvent {
     group: 0 as StartGroup['group'],
     first: 0 as BatchNumber,
     count,
+    stage: null,
     intervalMs: 10,
     anchorMs: 0,
     reportAt: (count - 1) as BatchNumber,

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import type { StreamErrorData } from '../base/stream-error.ts';
 import { DriverMachine } from './driver/driver-machine.ts';
 import type { DriverEffect, DriverEvent } from './driver/events.ts';
+import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { PlanShape } from './driver/placement.ts';
 import type { Incarnation, Term, WorkerId } from './protocol/ids.ts';
 import type {
@@ -27,6 +28,8 @@ export type ClusterOptions = {
   readonly groupSize: number;
   readonly intervalMs: number;
   readonly lookAhead: boolean;
+  /** Default: drizzle. */
+  readonly mode?: ExecutionMode;
 };
 
 /** How a task ends, where it is not as usual. */
@@ -53,9 +56,9 @@ export class ScriptedCluster {
   readonly #delivered = new Map<string, Message>();
 
   constructor(options: ClusterOptions) {
-    const { shape, workerCount, groupSize, intervalMs, lookAhead } = options;
+    const { shape, workerCount, groupSize, intervalMs, lookAhead, mode = 'drizzle' } = options;
     const pace = { groupSize, intervalMs, lookAhead };
-    this.driver = new DriverMachine({ shape, workerCount, pace, term: 1 as Term });
+    this.driver = new DriverMachine({ shape, workerCount, mode, pace, term: 1 as Term });
     for (let id = 1; id <= workerCount; id++) {
       const worker = id as WorkerId;
       const machine = new WorkerMachine({ worker, incarnation: 1 as Incarnation });
@@ -315,6 +318,7 @@ export function printMessage(message: Message): string {
       return (
         `start-group g${group} [${first},${first + count}) interval=${intervalMs} ` +
         `anchor=${anchorMs} report-at=${reportAt} retire=${retireThrough}` +
+        (message.stage === null ? '' : ` stage=${message.stage}`) +
         (message.final ? ' final' : '')
       );
     }
@@ -325,7 +329,11 @@ export function printMessage(message: Message): string {
     case 'ask-cut':
     case 'cut-answer':
     case 'set-boundary':
-    case 'progress': {
+    case 'progress':
+    case 'stage-done':
+    case 'ask-locations':
+    case 'locations':
+    case 'pull': {
       const { kind, term: _term, ...fields } = message;
       return `${kind}${printFields({ ...fields, incarnation: undefined })}`;
     }

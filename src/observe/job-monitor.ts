@@ -6,6 +6,7 @@ import type { JobState, JobStatus } from '../api/job.ts';
 import type { DriverTrace } from '../control/driver/events.ts';
 import type { BatchNumber, WorkerId } from '../control/protocol/ids.ts';
 import type { Report } from '../control/protocol/messages.ts';
+import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { WorkerGauges } from './gauges.ts';
 import { mergeGauges } from './gauges.ts';
 
@@ -17,6 +18,7 @@ export type JobMonitorOptions = {
   readonly startMs: number;
   readonly intervalMs: number;
   readonly groupSize: number;
+  readonly mode: ExecutionMode;
   nowMs(): number;
   rssBytes(): number;
 };
@@ -96,6 +98,7 @@ export class JobMonitor {
       startMs: this.#options.startMs,
       elapsedMs: nowMs - this.#startMs,
       workers: this.#options.workers,
+      mode: this.#options.mode,
       groupSize: this.#groupSize,
       intervalMs: this.#intervalMs,
       batches: this.#batches(),

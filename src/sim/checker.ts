@@ -29,6 +29,8 @@ export class ScheduleChecker {
   #startedThrough = -1;
   #groupSizeMax = 1;
   #groups = 0;
+  /** Orders for one stage of one micro-batch. */
+  #stageOrders = 0;
   #cuts = 0;
   #toDriver = 0;
   #tasks = 0;
@@ -71,8 +73,11 @@ export class ScheduleChecker {
     if (message.kind === 'install-template') this.#onTemplate(message.template);
     if (!first) return;
     if (message.kind === 'start-group') {
-      assert(message.first === this.#permittedEnd, 'a group does not follow the last one');
+      const nextStage = message.stage !== null && message.first === this.#permittedEnd - 1;
+      const follows = message.first === this.#permittedEnd || nextStage;
+      assert(follows, 'a group does not follow the last one');
       assert(message.count >= 1, 'a group has micro-batches');
+      if (message.stage !== null) this.#stageOrders++;
       this.#permittedEnd = message.first + message.count;
       this.#groupSizeMax = Math.max(this.#groupSizeMax, message.count);
       this.#groups++;
@@ -89,7 +94,9 @@ export class ScheduleChecker {
     if (to === 'driver') this.#toDriver++;
     if (message.kind !== 'blocks') return;
     const frame = `w${worker}>w${to} x${message.exchange}@${message.batch}`;
-    assert(!this.#frames.has(frame), `${frame} is sent twice`);
+    // A pull may be repeated on its way; then what it asks for is sent again.
+    const pulled = this.#template?.delivery === 'pull';
+    assert(pulled || !this.#frames.has(frame), `${frame} is sent twice`);
     this.#frames.add(frame);
   }
 
@@ -147,7 +154,10 @@ export class ScheduleChecker {
     });
     const workers = this.#done.size;
     const periodic = Math.ceil(elapsedMs / reportIntervalMs) + 2;
-    const toDriverMax = workers * (2 * this.#groups + 2 * this.#cuts + periodic + 4);
+    // Of a stage launched by itself come: who has the blocks of each input, and that it is done.
+    const inputs = Math.max(...template.stages.map((stage) => stage.inputs.length));
+    const perStage = this.#stageOrders * (1 + inputs);
+    const toDriverMax = workers * (2 * this.#groups + perStage + 2 * this.#cuts + periodic + 4);
     assert(this.#toDriver <= toDriverMax, `${this.#toDriver} messages to the driver`);
   }
 

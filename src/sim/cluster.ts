@@ -7,8 +7,9 @@ import type { StreamErrorData } from '../base/stream-error.ts';
 import { Random } from '../base/random.ts';
 import { DriverMachine } from '../control/driver/driver-machine.ts';
 import type { DriverEffect, DriverEvent } from '../control/driver/events.ts';
-import type { Pace } from '../control/driver/group-planner.ts';
+import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
+import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { Incarnation, Term, WorkerId } from '../control/protocol/ids.ts';
 import type { WorkerMessage } from '../control/protocol/messages.ts';
 import { ScheduleChecker } from './checker.ts';
@@ -27,6 +28,7 @@ export type ClusterOptions = {
   readonly seed: number;
   readonly shape: PlanShape;
   readonly workerCount: number;
+  readonly mode: ExecutionMode;
   readonly pace: Pace;
   readonly network: NetworkModel;
   readonly costs: CostModel;
@@ -81,8 +83,8 @@ class Cluster {
     this.#trace = new Trace(options.onTrace);
     this.#clock = new VirtualClock(random.fork(), startMs);
     this.#network = new Network(this.#clock, random.fork(), options.network);
-    const { shape, workerCount, pace } = options;
-    this.#driver = new DriverMachine({ shape, workerCount, pace, term: 1 as Term });
+    const { shape, workerCount, mode, pace } = options;
+    this.#driver = new DriverMachine({ shape, workerCount, mode, pace, term: 1 as Term });
     this.#network.attach('driver', (from, message) => {
       assert(from !== 'driver', 'the driver does not speak to itself');
       this.#trace.note(`driver < ${from} ${message.kind}`);
@@ -100,9 +102,10 @@ class Cluster {
       const event = { worker: (index + 1) as WorkerId, incarnation: 1 as Incarnation };
       this.#clock.after(0, () => this.#tellDriver({ kind: 'worker-joined', ...event }));
     });
+    const { mode } = this.#options;
     for (let steps = 0; !this.#over(); steps++) {
       assert(steps < stepsMax, `the job has not ended after ${stepsMax} steps`);
-      assert(this.#clock.nowMs < startMs + elapsedMsMax, 'the job makes no progress');
+      assert(this.#clock.nowMs < startMs + elapsedMsMax[mode], 'the job makes no progress');
       assert(this.#clock.advance(), 'everything waits and nothing will come');
     }
     const outcome = this.#outcome;
@@ -219,4 +222,5 @@ export const startMs = 1_000_000;
 
 /** Bounds of a run: several times what the slowest scenario needs. */
 const stepsMax = 200_000;
-const elapsedMsMax = 60_000;
+/** A bulk-synchronous stage waits for six messages, one after another, each of which may stall. */
+const elapsedMsMax = { drizzle: 60_000, bsp: 600_000 };

@@ -4,7 +4,7 @@
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { DriverEvent } from '../control/driver/events.ts';
-import type { Pace } from '../control/driver/group-planner.ts';
+import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { ClusterOptions } from './cluster.ts';
 import { runCluster } from './cluster.ts';
@@ -57,6 +57,7 @@ const clusters: fc.Arbitrary<ClusterOptions> = fc
     seed: fc.integer({ min: 0 }),
     shape: shapes,
     workerCount: fc.integer({ min: 1, max: 5 }),
+    mode: fc.constantFrom('drizzle', 'drizzle', 'bsp'),
     pace: paces,
     network: fc.record({
       delayMsMax: fc.constantFrom(0, 0.1, 3, 40),

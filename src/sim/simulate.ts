@@ -4,7 +4,7 @@
 import { assert } from '../base/assert.ts';
 import { Random } from '../base/random.ts';
 import type { DriverEvent } from '../control/driver/events.ts';
-import type { Pace } from '../control/driver/group-planner.ts';
+import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { Bindings } from '../plan/bindings.ts';
 import type { LogicalPlan } from '../plan/logical-plan.ts';
@@ -81,6 +81,7 @@ function drawCluster(random: Random, shape: PlanShape): Drawn {
     seed: random.uint32(),
     shape,
     workerCount: random.integer(1, 5),
+    mode: random.chance(0.8) ? 'drizzle' : 'bsp',
     pace: drawPace(random),
     network: {
       delayMsMax: random.pick([0, 0.2, 5, 30]),

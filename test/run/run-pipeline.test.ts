@@ -63,9 +63,22 @@ for (const workers of [0, 1, 2, 3]) {
   }
 }
 
-test('stop: drains, so that what was read is exactly what was counted', async () => {
+test('mode: stage by stage gives the same windows as groups', async () => {
   for (const workers of [0, 2]) {
-    const job = await start('endless', endless, { workers, interval: 5 });
+    const job = await start('bounded', bounded, { workers, interval: 1, mode: 'bsp' });
+    const summary = await job.done;
+    assert.equal(summary.mode, 'bsp');
+    assert.deepEqual(sorted(revenue.rows), expectedRevenue());
+  }
+});
+
+const pairs = [0, 2].flatMap((workers) =>
+  (['drizzle', 'bsp'] as const).map((mode) => ({ workers, mode })),
+);
+
+test('stop: drains, so that what was read is exactly what was counted', async () => {
+  for (const { workers, mode } of pairs) {
+    const job = await start('endless', endless, { workers, interval: 5, mode });
     await until(() => endlessCounts.rows.length >= 10);
     const summary = await job.stop();
     let counted = 0;
@@ -166,6 +179,7 @@ test('options: what makes no sense is refused before anything starts', async () 
     { workers: 1.5 },
     { groupSize: 0 },
     { partitions: 0 },
+    { mode: 'spark' as 'bsp' },
     { interval: '10 parsecs' as '10s' },
   ]) {
     await assert.rejects(bounded.run(options), { code: 'invalid-option' });

@@ -2,6 +2,7 @@
 
 import process from 'node:process';
 import type { RunOptions } from '../../api/job.ts';
+import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import type { Duration } from '../../base/duration.ts';
 import { loadPipeline } from '../load-pipeline.ts';
 import { numberOption, parseOptions } from '../options.ts';
@@ -17,6 +18,7 @@ Options:
   --workers N          worker threads; 0: everything in one thread (default 2)
   --interval TIME      time between micro-batches, such as 10ms; 0: no pause (default 10ms)
   --group N            micro-batches that are scheduled at once (default 10)
+  --mode MODE          drizzle, or bsp as a baseline: each stage by an order of its own
   --partitions N       partitions of keyed state (default 8)
   --quiet              no live view
   --json               the summary as one JSON object on the last line of standard output
@@ -35,6 +37,7 @@ export const runCommand = {
       workers: { type: 'string' },
       interval: { type: 'string' },
       group: { type: 'string' },
+      mode: { type: 'string' },
       partitions: { type: 'string' },
       quiet: { type: 'boolean' },
       json: { type: 'boolean' },
@@ -44,6 +47,8 @@ export const runCommand = {
       module: url,
       ...given('workers', numberOption('workers', values['workers'])),
       ...given('interval', intervalOption(values['interval'])),
+      // What is no mode is refused by the run itself.
+      ...given('mode', values['mode'] as ExecutionMode | undefined),
       ...given('groupSize', numberOption('group', values['group'])),
       ...given('partitions', numberOption('partitions', values['partitions'])),
     };

@@ -13,6 +13,7 @@
 
 import { assert, unreachable } from '../../base/assert.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
+import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import type {
   BatchNumber,
   Incarnation,
@@ -23,16 +24,18 @@ import type {
 import { noBatch } from '../protocol/ids.ts';
 import type { DriverMessage, Report, TaskName, WorkerMessage } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
+import { workersOf } from '../protocol/template.ts';
 import type { DriverEffect, DriverEvent } from './events.ts';
-import type { Pace } from './group-planner.ts';
-import { GroupPlanner } from './group-planner.ts';
+import { deliveryIn, plannerOf } from './modes.ts';
 import type { PlanShape } from './placement.ts';
 import { placeRoundRobin } from './placement.ts';
+import type { Pace, PlannedOrder, Planner } from './planner.ts';
 
 export type DriverOptions = {
   readonly shape: PlanShape;
   /** The job starts when this many workers have joined. */
   readonly workerCount: number;
+  readonly mode: ExecutionMode;
   readonly pace: Pace;
   readonly term: Term;
 };
@@ -59,7 +62,7 @@ type Member = {
 export class DriverMachine {
   readonly #options: DriverOptions;
   readonly #members = new Map<WorkerId, Member>();
-  readonly #planner: GroupPlanner;
+  readonly #planner: Planner;
   #state: State = 'gathering';
   #template: Template | null = null;
   #effects: DriverEffect[] = [];
@@ -69,7 +72,12 @@ export class DriverMachine {
   #cuts = 0;
   #cutAskedMs = 0;
   #stopRequested = false;
-  #finalPermitted = false;
+  /** The last micro-batch has been planned. */
+  #closing = false;
+  #sourcePartitions = 0;
+  /** The micro-batch whose finished stages are counted, and who has finished which. */
+  #stagesOf: BatchNumber = noBatch;
+  readonly #stageWorkers = new Map<number, Set<WorkerId>>();
   /** Source partitions that ended, and the last micro-batch in which one did. */
   readonly #ended = new Set<string>();
   #endedThrough: BatchNumber = noBatch;
@@ -77,7 +85,7 @@ export class DriverMachine {
   constructor(options: DriverOptions) {
     assert(options.workerCount >= 1, 'a job needs a worker');
     this.#options = options;
-    this.#planner = new GroupPlanner(options.pace);
+    this.#planner = plannerOf(options.mode, options.shape, options.pace);
   }
 
   get state(): State {
@@ -110,14 +118,14 @@ export class DriverMachine {
         break;
       case 'pace-changed':
         this.#planner.changePace(event);
-        if (event.urgent && this.#state === 'running' && !this.#finalPermitted) this.#askCut();
+        if (event.urgent && this.#state === 'running' && !this.#closing) this.#askCut();
         break;
       case 'time-passed':
         break;
       default:
         unreachable(event);
     }
-    this.#permitGroups();
+    this.#giveOrders();
   }
 
   takeEffects(): DriverEffect[] {
@@ -127,7 +135,7 @@ export class DriverMachine {
   }
 
   nextDeadlineMs(): number {
-    if (this.#state !== 'running' || this.#sourcesEnded() || this.#finalPermitted) return Infinity;
+    if (this.#state !== 'running') return Infinity;
     const deadline = this.#planner.nextDeadlineMs();
     // What is wanted by now but held back by unfinished groups waits for reports, not for time.
     return deadline <= this.#nowMs ? Infinity : deadline;
@@ -150,11 +158,11 @@ export class DriverMachine {
       stopped: false,
     });
     if (this.#members.size < this.#options.workerCount) return;
-    this.#template = placeRoundRobin(
-      this.#options.shape,
-      [...this.#members.keys()],
-      0 as PlacementVersion,
-    );
+    this.#template = placeRoundRobin(this.#options.shape, [...this.#members.keys()], {
+      version: 0 as PlacementVersion,
+      delivery: deliveryIn(this.#options.mode),
+    });
+    this.#sourcePartitions = sourcePartitionsOf(this.#template);
     this.#state = 'installing';
     this.#installSentMs = this.#nowMs;
     const { term } = this.#options;
@@ -182,6 +190,10 @@ export class DriverMachine {
         return this.#onInstalled(member);
       case 'report':
         return this.#onReport(member, message.report);
+      case 'stage-done':
+        return this.#onStageDone(from, message.stage, message.batch);
+      case 'ask-locations':
+        return this.#onAskLocations(from, message.batch, message.exchange);
       case 'cut-answer':
         return this.#onCutAnswer(member, message.cut, message.from);
       case 'task-failed':
@@ -208,17 +220,38 @@ export class DriverMachine {
     this.#effects.push({ kind: 'report-received', worker: member.worker, report });
     member.startedThrough = Math.max(member.startedThrough, report.startedThrough) as BatchNumber;
     member.doneThrough = Math.max(member.doneThrough, report.doneThrough) as BatchNumber;
-    let done = Infinity;
-    for (const other of this.#members.values()) done = Math.min(done, other.doneThrough);
-    this.#planner.progressed(this.#nowMs, report.startedThrough, done as BatchNumber);
+    const done = this.#doneEverywhere();
+    this.#planner.progressed(this.#nowMs, report.startedThrough, done);
     for (const { stage, partition, batch } of report.ended) {
       this.#ended.add(`${stage}/${partition}`);
       this.#endedThrough = Math.max(this.#endedThrough, batch) as BatchNumber;
     }
+    if (this.#sourcesEnded()) this.#planner.close();
     if (this.#state === 'running' && this.#sourcesEnded() && done >= this.#endedThrough) {
       this.#state = 'stopping';
       this.#sendAll({ kind: 'stop', term: this.#options.term });
     }
+  }
+
+  /** A stage is done when every worker that has a part of it says so. */
+  #onStageDone(worker: WorkerId, stage: number, batch: BatchNumber): void {
+    if (batch < this.#stagesOf) return this.#ignore('stage-done', 'already-done');
+    if (batch > this.#stagesOf) {
+      this.#stagesOf = batch;
+      this.#stageWorkers.clear();
+    }
+    const workers = this.#stageWorkers.get(stage) ?? new Set<WorkerId>();
+    this.#stageWorkers.set(stage, workers.add(worker));
+    const placed = new Set(this.#template!.stages[stage]!.placement);
+    if (workers.size === placed.size) this.#planner.stageDone(stage, batch);
+  }
+
+  #onAskLocations(worker: WorkerId, batch: BatchNumber, exchange: number): void {
+    const { stages, exchanges } = this.#template!;
+    const workers = workersOf(stages[exchanges[exchange]!.from]!);
+    const { term } = this.#options;
+    const message: DriverMessage = { kind: 'locations', term, batch, exchange, workers };
+    this.#effects.push({ kind: 'send-message', to: worker, message });
   }
 
   #onStopRequested(): void {
@@ -255,45 +288,38 @@ export class DriverMachine {
     this.#state = 'running';
     const elapsedMs = this.#nowMs - this.#cutAskedMs;
     this.#trace({ kind: 'boundary-cut', end: boundary, elapsedMs });
-    if (this.#stopRequested && !this.#sourcesEnded()) this.#permitFinal();
+    if (!this.#stopRequested || this.#sourcesEnded()) return;
+    // All sources end in the same micro-batch, so that a stopped run has a consistent end.
+    this.#closing = true;
+    this.#planner.finish();
   }
 
-  /** All sources end in the same micro-batch, so that a stopped run has a consistent end. */
-  #permitFinal(): void {
-    this.#finalPermitted = true;
-    this.#permit(true);
-  }
-
-  #permitGroups(): void {
-    while (
-      this.#state === 'running' &&
-      !this.#finalPermitted &&
-      !this.#sourcesEnded() &&
-      this.#planner.wantsGroup(this.#nowMs)
-    ) {
-      this.#permit(false);
+  #giveOrders(): void {
+    if (this.#template === null) return;
+    const { version } = this.#template;
+    const context = { nowMs: this.#nowMs, term: this.#options.term, version };
+    while (this.#state === 'running') {
+      const planned = this.#planner.next(context);
+      if (planned === null) return;
+      this.#give(planned);
     }
   }
 
-  #permit(final: boolean): void {
-    const { order, reanchoredLateMs } = this.#planner.next({
-      nowMs: this.#nowMs,
-      term: this.#options.term,
-      version: this.#template!.version,
-      final,
-    });
+  #give({ order, reanchoredLateMs }: PlannedOrder): void {
     this.#sendAll(order);
     if (reanchoredLateMs > 0) this.#trace({ kind: 'reanchored', lateMs: reanchoredLateMs });
     const { group, first, count, anchorMs } = order;
     this.#trace({ kind: 'group-permitted', group, first, count, anchorMs });
   }
 
+  #doneEverywhere(): BatchNumber {
+    let done = Infinity;
+    for (const { doneThrough } of this.#members.values()) done = Math.min(done, doneThrough);
+    return done as BatchNumber;
+  }
+
   #sourcesEnded(): boolean {
-    let partitions = 0;
-    for (const stage of this.#template?.stages ?? []) {
-      if (stage.source) partitions += stage.placement.length;
-    }
-    return this.#ended.size === partitions;
+    return this.#ended.size === this.#sourcePartitions;
   }
 
   #finishIfStopped(): void {
@@ -326,4 +352,10 @@ export class DriverMachine {
   #trace(trace: Extract<DriverEffect, { kind: 'trace' }>['trace']): void {
     this.#effects.push({ kind: 'trace', trace });
   }
+}
+
+function sourcePartitionsOf(template: Template): number {
+  let partitions = 0;
+  for (const stage of template.stages) if (stage.source) partitions += stage.placement.length;
+  return partitions;
 }

@@ -9,27 +9,14 @@ import {
   lookAheadMargin,
   reanchorIntervals,
 } from '../limits.ts';
-import type { BatchNumber, GroupId, PlacementVersion, Term } from '../protocol/ids.ts';
+import type { BatchNumber, GroupId } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type { StartGroup } from '../protocol/messages.ts';
-
-export type Pace = {
-  /** Micro-batches in a group. */
-  readonly groupSize: number;
-  /** 0: as fast as the sources and the processor allow. */
-  readonly intervalMs: number;
-  readonly lookAhead: boolean;
-};
-
-export type NextGroup = {
-  readonly order: StartGroup;
-  /** By how much its planned trigger had passed when the anchor moved to the present; else 0. */
-  readonly reanchoredLateMs: number;
-};
+import type { OrderContext, Pace, PlannedOrder, Planner } from './planner.ts';
 
 type Outstanding = { readonly first: BatchNumber; readonly end: BatchNumber };
 
-export class GroupPlanner {
+export class GroupPlanner implements Planner {
   #pace: Pace;
   #groups = 0;
   /** First micro-batch that no group permits yet. */
@@ -44,6 +31,7 @@ export class GroupPlanner {
   #batchMs: number | null = null;
   #measuredAtMs = -Infinity;
   #measuredBatch: BatchNumber = noBatch;
+  #phase: 'open' | 'finishing' | 'closed' = 'open';
 
   constructor(pace: Pace) {
     this.#pace = checkedPace(pace);
@@ -98,30 +86,43 @@ export class GroupPlanner {
     return Math.min(Math.ceil(this.#boundaryMs / batchMs), 64) + lookAheadMargin;
   }
 
-  wantsGroup(nowMs: number): boolean {
+  stageDone(): void {
+    // Stages follow one another without the driver.
+  }
+
+  close(): void {
+    this.#phase = 'closed';
+  }
+
+  finish(): void {
+    if (this.#phase === 'open') this.#phase = 'finishing';
+  }
+
+  #wantsGroup(nowMs: number): boolean {
+    if (this.#phase !== 'open') return this.#phase === 'finishing';
     const outstanding = this.#outstanding.length;
     if (!this.#pace.lookAhead) return outstanding === 0;
     const ahead = this.lookAhead();
     const enough = Math.ceil(ahead / this.#pace.groupSize) + 1;
     if (outstanding > Math.min(enough, groupsOutstandingMax)) return false;
-    return this.#end - 1 - this.#startedThrough <= ahead || nowMs >= this.nextDeadlineMs();
+    return this.#end - 1 - this.#startedThrough <= ahead || nowMs >= this.#permitAtMs();
   }
 
-  /** When `wantsGroup` may turn true by the passing of time alone; Infinity: only by reports. */
   nextDeadlineMs(): number {
+    return this.#phase === 'open' ? this.#permitAtMs() : Infinity;
+  }
+
+  /** When the next group is wanted by the passing of time alone, ms. */
+  #permitAtMs(): number {
     const { intervalMs, lookAhead } = this.#pace;
     if (intervalMs === 0 || !lookAhead || this.#nextAnchorMs === -Infinity) return Infinity;
     return this.#nextAnchorMs - (this.lookAhead() + 1) * intervalMs;
   }
 
-  /** The order for the next group; `count` and `final` only where it is not a usual one. */
-  next(options: {
-    readonly nowMs: number;
-    readonly term: Term;
-    readonly version: PlacementVersion;
-    readonly final: boolean;
-  }): NextGroup {
-    const { nowMs, term, version, final } = options;
+  next({ nowMs, term, version }: OrderContext): PlannedOrder | null {
+    if (!this.#wantsGroup(nowMs)) return null;
+    const final = this.#phase === 'finishing';
+    if (final) this.#phase = 'closed';
     const { intervalMs } = this.#pace;
     const count = final ? 1 : this.#pace.groupSize;
     const first = this.#end;
@@ -136,6 +137,7 @@ export class GroupPlanner {
       group: this.#groups as GroupId,
       first,
       count,
+      stage: null,
       intervalMs: final ? 0 : intervalMs,
       anchorMs: this.#nextAnchorMs,
       reportAt: Math.max(first, end - 1 - this.lookAhead()) as BatchNumber,

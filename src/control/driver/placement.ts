@@ -2,7 +2,7 @@
 // partition do not all land on the first worker. Every worker gets its share of each stage.
 
 import type { PlacementVersion, WorkerId } from '../protocol/ids.ts';
-import type { Template } from '../protocol/template.ts';
+import type { Delivery, Template } from '../protocol/template.ts';
 import { assertTemplate } from '../protocol/template.ts';
 
 /** What the control plane needs to know of a physical plan, and nothing more. */
@@ -20,11 +20,11 @@ export type PlanShape = {
 export function placeRoundRobin(
   shape: PlanShape,
   workers: readonly WorkerId[],
-  version: PlacementVersion,
+  order: { readonly version: PlacementVersion; readonly delivery: Delivery },
 ): Template {
   const sorted = [...workers].sort((a, b) => a - b);
   const template: Template = {
-    version,
+    ...order,
     planHash: shape.planHash,
     exchanges: shape.exchanges,
     stages: shape.stages.map((stage, id) => {

@@ -25,6 +25,14 @@ export type DriverMessage =
       readonly cut: number;
       readonly end: BatchNumber;
     }
+  | {
+      /** Answers `ask-locations`: who holds the blocks of the exchange. */
+      readonly kind: 'locations';
+      readonly term: Term;
+      readonly batch: BatchNumber;
+      readonly exchange: number;
+      readonly workers: readonly WorkerId[];
+    }
   | { readonly kind: 'stop'; readonly term: Term };
 
 /** Permits the micro-batches [first, first + count). Its size does not depend on `count`. */
@@ -35,6 +43,8 @@ export type StartGroup = {
   readonly group: GroupId;
   readonly first: BatchNumber;
   readonly count: number;
+  /** The only stage that may run; null: all of them, each as its inputs come. */
+  readonly stage: number | null;
   /** 0: the next micro-batch starts when the source task of the last is done. */
   readonly intervalMs: number;
   /** Planned trigger of `first`, in the driver's clock. */
@@ -59,6 +69,21 @@ export type WorkerMessage =
       readonly term: Term;
       readonly incarnation: Incarnation;
       readonly report: Report;
+    }
+  | {
+      /** All of the worker's tasks of the stage are done and their output is visible. */
+      readonly kind: 'stage-done';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly stage: number;
+      readonly batch: BatchNumber;
+    }
+  | {
+      readonly kind: 'ask-locations';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly batch: BatchNumber;
+      readonly exchange: number;
     }
   | {
       /** Nothing from `from` on has been started or will be, until the boundary is known. */
@@ -117,6 +142,14 @@ export type PeerMessage =
       readonly batch: BatchNumber;
       readonly exchange: number;
       readonly entries: readonly BlockEntry[];
+    }
+  | {
+      /** Asks for the blocks that the sender's partitions are to have of the receiver. */
+      readonly kind: 'pull';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly batch: BatchNumber;
+      readonly exchange: number;
     }
   | {
       readonly kind: 'progress';

@@ -5,8 +5,16 @@
 import { assert } from '../../base/assert.ts';
 import type { PlacementVersion, WorkerId } from './ids.ts';
 
+/**
+ * How blocks reach their consumers. `push`: as soon as they are there, since everybody knows where
+ * consumers are (pre-scheduling). `pull`: the consumer asks for them once its stage is launched, and
+ * every stage that is done is reported.
+ */
+export type Delivery = 'push' | 'pull';
+
 export type Template = {
   readonly version: PlacementVersion;
+  readonly delivery: Delivery;
   readonly planHash: string;
   /** `stages[i]` is stage i: producers before consumers. */
   readonly stages: readonly TemplateStage[];

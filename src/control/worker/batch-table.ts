@@ -9,10 +9,15 @@ import type { BlockEntry, Handle } from '../protocol/messages.ts';
 export class BatchTable {
   readonly #records = new Map<BatchNumber, BatchRecord>();
   readonly #producerCounts: readonly number[];
+  readonly #taskCounts: readonly number[];
 
-  /** `producerCounts[exchange]`: producer partitions whose blocks make the exchange complete. */
-  constructor(producerCounts: readonly number[]) {
+  /**
+   * `producerCounts[exchange]`: producer partitions whose blocks make the exchange complete;
+   * `taskCounts[stage]`: partitions of the stage that live here.
+   */
+  constructor(producerCounts: readonly number[], taskCounts: readonly number[]) {
     this.#producerCounts = producerCounts;
+    this.#taskCounts = taskCounts;
   }
 
   get size(): number {
@@ -40,25 +45,36 @@ export class BatchTable {
     return this.#record(batch).produce(exchange, entry);
   }
 
-  taskDone(batch: BatchNumber): void {
-    this.#record(batch).tasksDone++;
+  /** What local producers have given for the exchange so far. */
+  outputs(batch: BatchNumber, exchange: number): readonly BlockEntry[] {
+    return this.#records.get(batch)?.outputs(exchange) ?? [];
   }
 
-  commitPending(batch: BatchNumber): void {
-    this.#record(batch).commitsPending++;
-  }
-
-  committed(batch: BatchNumber): void {
+  /** The task ran; with `commitPending` its output is not visible yet. */
+  taskDone(batch: BatchNumber, stage: number, commitPending: boolean): void {
     const record = this.#record(batch);
-    assert(record.commitsPending > 0, `micro-batch ${batch} has no commit pending`);
-    record.commitsPending--;
+    if (commitPending) record.commitsPending[stage]!++;
+    else record.tasksLeft[stage]!--;
   }
 
-  /** All `taskCount` local tasks are done and their output is visible. */
-  done(batch: BatchNumber, taskCount: number): boolean {
+  /** The output of a task that ran before is visible. */
+  committed(batch: BatchNumber, stage: number): void {
+    const record = this.#record(batch);
+    assert(record.commitsPending[stage]! > 0, `micro-batch ${batch} has no commit pending`);
+    record.commitsPending[stage]!--;
+    record.tasksLeft[stage]!--;
+  }
+
+  /** All local tasks of the stage are done and their output is visible. */
+  stageDone(batch: BatchNumber, stage: number): boolean {
     const record = this.#records.get(batch);
-    if (record === undefined) return taskCount === 0;
-    return record.tasksDone === taskCount && record.commitsPending === 0;
+    return (record?.tasksLeft[stage] ?? this.#taskCounts[stage]) === 0;
+  }
+
+  /** All local tasks are done and their output is visible. */
+  done(batch: BatchNumber): boolean {
+    const left = this.#records.get(batch)?.tasksLeft ?? this.#taskCounts;
+    return left.every((count) => count === 0);
   }
 
   /** Forgets the inputs of a micro-batch that is done; its outputs stay until it is retired. */
@@ -75,7 +91,7 @@ export class BatchTable {
   #record(batch: BatchNumber): BatchRecord {
     let record = this.#records.get(batch);
     if (record === undefined) {
-      record = new BatchRecord(this.#producerCounts);
+      record = new BatchRecord(this.#producerCounts, this.#taskCounts);
       this.#records.set(batch, record);
     }
     return record;
@@ -83,13 +99,16 @@ export class BatchTable {
 }
 
 class BatchRecord {
-  tasksDone = 0;
-  commitsPending = 0;
+  /** By stage: local tasks that are not done or not visible. */
+  readonly tasksLeft: number[];
+  readonly commitsPending: number[];
   readonly #missing: number[];
   readonly #inputs: (Handle[] | null)[];
   readonly #outputs: BlockEntry[][];
 
-  constructor(producerCounts: readonly number[]) {
+  constructor(producerCounts: readonly number[], taskCounts: readonly number[]) {
+    this.tasksLeft = [...taskCounts];
+    this.commitsPending = taskCounts.map(() => 0);
     this.#missing = [...producerCounts];
     this.#inputs = producerCounts.map(() => null);
     this.#outputs = producerCounts.map(() => []);
@@ -114,6 +133,10 @@ class BatchRecord {
 
   handles(exchange: number): readonly Handle[] {
     return this.#inputs[exchange]!;
+  }
+
+  outputs(exchange: number): readonly BlockEntry[] {
+    return this.#outputs[exchange]!;
   }
 
   produce(exchange: number, entry: BlockEntry): readonly BlockEntry[] {

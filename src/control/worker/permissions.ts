@@ -12,6 +12,8 @@ export type PermittedGroup = {
   readonly first: BatchNumber;
   /** Exclusive. */
   readonly end: BatchNumber;
+  /** The only stage permitted; null: all. */
+  readonly stage: number | null;
   readonly intervalMs: number;
   readonly anchorMs: number;
   readonly reportAt: BatchNumber;
@@ -36,20 +38,23 @@ export class Permissions {
    */
   permit(order: StartGroup): boolean {
     if (order.group <= this.#lastGroup) return false;
-    assert(this.#end === noBatch || order.first === this.#end, 'a group leaves a gap');
+    const sameBatch = order.stage !== null && order.first === this.#end - 1;
+    const follows = this.#end === noBatch || order.first === this.#end || sameBatch;
+    assert(follows, 'a group leaves a gap');
     this.#lastGroup = order.group;
-    const { group, version, first, intervalMs, anchorMs, reportAt, final } = order;
+    const { group, version, first, stage, intervalMs, anchorMs, reportAt, final } = order;
     const end = (first + order.count) as BatchNumber;
-    this.#groups.push({ group, version, first, end, intervalMs, anchorMs, reportAt, final });
+    this.#groups.push({ group, version, first, end, stage, intervalMs, anchorMs, reportAt, final });
     this.#end = end;
     return true;
   }
 
-  /** The group that permits a micro-batch to start, or null. */
-  groupOf(batch: BatchNumber): PermittedGroup | null {
+  /** The group that permits a stage's tasks of a micro-batch to start, or null. */
+  groupOf(batch: BatchNumber, stage: number): PermittedGroup | null {
     if (batch >= this.#promise) return null;
     for (const group of this.#groups) {
-      if (batch < group.end) return batch >= group.first ? group : null;
+      if (batch >= group.end || (group.stage !== null && group.stage !== stage)) continue;
+      return batch >= group.first ? group : null;
     }
     return null;
   }

@@ -18,13 +18,7 @@
 import { assert, unreachable } from '../../base/assert.ts';
 import { Heap } from '../../base/heap.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import {
-  heldMessagesMax,
-  inFlightMax,
-  makespansPerReportMax,
-  quietSourceWaitMs,
-  reportIntervalMs,
-} from '../limits.ts';
+import { heldMessagesMax, inFlightMax, quietSourceWaitMs } from '../limits.ts';
 import type { BatchNumber, Incarnation, Term, WorkerId } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type {
@@ -38,10 +32,13 @@ import type {
   WorkerMessage,
 } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
-import { partitionsOn, progressPairs, workersOf } from '../protocol/template.ts';
+import { partitionsOn, progressPairs } from '../protocol/template.ts';
 import { BatchTable } from './batch-table.ts';
+import type { DeliveryHost, DeliveryPolicy } from './delivery.ts';
+import { deliveryOf } from './delivery.ts';
 import type { IgnoreReason, WorkerEffect, WorkerEvent } from './events.ts';
 import { Permissions } from './permissions.ts';
+import { ReportLog } from './report-log.ts';
 
 /** One partition of one stage on this worker. Its tasks run in order of micro-batches. */
 type LocalPartition = {
@@ -72,8 +69,11 @@ export class WorkerMachine {
   #stopped = false;
 
   #template: Template | null = null;
-  #table: BatchTable = new BatchTable([]);
+  #table: BatchTable = new BatchTable([], []);
   #locals: LocalPartition[] = [];
+  /** By stage: partitions that live here. */
+  #localCounts: number[] = [];
+  #delivery: DeliveryPolicy | null = null;
   /** What came before the template it belongs to, in order. */
   #held: { readonly from: Peer; readonly message: DriverMessage | PeerMessage }[] = [];
   readonly #permissions = new Permissions();
@@ -95,13 +95,7 @@ export class WorkerMachine {
   /** Planned trigger of micro-batches that are not done, for their makespan. */
   readonly #triggers = new Map<BatchNumber, number>();
 
-  #reportDue = false;
-  #reportedAtMs = 0;
-  #ended: TaskName[] = [];
-  #makespansMs: number[] = [];
-  #busyMs = 0;
-  #tasksRun = 0;
-  #gauges: Handle = null;
+  readonly #log = new ReportLog();
 
   constructor(options: { readonly worker: WorkerId; readonly incarnation: Incarnation }) {
     this.#worker = options.worker;
@@ -132,8 +126,8 @@ export class WorkerMachine {
         this.#onTaskFailed(event.run, event.error);
         break;
       case 'output-committed':
-        this.#table.committed(event.task.batch);
-        this.#advanceDone();
+        this.#table.committed(event.task.batch, event.task.stage);
+        this.#onVisible(event.task);
         break;
       case 'commit-failed':
         this.#sendFailure(event.task, event.error);
@@ -142,7 +136,7 @@ export class WorkerMachine {
         this.#onSourceReady(event.stage, event.partition);
         break;
       case 'gauges-measured':
-        this.#gauges = event.gauges;
+        this.#log.gauges = event.gauges;
         break;
       case 'time-passed':
         this.#wakeSources();
@@ -163,7 +157,7 @@ export class WorkerMachine {
   /** When `time-passed` is wanted, ms; Infinity when only events matter. */
   nextDeadlineMs(): number {
     if (this.#stopped || this.#template === null) return Infinity;
-    let deadline = this.#reportedAtMs + reportIntervalMs;
+    let deadline = this.#log.nextDeadlineMs();
     for (const local of this.#locals) deadline = Math.min(deadline, local.lookAgainMs);
     return deadline;
   }
@@ -200,8 +194,11 @@ export class WorkerMachine {
         this.#permissions.truncate(message.end);
         this.#forgetGroups();
         return this.#wakeAll();
+      case 'locations':
+        return this.#delivery!.located(message.batch, message.exchange, message.workers);
       case 'blocks':
       case 'progress':
+      case 'pull':
         assert(from !== 'driver', 'blocks never come from the driver');
         return this.#onPeerMessage(from, message);
       default:
@@ -215,7 +212,7 @@ export class WorkerMachine {
       kind: 'stopped',
       term: this.#term,
       incarnation: this.#incarnation,
-      gauges: this.#gauges,
+      gauges: this.#log.gauges,
     });
     this.#effects.push({ kind: 'stop' });
   }
@@ -226,17 +223,20 @@ export class WorkerMachine {
     const producers = template.exchanges.map(
       (exchange) => template.stages[exchange.from]!.placement.length,
     );
-    this.#table = new BatchTable(producers);
     template.stages.forEach((stage, id) => {
-      for (const partition of partitionsOn(stage, this.#worker)) {
+      const partitions = partitionsOn(stage, this.#worker);
+      this.#localCounts.push(partitions.length);
+      for (const partition of partitions) {
         this.#locals.push(localPartition(id, partition, stage.source));
       }
     });
+    this.#table = new BatchTable(producers, this.#localCounts);
+    this.#delivery = deliveryOf(this.#deliveryHost(template));
     for (const [consumer, producer] of progressPairs(template)) {
       if (consumer === this.#worker) this.#producers.push(producer);
       if (producer === this.#worker) this.#consumers.set(consumer, noBatch);
     }
-    this.#reportedAtMs = this.#nowMs;
+    this.#log.restart(this.#nowMs);
     this.#tellDriver({
       kind: 'template-installed',
       term: this.#term,
@@ -260,6 +260,7 @@ export class WorkerMachine {
       }
     }
     this.#table.retireThrough(Math.min(order.retireThrough, this.#doneThrough) as BatchNumber);
+    this.#delivery!.launched(order);
     this.#wakeAll();
     this.#advanceDone();
   }
@@ -274,6 +275,9 @@ export class WorkerMachine {
       const before = this.#consumers.get(from) ?? noBatch;
       this.#consumers.set(from, Math.max(before, message.doneThrough) as BatchNumber);
       return this.#wakeSources();
+    }
+    if (message.kind === 'pull') {
+      return this.#delivery!.pulled(from, message.batch, message.exchange);
     }
     this.#onBlocks(message.batch, message.exchange, message.entries);
   }
@@ -304,13 +308,11 @@ export class WorkerMachine {
     }
     const { task, local } = running;
     this.#running = null;
-    this.#busyMs += event.elapsedMs;
-    this.#tasksRun++;
+    this.#log.taskRun(event.elapsedMs);
     local.state = 'waiting';
     local.next = (task.batch + 1) as BatchNumber;
     local.quietSinceMs = Infinity;
-    if (event.commitPending) this.#table.commitPending(task.batch);
-    this.#table.taskDone(task.batch);
+    this.#table.taskDone(task.batch, task.stage, event.commitPending);
     const stage = this.#template!.stages[task.stage]!;
     stage.outputs.forEach((exchange, index) => {
       this.#onProduced(task, exchange, event.outputs[index]);
@@ -319,36 +321,54 @@ export class WorkerMachine {
       local.ready = event.sourceReady;
       if (event.ended && !local.ended) this.#onSourceEnded(local, task);
     }
-    this.#advanceDone();
+    if (!event.commitPending) this.#onVisible(task);
     this.#wake(local);
   }
 
-  /** One frame a (peer, micro-batch, exchange): sent when the last local producer is done. */
+  /** One frame a (peer, micro-batch, exchange): when the last local producer is done. */
   #onProduced(task: TaskName, exchange: number, output: Handle): void {
-    const template = this.#template!;
-    const { from, to } = template.exchanges[exchange]!;
+    const { batch } = task;
+    const { from } = this.#template!.exchanges[exchange]!;
     const entry: BlockEntry = { producer: task.partition, output };
-    const entries = this.#table.produce(task.batch, exchange, entry);
-    if (entries.length < this.#localCount(from)) return;
-    for (const peer of workersOf(template.stages[to]!)) {
-      if (peer === this.#worker) continue;
-      this.#send(peer, {
-        kind: 'blocks',
-        term: this.#term,
-        incarnation: this.#incarnation,
-        version: template.version,
-        batch: task.batch,
-        exchange,
-        entries,
-      });
-    }
-    if (this.#localCount(to) > 0) this.#onBlocks(task.batch, exchange, entries);
+    const entries = this.#table.produce(batch, exchange, entry);
+    if (entries.length < this.#localCounts[from]!) return;
+    this.#delivery!.produced({ batch, exchange, entries });
+  }
+
+  /** A task is done and its output can be seen. */
+  #onVisible({ batch, stage }: TaskName): void {
+    if (this.#table.stageDone(batch, stage)) this.#delivery!.stageDone(stage, batch);
+    this.#advanceDone();
+  }
+
+  #deliveryHost(template: Template): DeliveryHost {
+    const own = { incarnation: this.#incarnation };
+    return {
+      worker: this.#worker,
+      template,
+      outputs: (batch, exchange) => this.#table.outputs(batch, exchange),
+      sendBlocks: (to, blocks) => {
+        const { version } = template;
+        this.#send(to, { kind: 'blocks', term: this.#term, ...own, version, ...blocks });
+      },
+      deliver: ({ batch, exchange, entries }) => this.#onBlocks(batch, exchange, entries),
+      pull: (from, batch, exchange) => {
+        this.#send(from, { kind: 'pull', term: this.#term, ...own, batch, exchange });
+      },
+      askLocations: (batch, exchange) => {
+        const ask = { kind: 'ask-locations', term: this.#term, ...own, batch, exchange } as const;
+        this.#tellDriver(ask);
+      },
+      tellStageDone: (stage, batch) => {
+        this.#tellDriver({ kind: 'stage-done', term: this.#term, ...own, stage, batch });
+      },
+    };
   }
 
   #onSourceEnded(local: LocalPartition, task: TaskName): void {
     local.ended = true;
-    this.#ended.push(task);
-    if (this.#locals.every((other) => !other.source || other.ended)) this.#reportDue = true;
+    this.#log.sourceEnded(task);
+    if (this.#locals.every((other) => !other.source || other.ended)) this.#log.request();
   }
 
   #onTaskFailed(run: number, error: StreamErrorData): void {
@@ -375,7 +395,7 @@ export class WorkerMachine {
     for (;;) {
       const batch = (this.#doneThrough + 1) as BatchNumber;
       if (batch >= this.#permissions.end) break;
-      if (!this.#table.done(batch, this.#locals.length)) break;
+      if (!this.#table.done(batch)) break;
       this.#doneThrough = batch;
       this.#table.dropInputs(batch);
       this.#traceDone(batch);
@@ -396,7 +416,7 @@ export class WorkerMachine {
   /** The end of a group is reported at once: without look-ahead the driver waits for it. */
   #forgetGroups(): void {
     const ended = this.#permissions.forgetBefore((this.#doneThrough + 1) as BatchNumber);
-    if (ended) this.#reportDue = true;
+    if (ended) this.#log.request();
   }
 
   #traceDone(batch: BatchNumber): void {
@@ -404,8 +424,7 @@ export class WorkerMachine {
     this.#triggers.delete(batch);
     if (trigger === undefined) return;
     const makespanMs = this.#nowMs - trigger;
-    if (this.#makespansMs.length === makespansPerReportMax) this.#makespansMs.pop();
-    this.#makespansMs.push(makespanMs);
+    this.#log.batchDone(makespanMs);
     this.#effects.push({ kind: 'trace', trace: { kind: 'batch-done', batch, makespanMs } });
   }
 
@@ -427,7 +446,7 @@ export class WorkerMachine {
   }
 
   #runnable(local: LocalPartition): boolean {
-    const group = this.#permissions.groupOf(local.next);
+    const group = this.#permissions.groupOf(local.next, local.stage);
     if (group === null) return false;
     if (!local.source) {
       const { inputs } = this.#template!.stages[local.stage]!;
@@ -458,7 +477,7 @@ export class WorkerMachine {
     while (this.#running === null) {
       const local = this.#queue.pop();
       if (local === undefined) return;
-      const group = this.#permissions.groupOf(local.next);
+      const group = this.#permissions.groupOf(local.next, local.stage);
       if (group === null) {
         // Withdrawn by a cut while it waited for the processor.
         local.state = 'waiting';
@@ -474,7 +493,7 @@ export class WorkerMachine {
       this.#running = { run, task, local };
       if (task.batch > this.#startedThrough) {
         this.#startedThrough = task.batch;
-        if (task.batch === group.reportAt) this.#reportDue = true;
+        if (task.batch === group.reportAt) this.#log.request();
       }
       const planned = Permissions.triggerMs(group, task.batch);
       // A new anchor may lie before the last trigger; time must not go back for a source.
@@ -497,35 +516,14 @@ export class WorkerMachine {
 
   #reportIfDue(): void {
     if (this.#template === null || this.#stopped) return;
-    if (this.#nowMs >= this.#reportedAtMs + reportIntervalMs) this.#reportDue = true;
-    if (!this.#reportDue) return;
-    this.#reportDue = false;
-    this.#reportedAtMs = this.#nowMs;
-    this.#tellDriver({
-      kind: 'report',
-      term: this.#term,
-      incarnation: this.#incarnation,
-      report: {
-        startedThrough: this.#startedThrough,
-        doneThrough: this.#doneThrough,
-        ended: this.#ended,
-        makespansMs: this.#makespansMs,
-        busyMs: this.#busyMs,
-        tasksRun: this.#tasksRun,
-        queued: this.#queue.size,
-        gauges: this.#gauges,
-      },
+    const report = this.#log.take(this.#nowMs, {
+      startedThrough: this.#startedThrough,
+      doneThrough: this.#doneThrough,
+      queued: this.#queue.size,
     });
-    this.#ended = [];
-    this.#makespansMs = [];
-    this.#busyMs = 0;
-    this.#tasksRun = 0;
-  }
-
-  #localCount(stage: number): number {
-    let count = 0;
-    for (const local of this.#locals) if (local.stage === stage) count++;
-    return count;
+    if (report === null) return;
+    const incarnation = this.#incarnation;
+    this.#tellDriver({ kind: 'report', term: this.#term, incarnation, report });
   }
 
   #tellDriver(message: WorkerMessage): void {

@@ -30,13 +30,14 @@ type Thread = {
 };
 
 export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise<Job> {
-  const { plan, logical, bindings, config, clock, pace } = setup;
+  const { plan, logical, bindings, config, clock, pace, mode } = setup;
   const module = jobModule(options);
   const monitor = new JobMonitor({
     workers: setup.threads,
     startMs: config.startMs,
     intervalMs: pace.intervalMs,
     groupSize: pace.groupSize,
+    mode,
     nowMs: () => clock.nowMs(),
     rssBytes: () => process.memoryUsage.rss(),
   });
@@ -46,6 +47,7 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
     driver: {
       shape: planShape(plan, config.partitionCounts),
       workerCount: setup.threads,
+      mode,
       pace,
       term: 1 as Term,
     },

@@ -4,7 +4,7 @@ import { StreamError, errorFromData } from '../../base/stream-error.ts';
 import type { DriverEffect, DriverEvent } from '../../control/driver/events.ts';
 import { DriverMachine } from '../../control/driver/driver-machine.ts';
 import type { DriverOptions } from '../../control/driver/driver-machine.ts';
-import type { Pace } from '../../control/driver/group-planner.ts';
+import type { Pace } from '../../control/driver/planner.ts';
 import type { BatchNumber, WorkerId } from '../../control/protocol/ids.ts';
 import type { DriverMessage } from '../../control/protocol/messages.ts';
 import type { JobMonitor } from '../../observe/job-monitor.ts';

@@ -3,9 +3,11 @@
 import { StreamError } from '../../base/stream-error.ts';
 import type { RunOptions } from '../../api/job.ts';
 import { parseDurationMs } from '../../base/duration.ts';
-import type { Pace } from '../../control/driver/group-planner.ts';
+import type { Pace } from '../../control/driver/planner.ts';
 import { groupSizeMax } from '../../control/limits.ts';
 import type { Bindings } from '../../plan/bindings.ts';
+import type { ExecutionMode } from '../../plan/execution-mode.ts';
+import { executionModes } from '../../plan/execution-mode.ts';
 import type { LogicalPlan, SourceId } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
@@ -23,6 +25,7 @@ export type JobSetup = {
   readonly config: JobConfig;
   readonly clock: RunClock;
   readonly pace: Pace;
+  readonly mode: ExecutionMode;
   /** Threads; 0: all in the calling one. */
   readonly threads: number;
   readonly statusIntervalMs: number;
@@ -88,7 +91,18 @@ export async function setUpJob(pipeline: Runnable, options: RunOptions): Promise
     clockBase: clock.base,
     bytesPerTask,
   };
-  return { logical, plan, bindings, config, clock, pace, threads, statusIntervalMs };
+  const mode = executionMode(options.mode ?? 'drizzle');
+  return { logical, plan, bindings, config, clock, pace, mode, threads, statusIntervalMs };
+}
+
+function executionMode(value: ExecutionMode): ExecutionMode {
+  if (executionModes.includes(value)) return value;
+  throw new StreamError({
+    code: 'invalid-option',
+    message: `could not use ${JSON.stringify(value)} as mode`,
+    hint: `give one of ${executionModes.join(', ')}`,
+    fields: { option: 'mode' },
+  });
 }
 
 /** A duration option as ms. */

@@ -16,12 +16,13 @@ const worker = 0 as WorkerId;
 const incarnation = 1 as Incarnation;
 
 export async function runInline(setup: JobSetup, options: RunOptions): Promise<Job> {
-  const { plan, logical, bindings, config, clock, pace } = setup;
+  const { plan, logical, bindings, config, clock, pace, mode } = setup;
   const monitor = new JobMonitor({
     workers: 1,
     startMs: config.startMs,
     intervalMs: pace.intervalMs,
     groupSize: pace.groupSize,
+    mode,
     nowMs: () => clock.nowMs(),
     rssBytes: () => process.memoryUsage.rss(),
   });
@@ -33,6 +34,7 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     driver: {
       shape: planShape(plan, config.partitionCounts),
       workerCount: 1,
+      mode,
       pace,
       term: 1 as Term,
     },

@@ -1,0 +1,32 @@
+// The ways of scheduling a job. A mode is a policy: how orders are planned and how blocks reach
+// their consumers. Kernels, state, transport and both machines are the same in all of them.
+
+import { unreachable } from '../../base/assert.ts';
+import type { ExecutionMode } from '../../plan/execution-mode.ts';
+import type { Delivery } from '../protocol/template.ts';
+import { GroupPlanner } from './group-planner.ts';
+import type { PlanShape } from './placement.ts';
+import type { Pace, Planner } from './planner.ts';
+import { StagePlanner } from './stage-planner.ts';
+
+export function plannerOf(mode: ExecutionMode, shape: PlanShape, pace: Pace): Planner {
+  switch (mode) {
+    case 'drizzle':
+      return new GroupPlanner(pace);
+    case 'bsp':
+      return new StagePlanner(shape, pace);
+    default:
+      return unreachable(mode);
+  }
+}
+
+export function deliveryIn(mode: ExecutionMode): Delivery {
+  switch (mode) {
+    case 'drizzle':
+      return 'push';
+    case 'bsp':
+      return 'pull';
+    default:
+      return unreachable(mode);
+  }
+}
