@@ -40,7 +40,12 @@ export class Histogram {
     return this.#max;
   }
 
-  percentiles(): { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number } {
+  percentiles(): {
+    readonly p50: number;
+    readonly p95: number;
+    readonly p99: number;
+    readonly max: number;
+  } {
     return {
       p50: this.quantile(0.5),
       p95: this.quantile(0.95),
