@@ -26,7 +26,10 @@ export interface Sink {
   /** Called once at the start of a run, at the client, before any writer opens. */
   prepare(context: SinkContext): Promise<void>;
   open(partition: number, context: SinkContext): Promise<SinkWriter>;
-  /** Called once at the end of a run, at the client, after all writers closed. */
+  /**
+   * Called once at the end of a run, at the client, after all writers closed; also when the run
+   * failed, and then as soon as the workers are gone. What was committed stays visible.
+   */
   finish(): Promise<void>;
 }
 

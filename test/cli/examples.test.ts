@@ -80,7 +80,7 @@ function events(): { readonly text: string; readonly truth: readonly string[] } 
   return { text: `${lines.join('\n')}\n`, truth: counts([...truth.values()]) };
 }
 
-test('ysb: three seconds of the generator are exact, and the last line has the figures', async () => {
+test('ysb: three seconds of the generator are exact, and the last line has figures', async () => {
   const output = join(folder.path, 'generated.jsonl');
   const ended = await node([
     ysb,

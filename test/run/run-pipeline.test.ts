@@ -16,6 +16,7 @@ import {
   endlessCounts,
   exiting,
   orders,
+  passed,
   revenue,
   throwing,
 } from './shop.fixture.ts';
@@ -119,6 +120,15 @@ test('iteration: rows come while the job runs', async () => {
     if (++seen === 5) break;
   }
   await job.stop();
+});
+
+test('iteration: ends when the job fails', async () => {
+  for (const workers of [0, 2]) {
+    const job = await start('throwing', throwing, { workers });
+    const failed = assert.rejects(job.done, { code: 'user-function' });
+    for await (const row of passed) assert.ok(row.at < 1_700_000_010_000);
+    await failed;
+  }
 });
 
 test('failure: a function that throws fails the job and names operator and cause', async () => {

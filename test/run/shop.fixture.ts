@@ -73,6 +73,8 @@ export const endless: Pipeline = pipeline('endless')
   .aggregate(() => ({ orders: count() }))
   .to(endlessCounts);
 
+export const passed = collect<{ readonly at: number }>();
+
 /** A user's function that fails on one row. */
 export const throwing: Pipeline = pipeline('throwing')
   .from(memory(orders, { schema: order }), { time: 'at' })
@@ -80,7 +82,7 @@ export const throwing: Pipeline = pipeline('throwing')
     if (row.at === 1_700_000_010_000) throw new RangeError('no such country');
     return true;
   })
-  .to(collect());
+  .to(passed);
 
 /** Ends the whole thread it runs in. */
 export const exiting: Pipeline = pipeline('exiting')

@@ -40,7 +40,7 @@ export type CollectedBatch<Row> = {
 
 /**
  * Keeps every row, in the order they became visible. A new run starts empty. Iterating waits for
- * rows until the run has ended; each iteration starts at the first row.
+ * rows until the run has ended or failed; each iteration starts at the first row.
  */
 export class CollectSink<Row> implements Sink, AsyncIterable<Row> {
   declare readonly accepts?: (row: Row) => void;

@@ -50,6 +50,12 @@ export class ClientSinks {
     for (const { id } of this.#plan.sinks) await this.#sinks.get(id)!.finish();
   }
 
+  /** Ends the sinks of a job that failed: whoever waits for rows waits no longer. */
+  async abandon(): Promise<void> {
+    // The job's own error says more than what ending them can say.
+    await Promise.allSettled([...this.#sinks.values()].map(async (sink) => sink.finish()));
+  }
+
   #context(id: SinkId): SinkContext {
     const spec = this.#plan.sinks.find((sink) => sink.id === id)!;
     return { nowMs: () => this.#clock.nowMs(), schema: spec.schema, name: spec.name };

@@ -42,6 +42,7 @@ export function jobHandle(parts: JobParts): Job {
     } catch (error) {
       monitor.enter('failed');
       await parts.shutDown(false);
+      await parts.sinks.abandon();
       throw error;
     } finally {
       if (timer !== null) clearInterval(timer);
