@@ -3,7 +3,7 @@
 // block, so a micro-batch takes at least one message from each worker to the other.
 
 import { collect, count, pipeline, schema, string } from '../src/index.ts';
-import type { Job } from '../src/index.ts';
+import type { ExecutionMode, Job } from '../src/index.ts';
 import { endless } from './endless-source.ts';
 import type { BenchOptions } from './main.ts';
 import { numberArgument, print, spread, spreadText } from './figures.ts';
@@ -18,7 +18,11 @@ const empty = pipeline('scheduling')
 
 export default empty;
 
-type Cell = { readonly groupSize: number; readonly lookAhead: boolean };
+type Cell = {
+  readonly mode: ExecutionMode;
+  readonly groupSize: number;
+  readonly lookAhead: boolean;
+};
 
 /** Micro-batches per millisecond over `measureMs`, after a warm-up. */
 async function measure(cell: Cell, measureMs: number): Promise<number> {
@@ -49,9 +53,10 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
   const rounds = numberArgument(args, 'rounds', 3);
   const measureMs = numberArgument(args, 'ms', 1000);
   const cells: Cell[] = [1, 10, 100].flatMap((groupSize) => [
-    { groupSize, lookAhead: true },
-    { groupSize, lookAhead: false },
+    { mode: 'drizzle', groupSize, lookAhead: true },
+    { mode: 'drizzle', groupSize, lookAhead: false },
   ]);
+  cells.push({ mode: 'bsp', groupSize: 1, lookAhead: false });
   const samples = cells.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
     for (const [index, cell] of cells.entries()) {
@@ -60,8 +65,10 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
   }
   const results = cells.map((cell, index) => ({ ...cell, batchMs: spread(samples[index]!) }));
   const lines = results.map(
-    ({ groupSize, lookAhead, batchMs }) =>
-      `G = ${String(groupSize).padStart(3)}, look-ahead ${lookAhead ? 'on ' : 'off'}: ` +
+    ({ mode, groupSize, lookAhead, batchMs }) =>
+      (mode === 'bsp'
+        ? 'stage by stage (bsp)    : '
+        : `G = ${String(groupSize).padStart(3)}, look-ahead ${lookAhead ? 'on ' : 'off'}: `) +
       `${spreadText(batchMs, 3)} ms a micro-batch`,
   );
   print([`two stages, 2 workers, no data, ${rounds} rounds`, ...lines], json ? { results } : null);

@@ -42,6 +42,7 @@ export {
   literal,
 } from './expr/expression.ts';
 export type { CustomAggregate, OperatorContext } from './plan/bindings.ts';
+export type { ExecutionMode } from './plan/execution-mode.ts';
 export type { LogicalPlan } from './plan/logical-plan.ts';
 export type { Sink, SinkContext, SinkOutput, SinkWriter } from './ports/sink.ts';
 export type { Source, SourceContext, SourceLag, SourceReader } from './ports/source.ts';
