@@ -5,14 +5,14 @@ import type { DataType } from '../../schema/data-type.ts';
 import type { StageOperator } from '../../plan/physical-plan.ts';
 import type { LookupTable } from '../state/lookup-table.ts';
 import { hashNumber, sampleHash } from '../shuffle/hash.ts';
-import { named, scalar, shared, spanArgs } from './code-values.ts';
+import { named, scalar, shared, span, spanArgs } from './code-values.ts';
 import type { CodeValue, CodeWriter } from './code.ts';
 import { bindBatchColumns } from './columns.ts';
 import type { KernelContext, Place } from './kernel-context.ts';
 import { RowScope } from './kernel-row.ts';
 import type { RowColumn } from './kernel-row.ts';
 import { keyHash, valueHash } from './key-code.ts';
-import { spanEquals } from './span.ts';
+import { spanEquals, viewEquals, viewOf } from './span.ts';
 
 export type JoinOperator = Extract<StageOperator, { kind: 'join' }>;
 
@@ -135,7 +135,15 @@ function equalsTableValue(context: KernelContext, value: CodeValue, right: Table
     const offsets = hoisted(context, 'joinOffsets', `${name}.offsets`);
     const bytes = hoisted(context, 'joinBytes', `${name}.bytes`);
     const equals = context.share('spanEquals', spanEquals);
-    return `${equals}(${spanArgs(value)}, ${bytes}, ${offsets}[${row}], ${offsets}[${row} + 1])`;
+    const ends = `${offsets}[${row}], ${offsets}[${row} + 1]`;
+    const bytewise = `${equals}(${spanArgs(value)}, ${bytes}, ${ends})`;
+    if (!context.scansInput) return bytewise;
+    const viewed = context.share('viewEquals', viewEquals);
+    const view = context.share('viewOf', viewOf);
+    const { bytes: of, start, end } = span(value);
+    const left = `${hoisted(context, 'inputView', `${view}(input)`)}, ${start}, ${end}`;
+    const keys = hoisted(context, 'joinView', `${view}(${bytes})`);
+    return `(${of} === input ? ${viewed}(${left}, ${keys}, ${ends}) : ${bytewise})`;
   }
   const values = hoisted(context, 'joinKeys', `${name}.values`);
   const { code } = scalar(value);

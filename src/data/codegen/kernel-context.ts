@@ -45,6 +45,8 @@ export class KernelContext {
   /** Builders of exchanges that carry rows, by consumer partition. */
   readonly rowExchanges = new Map<ExchangeId, readonly BatchBuilder[]>();
   readonly partialExchanges = new Map<ExchangeId, PartialTable>();
+  /** The function being written has the scanned bytes as `input`. */
+  scansInput = false;
   /** The function being written calls a user's function. */
   usesCalls = false;
   readonly #wrapped = new Map<OperatorId, ReadonlyMap<FunctionId, UserFunction>>();

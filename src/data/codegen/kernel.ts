@@ -190,6 +190,7 @@ function writeFunction(context: KernelContext, input: FunctionInput, emit: EmitR
   const body = new CodeWriter(context.root);
   context.prologue = prologue;
   context.usesCalls = false;
+  context.scansInput = input.name === 'scan';
   const columns = new Map<string, RowColumn>();
   for (const [name, load] of input.bind(prologue)) {
     columns.set(name, { load: (_row, writer) => load(writer, 'row'), dictionary: null });

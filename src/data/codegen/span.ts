@@ -21,6 +21,31 @@ export function spanEquals(
   return true;
 }
 
+/** As `spanEquals`, four bytes at a time; for spans of buffers that have a view. */
+export function viewEquals(
+  a: DataView,
+  aStart: number,
+  aEnd: number,
+  b: DataView,
+  bStart: number,
+  bEnd: number,
+): boolean {
+  const length = aEnd - aStart;
+  if (length !== bEnd - bStart) return false;
+  let at = 0;
+  for (; at + 4 <= length; at += 4) {
+    if (a.getInt32(aStart + at, true) !== b.getInt32(bStart + at, true)) return false;
+  }
+  for (; at < length; at++) {
+    if (a.getUint8(aStart + at) !== b.getUint8(bStart + at)) return false;
+  }
+  return true;
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 /** Negative, zero or positive: by bytes, which is also the order of code points. */
 export function spanCompare(
   a: Uint8Array,

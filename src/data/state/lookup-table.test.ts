@@ -10,7 +10,8 @@ import { LookupTable } from './lookup-table.ts';
 const schema = schemaOf({ key: 'string?', group: 'string?', weight: 'int32' });
 
 function tableOf(of: RowSchema, rows: readonly RowObject[], keys: readonly string[]): LookupTable {
-  const check = { nowMs: 0, timeAheadMsMax: Infinity, timeField: -1, onBad: assert.fail };
+  const onBad = ({ message }: { readonly message: string }): void => assert.fail(message);
+  const check = { nowMs: 0, timeAheadMsMax: Infinity, timeField: -1, onBad };
   return new LookupTable(rowsToBatch(of, rows, check), keys);
 }
 

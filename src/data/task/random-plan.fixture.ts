@@ -299,7 +299,16 @@ const tableColumns = {
   repeated: { id: 'int32?', label: 'string' },
 } as const;
 
-const texts = fc.constantFrom('a', 'b', 'ä', '', 'a"\\\n', '\u{1F600}', 'a-long-key-1', 'a-long-key-2');
+const texts = fc.constantFrom(
+  'a',
+  'b',
+  'ä',
+  '',
+  'a"\\\n',
+  '\u{1F600}',
+  'a-long-key-1',
+  'a-long-key-2',
+);
 
 const rowOf = fc.record({
   text: fc.option(texts),
