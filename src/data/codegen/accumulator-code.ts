@@ -32,31 +32,9 @@ export class AccumulatorCode {
 
   /** Declares the locals that `add` uses. */
   declare(): void {
-    const { accumulator } = this.#target;
-    switch (accumulator.kind) {
-      case 'avg':
-        if (accumulator.sums.kind === 'int64') return;
-        this.#values(0);
-        this.#values(1);
-        return;
-      case 'count':
-        this.#values(0);
-        return;
-      case 'sum':
-      case 'extreme':
-        this.#values(0);
-        this.#valid(0);
-        return;
-      case 'first-or-last':
-        for (const index of [0, 1]) {
-          this.#values(index);
-          this.#valid(index);
-        }
-        return;
-      default:
-        // The others are objects with methods.
-        return;
-    }
+    const { values, valid } = cellsUsed(this.#target.accumulator);
+    for (const index of values) this.#values(index);
+    for (const index of valid) this.#valid(index);
   }
 
   /** Writes the adding of the row at `at` to a group. */
@@ -190,4 +168,24 @@ function stored(value: CodeValue): string {
 function number(value: CodeValue): string {
   const { code } = scalar(value);
   return value.type.kind === 'int64' ? `Number(${code})` : code;
+}
+
+/** Indices of the cells whose arrays generated code works on; the others have methods. */
+function cellsUsed(accumulator: Accumulator): {
+  readonly values: readonly number[];
+  readonly valid: readonly number[];
+} {
+  switch (accumulator.kind) {
+    case 'count':
+      return { values: [0], valid: [] };
+    case 'avg':
+      return { values: accumulator.sums.kind === 'int64' ? [] : [0, 1], valid: [] };
+    case 'sum':
+    case 'extreme':
+      return { values: [0], valid: [0] };
+    case 'first-or-last':
+      return { values: [0, 1], valid: [0, 1] };
+    default:
+      return { values: [], valid: [] };
+  }
 }

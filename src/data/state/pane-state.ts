@@ -133,16 +133,20 @@ export class PaneState {
   }
 
   #close(watermarkMs: number): void {
-    for (const window of this.#openWindows([...this.#panes.keys()])) {
-      if (this.#closeMs(window) > watermarkMs) continue;
-      if (!this.#emitsUpdates) this.#emitWindow(window);
-    }
-    this.#closedMs = watermarkMs;
-    this.#dropPanes(watermarkMs);
+    const due = new Set<number>();
     this.nextCloseMs = Infinity;
-    for (const window of this.#openWindows([...this.#panes.keys()])) {
-      this.nextCloseMs = Math.min(this.nextCloseMs, this.#closeMs(window));
+    for (const pane of this.#panes.keys()) {
+      for (const window of windowsOfPane(this.#layout, pane)) {
+        const closeMs = this.#closeMs(window);
+        if (closeMs <= this.#closedMs) continue;
+        if (closeMs <= watermarkMs) due.add(window);
+        else if (closeMs < this.nextCloseMs) this.nextCloseMs = closeMs;
+      }
     }
+    if (!this.#emitsUpdates) {
+      for (const window of [...due].sort((a, b) => a - b)) this.#emitWindow(window);
+    }
+    this.#dropPanes(watermarkMs);
   }
 
   /** Windows that hold one of the panes and are not closed, in order of their ends. */

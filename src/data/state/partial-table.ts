@@ -50,8 +50,11 @@ export class DictionaryColumn {
 
 export type PartialKey = BuilderColumn | DictionaryColumn;
 
-/** More (pane, id) pairs than this are hashed. */
-export const directSlotsMax = 1 << 16;
+/** A dictionary of more values than this is hashed. */
+const directSizeMax = 1 << 16;
+/** Slots of `direct`, 4 bytes each, unless that is less than a few panes. */
+const directLengthMax = 1 << 20;
+const directPanesMin = 4;
 
 const initialCapacity = 64;
 
@@ -74,6 +77,8 @@ export class PartialTable {
   /** With one dictionary key: group + 1 by pane base + id. */
   direct: Int32Array;
   readonly #bases = new Map<number, number>();
+  /** Groups before this one are not in `direct` any more. */
+  #forgotten = 0;
   readonly #directSize: number;
   readonly #schema: RowSchema;
   readonly #window: AggregateSpec['window']['kind'];
@@ -111,17 +116,21 @@ export class PartialTable {
     return group;
   }
 
-  /** Where the ids of a pane start in `direct`. */
+  /**
+   * Where the ids of a pane start in `direct`. When panes are too many, because event times are
+   * wild, the groups so far are not found any more: two partials of one group are as right as one.
+   */
   paneBase(pane: number): number {
-    let base = this.#bases.get(pane);
-    if (base === undefined) {
-      base = this.#bases.size * this.#directSize;
-      this.#bases.set(pane, base);
-      if (base + this.#directSize > this.direct.length) {
-        const direct = new Int32Array(Math.max(base + this.#directSize, this.direct.length * 2));
-        direct.set(this.direct);
-        this.direct = direct;
-      }
+    const known = this.#bases.get(pane);
+    if (known !== undefined) return known;
+    const size = this.#directSize;
+    if ((this.#bases.size + 1) * size > Math.max(directLengthMax, directPanesMin * size)) {
+      this.#forgetDirect();
+    }
+    const base = this.#bases.size * size;
+    this.#bases.set(pane, base);
+    if (base + size > this.direct.length) {
+      this.direct = grownInts(this.direct, Math.max(base + size, this.direct.length * 2));
     }
     return base;
   }
@@ -129,8 +138,8 @@ export class PartialTable {
   clear(): void {
     const { count, hashes } = this;
     if (this.#directSize > 0) {
-      for (let group = 0; group < count; group++) this.direct[hashes[group]!] = 0;
-      this.#bases.clear();
+      this.#forgetDirect();
+      this.#forgotten = 0;
     } else if (count * 8 > this.slots.length) {
       this.slots.fill(0);
     } else {
@@ -155,6 +164,14 @@ export class PartialTable {
       lists[partitionOf(this.keyHashes[group]!, partitionCount)]!.push(group);
     }
     return lists.map((groups) => this.#batch(Int32Array.from(groups)));
+  }
+
+  #forgetDirect(): void {
+    for (let group = this.#forgotten; group < this.count; group++) {
+      this.direct[this.hashes[group]!] = 0;
+    }
+    this.#forgotten = this.count;
+    this.#bases.clear();
   }
 
   byteSize(): number {
@@ -215,7 +232,7 @@ export function isDirect(
 ): boolean {
   const dictionary = dictionaries[0];
   if (dictionaries.length !== 1 || dictionary === null || dictionary === undefined) return false;
-  return aggregate.window.kind !== 'session' && dictionary.size <= directSlotsMax;
+  return aggregate.window.kind !== 'session' && dictionary.size <= directSizeMax;
 }
 
 function gatherKey(key: PartialKey, groups: Int32Array): Vector {
