@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { entryUrl, lastLine, mizzleBin, Started, startNode } from './process.fixture.ts';
 import { temporaryFolder } from './process.fixture.ts';
@@ -69,6 +70,43 @@ test('run: an interrupt drains an endless pipeline, exactly', async () => {
     const keys = new Set(rows.map((row) => `${row.key}@${row.windowStart}`));
     assert.equal(keys.size, rows.length, 'a window came twice');
   }
+});
+
+test('run: a growing file is followed until an interrupt', async () => {
+  const line = (second: number): string => `{"at":${second * 1000}}\n`;
+  const path = folder.write('growing.jsonl', line(0));
+  folder.write(
+    'follow.ts',
+    `import { count, files, forEach, jsonLines, pipeline, schema, timestamp, tumbling }
+  from '${entryUrl}';
+const growing = files({ path: 'growing.jsonl', follow: true, schema: schema({ at: timestamp() }) });
+const seconds = pipeline('follow')
+  .from(growing, { time: 'at' })
+  .window(tumbling('1s'))
+  .aggregate(() => ({ events: count() }));
+export default seconds
+  .to(jsonLines('seconds.jsonl', { overwrite: true }))
+  .with(seconds.to(forEach(({ windowStart }) => console.log(\`second \${windowStart / 1000}\`))));
+`,
+  );
+  const started = startNode([mizzleBin, 'run', 'follow.ts', '--quiet'], { cwd: folder.path });
+  appendFileSync(path, line(1));
+  await started.wrote(/^second 0\n/);
+  appendFileSync(path, line(2) + line(2) + line(3));
+  await started.wrote(/second 2\n/);
+  started.interrupt();
+  const { code, stderr } = await started.ended;
+  assert.equal(code, 0, stderr);
+  const rows = folder.rows<{ windowStart: number; events: number }>('seconds.jsonl');
+  assert.deepEqual(
+    rows.map(({ windowStart, events }) => [windowStart / 1000, events]),
+    [
+      [0, 1],
+      [1, 1],
+      [2, 2],
+      [3, 1],
+    ],
+  );
 });
 
 test('run: a second interrupt ends at once with exit code 130', async () => {
