@@ -17,7 +17,16 @@ const documented = [
   'src/api/stream.ts',
   'src/api/table.ts',
   'src/api/windows.ts',
+  'src/connectors/console/console-table.ts',
+  'src/connectors/files/file-sink.ts',
+  'src/connectors/files/files.ts',
+  'src/connectors/generator/row-generator.ts',
+  'src/connectors/generator/ysb-generator.ts',
+  'src/connectors/memory/collect.ts',
+  'src/connectors/memory/memory-bytes.ts',
+  'src/connectors/memory/memory-rows.ts',
   'src/expr/expression.ts',
+  'src/runtime/terminal/run-in-terminal.ts',
   'src/schema/column-type.ts',
   'src/schema/schema.ts',
 ];
@@ -25,9 +34,10 @@ const documented = [
 /** What the examples take for granted. */
 const prelude = `
 import {
-  approxCountDistinct, avg, boolean, count, countDistinct, customAggregate, first, float64, hopping,
-  iff, int32, json, last, literal, max, min, pipeline, schema, session, string, sum, table,
-  timestamp, topK, tumbling,
+  approxCountDistinct, avg, boolean, collect, consoleTable, count, countDistinct, csv,
+  customAggregate, files, first, float64, forEach, generator, hopping, iff, int32, json, jsonLines,
+  last, literal, max, memory, memoryBytes, min, pipeline, runInTerminal, schema, session, string,
+  sum, table, timestamp, topK, tumbling, ysbAds, ysbEvent, ysbGenerator,
 } from '${root}/src/index.ts';
 import type { Row, TypedSink, TypedSource } from '${root}/src/index.ts';
 const Everything = schema({

@@ -37,6 +37,9 @@ export function jsonLines(path: string, options: FileSinkOptions = {}): Sink {
 /**
  * Writes rows as CSV with a header line, in the same way as `jsonLines`. Null, NaN and infinities
  * are empty; an empty text is `""`.
+ *
+ * @example
+ * csv('totals.csv', { delimiter: ';', timestamps: 'iso' });
  */
 export function csv(
   path: string,

@@ -20,6 +20,9 @@ export function collect<Row = RowObject>(): CollectSink<Row> {
 /**
  * A sink that calls `fn` with every row, in the thread that called `run`. What `fn` throws, or a
  * promise of it that is rejected, fails the run.
+ *
+ * @example
+ * forEach<{ user: string }>(async (row, { batch }) => console.log(batch, row.user));
  */
 export function forEach<Row = RowObject>(
   fn: (row: Row, arrival: RowArrival) => unknown,

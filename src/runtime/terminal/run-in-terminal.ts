@@ -21,7 +21,7 @@ export type TerminalOptions = {
  * with the summary; rejects with the StreamError that the job failed with.
  *
  * @example
- * const summary = await runInTerminal(clicks, { workers: 4 });
+ * const summary = await runInTerminal(campaigns, { workers: 4 });
  */
 export async function runInTerminal(
   pipeline: Runnable,
