@@ -22,6 +22,7 @@ function goodRun(): ClusterRun {
     seed: 1,
     shape,
     workerCount: 2,
+    mode: 'drizzle',
     pace: { groupSize: 3, intervalMs: 1, lookAhead: true },
     network: { delayMsMax: 1, stallChance: 0, repeatChance: 0 },
     costs: { taskMs: 0.1, commitMsMax: 1 },
