@@ -13,6 +13,7 @@ const modules = join(import.meta.dirname, '..', '..', 'node_modules');
 
 export const parquetPath = join(modules, 'vega-datasets', 'data', 'flights-3m.parquet');
 
+export const flightCount = 3_000_000;
 const rowsPerWrite = 50_000;
 
 /** The path of a file with the first `limit` flights, or with all of them. */
