@@ -183,6 +183,12 @@ test('failure: a second run of a program without modules is refused, not stuck',
   );
 });
 
+test('threads: what a program prints before it runs is printed once', async () => {
+  const program = fileURLToPath(new URL('./printing.fixture.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [program], { timeout: 30_000 });
+  assert.deepEqual(stdout.trim().split('\n'), ['before', 'row once', 'after']);
+});
+
 test('options: what makes no sense is refused before anything starts', async () => {
   for (const options of [
     { workers: -1 },

@@ -2,7 +2,6 @@
 // own event loop. Every pair of workers has a channel; blocks are shared memory and never copied.
 
 import process from 'node:process';
-import { pathToFileURL } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { unreachable } from '../../base/assert.ts';
 import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
@@ -14,6 +13,7 @@ import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
 import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
+import { jobModule } from '../host/job-module.ts';
 import type { JobSetup } from '../host/job-setup.ts';
 import type { FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
 
@@ -88,6 +88,7 @@ function startThreads(options: {
       workerData: data,
       argv: process.argv.slice(2),
       name: `mizzle-${index}`,
+      stdout: true,
     });
     return { worker, thread, stopped: Promise.withResolvers<void>() };
   });
@@ -135,9 +136,15 @@ function listen(options: {
       }),
     );
   });
+  // What the module prints while it loads was printed by the calling thread already.
+  let loaded = false;
+  thread.stdout.on('data', (text: Uint8Array) => {
+    if (loaded) process.stdout.write(text);
+  });
   thread.on('message', (message: FromWorkerThread) => {
     switch (message.kind) {
       case 'joined':
+        loaded = true;
         driver.step({ kind: 'worker-joined', worker, incarnation: 1 as Incarnation });
         break;
       case 'driver':
@@ -166,15 +173,4 @@ function listen(options: {
       (error: unknown) => post(each, { kind: 'committed', commit: id, error: errorToData(error) }),
     );
   }
-}
-
-function jobModule(options: RunOptions): string {
-  if (options.module !== undefined) return String(options.module);
-  const main = process.argv[1];
-  if (main !== undefined) return pathToFileURL(main).href;
-  throw new StreamError({
-    code: 'no-module',
-    message: 'could not tell which module defines the pipeline: the process has no main module',
-    hint: 'name it by the option `module`, or run in the calling thread by `workers: 0`',
-  });
 }

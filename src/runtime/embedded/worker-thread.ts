@@ -4,12 +4,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { assert, unreachable } from '../../base/assert.ts';
-import { errorFromData, errorToData } from '../../base/stream-error.ts';
+import { errorToData } from '../../base/stream-error.ts';
 import type { WorkerId } from '../../control/protocol/ids.ts';
 import type { PeerMessage, WorkerMessage } from '../../control/protocol/messages.ts';
 import { encodeBatch } from '../../data/columnar/batch-codec.ts';
 import type { ClientCommit } from '../host/worker-shell.ts';
 import { WorkerShell } from '../host/worker-shell.ts';
+import { CommitsUnderWay } from '../host/commits-under-way.ts';
 import { loadJobCode } from '../host/job-code.ts';
 import { RunClock } from '../host/run-clock.ts';
 import { sharedPages } from '../host/shared-pages.ts';
@@ -20,9 +21,8 @@ const main: MessagePort = parentPort;
 const { worker, incarnation, module, config } = workerData as ThreadData;
 
 const peers = new Map<WorkerId, MessagePort>();
-const commits = new Map<number, PromiseWithResolvers<void>>();
+const commits = new CommitsUnderWay();
 const allocate = sharedPages();
-let commitCount = 0;
 let shell: WorkerShell | null = null;
 
 function tell(message: FromWorkerThread): void {
@@ -30,13 +30,11 @@ function tell(message: FromWorkerThread): void {
 }
 
 function commitAtClient({ sink, partition, output }: ClientCommit): Promise<void> {
-  const commit = commitCount++;
+  const { commit, visible } = commits.begin();
   const { batch, watermarkMs } = output;
   const rows = encodeBatch(output.rows, allocate);
-  const visible = Promise.withResolvers<void>();
-  commits.set(commit, visible);
   tell({ kind: 'commit', commit, sink, partition, batch, watermarkMs, rows });
-  return visible.promise;
+  return visible;
 }
 
 function onMain(message: ToWorkerThread): void {
@@ -48,13 +46,9 @@ function onMain(message: ToWorkerThread): void {
       peers.set(message.worker, message.port);
       message.port.on('message', (sent: PeerMessage) => shell?.receive(message.worker, sent));
       break;
-    case 'committed': {
-      const visible = commits.get(message.commit)!;
-      commits.delete(message.commit);
-      if (message.error === null) visible.resolve();
-      else visible.reject(errorFromData(message.error));
+    case 'committed':
+      commits.settle(message.commit, message.error);
       break;
-    }
     case 'abort':
       void shell?.abort();
       break;
