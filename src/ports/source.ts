@@ -35,7 +35,7 @@ export interface Source {
    * so that all workers agree. Rejects with StreamError.
    */
   layout?(context: SourceContext): Promise<JsonValue>;
-  /** Number of partitions, asked once, at the driver, when a run starts; rejects with StreamError. */
+  /** Asked once, at the driver, when a run starts; rejects with StreamError. */
   partitions(context: SourceContext): Promise<number>;
   open(partition: number, context: SourceContext): Promise<SourceReader>;
 }

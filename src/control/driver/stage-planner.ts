@@ -1,6 +1,6 @@
-// Bulk-synchronous scheduling, as of Spark: every stage of every micro-batch is launched by an order
-// of its own, after the stages it reads from are done everywhere and have been reported. Kept as
-// the baseline that groups are compared with [Drizzle §3.1].
+// Bulk-synchronous scheduling, as of Spark: every stage of every micro-batch is launched by an
+// order of its own, after the stages it reads from are done everywhere and have been reported. Kept
+// as the baseline that groups are compared with [Drizzle §3.1].
 
 import { reanchorIntervals } from '../limits.ts';
 import type { BatchNumber, GroupId } from '../protocol/ids.ts';

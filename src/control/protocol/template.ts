@@ -7,8 +7,8 @@ import type { PlacementVersion, WorkerId } from './ids.ts';
 
 /**
  * How blocks reach their consumers. `push`: as soon as they are there, since everybody knows where
- * consumers are (pre-scheduling). `pull`: the consumer asks for them once its stage is launched, and
- * every stage that is done is reported.
+ * consumers are (pre-scheduling). `pull`: the consumer asks for them once its stage is launched,
+ * and every stage that is done is reported.
  */
 export type Delivery = 'push' | 'pull';
 

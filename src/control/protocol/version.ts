@@ -1,5 +1,6 @@
 // The version of the wire protocol: raised with every change of what bytes mean. Peers of different
-// versions refuse each other; there is no negotiation, because all hosts of a cluster run one release.
+// versions refuse each other; there is no negotiation, because all hosts of a cluster run one
+// release.
 
 export const protocolVersion = 1;
 

@@ -1,6 +1,6 @@
-// How a worker's blocks reach their consumers: the part of a scheduling mode that workers carry out.
-// Pushing is pre-scheduling [Drizzle §3.2]: whoever produces knows who consumes. Pulling is what
-// bulk-synchronous engines do: consumers, once launched, ask where blocks are and fetch them.
+// How a worker's blocks reach their consumers: the part of a scheduling mode that workers carry
+// out. Pushing is pre-scheduling [Drizzle §3.2]: whoever produces knows who consumes. Pulling is
+// what bulk-synchronous engines do: consumers, once launched, ask where blocks are and fetch them.
 
 import { unreachable } from '../../base/assert.ts';
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
