@@ -52,6 +52,7 @@ export const layers: readonly Layer[] = [
   edge(8, 'runtime/host', 'what every shell that runs tasks for real shares'),
   edge(9, 'runtime/inline', 'all machines in one thread'),
   edge(9, 'runtime/embedded', 'driver and workers as threads of one process'),
+  edge(9, 'runtime/cluster', 'driver, hosts and their workers as processes, over TCP'),
   pureEdge(9, 'sim', 'virtual clock, network, faults, scenarios, checkers'),
   edge(10, 'runtime', 'run-pipeline.ts: a plan, its bindings and options → the shell that runs it'),
   edge(11, 'runtime/terminal', 'a job for a person: live view, Ctrl-C, summary'),

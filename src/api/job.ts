@@ -10,6 +10,11 @@ export type RunOptions = {
   /** Worker threads; 0 runs everything in the calling thread. Default: 2. */
   readonly workers?: number;
   /**
+   * Starts a cluster on this machine for trial: so many host processes, each with `workers`
+   * threads. Job code is bundled and sent to them, as in a real cluster. Default: 0, none.
+   */
+  readonly hosts?: number;
+  /**
    * Time between micro-batches; 0: the next as soon as the last is read. Default: 10 ms.
    */
   readonly interval?: Duration;

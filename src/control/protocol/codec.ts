@@ -8,26 +8,37 @@
 // | ---------- | ------------------ | ---------------------------------------------------------- |
 // | 1          | install-template   | v term, template                                           |
 // | 2          | start-group        | v term, v version, v group, b+1 first, v count, f64        |
-// |            |                    | interval, f64 anchor, b+1 reportAt, b+1 retire, u8 final   |
+// |            |                    | interval, f64 anchor, b+1 reportAt, b+1 retire, u8 final,  |
+// |            |                    | v stage + 1 (0: all)                                       |
 // | 3          | ask-cut            | v term, v cut, b+1 from                                    |
 // | 4          | set-boundary       | v term, v cut, b+1 end                                     |
 // | 5          | stop               | v term                                                     |
+// | 6          | locations          | v term, b+1 batch, v exchange, v count, v each worker      |
 // | 16         | template-installed | v term, v incarnation, v version                           |
 // | 17         | report             | v term, v incarnation, report                              |
 // | 18         | cut-answer         | v term, v incarnation, v cut, b+1 from                     |
 // | 19         | task-failed        | v term, v incarnation, task, error                         |
 // | 20         | stopped            | v term, v incarnation, gauges                              |
+// | 21         | stage-done         | v term, v incarnation, v stage, b+1 batch                  |
+// | 22         | ask-locations      | v term, v incarnation, b+1 batch, v exchange               |
 // | 32         | blocks             | v term, v incarnation, v version, b+1 batch, v exchange,   |
 // |            |                    | v count, then for each: v producer, output                 |
 // | 33         | progress           | v term, v incarnation, b+1 done                            |
+// | 34         | pull               | v term, v incarnation, b+1 batch, v exchange               |
 
 import { unreachable } from '../../base/assert.ts';
-import { groupSizeMax, makespansPerReportMax, partitionsMax, stagesMax } from '../limits.ts';
+import {
+  groupSizeMax,
+  makespansPerReportMax,
+  partitionsMax,
+  stagesMax,
+  workersMax,
+} from '../limits.ts';
 import type { Decoded } from './byte-reader.ts';
 import { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { readError, writeError } from './error-codec.ts';
-import type { BatchNumber, GroupId, Incarnation, PlacementVersion, Term } from './ids.ts';
+import type { BatchNumber, GroupId, Incarnation, PlacementVersion, Term, WorkerId } from './ids.ts';
 import type {
   BlockEntry,
   DriverMessage,
@@ -37,7 +48,7 @@ import type {
   TaskName,
   WorkerMessage,
 } from './messages.ts';
-import { readTemplate, writeTemplate } from './template-codec.ts';
+import { readNumbers, readTemplate, writeNumbers, writeTemplate } from './template-codec.ts';
 
 /** How the runtime writes and reads what is opaque to the control plane. `read` never throws. */
 export type HandleCodec = {
@@ -62,7 +73,8 @@ export function writeDriverMessage(to: ByteWriter, message: DriverMessage): void
       to.f64(message.anchorMs);
       writeBatchNumber(to, message.reportAt);
       writeBatchNumber(to, message.retireThrough);
-      return to.flag(message.final);
+      to.flag(message.final);
+      return to.varint(message.stage === null ? 0 : message.stage + 1);
     case 'ask-cut':
       to.u8(3);
       to.varint(message.term);
@@ -76,6 +88,12 @@ export function writeDriverMessage(to: ByteWriter, message: DriverMessage): void
     case 'stop':
       to.u8(5);
       return to.varint(message.term);
+    case 'locations':
+      to.u8(6);
+      to.varint(message.term);
+      writeBatchNumber(to, message.batch);
+      to.varint(message.exchange);
+      return writeNumbers(to, message.workers);
     default:
       unreachable(message);
   }
@@ -101,6 +119,7 @@ export function readDriverMessage(bytes: Uint8Array): Decoded<DriverMessage> {
         reportAt: readBatchNumber(from, 'micro-batch to report at'),
         retireThrough: readBatchNumber(from, 'micro-batch to retire'),
         final: from.flag('final'),
+        stage: readStageOrAll(from),
       });
     case 3: {
       const cut = from.varint('cut');
@@ -112,6 +131,18 @@ export function readDriverMessage(bytes: Uint8Array): Decoded<DriverMessage> {
     }
     case 5:
       return from.finish({ kind: 'stop', term });
+    case 6: {
+      const batch = readBatchNumber(from, 'micro-batch');
+      const exchange = from.varint('exchange', stagesMax);
+      const workers = readNumbers(from, 'workers', { count: workersMax, value: workersMax });
+      return from.finish({
+        kind: 'locations',
+        term,
+        batch,
+        exchange,
+        workers: workers as readonly WorkerId[],
+      });
+    }
     default:
       return unknownKind(from);
   }
@@ -138,6 +169,12 @@ export function writeWorkerMessage(
       return writeError(to, message.error);
     case 'stopped':
       return gauges.write(to, message.gauges);
+    case 'stage-done':
+      to.varint(message.stage);
+      return writeBatchNumber(to, message.batch);
+    case 'ask-locations':
+      writeBatchNumber(to, message.batch);
+      return to.varint(message.exchange);
     default:
       unreachable(message);
   }
@@ -149,6 +186,8 @@ const workerKinds: { readonly [Kind in WorkerMessage['kind']]: number } = {
   'cut-answer': 18,
   'task-failed': 19,
   stopped: 20,
+  'stage-done': 21,
+  'ask-locations': 22,
 };
 
 export function readWorkerMessage(bytes: Uint8Array, gauges: HandleCodec): Decoded<WorkerMessage> {
@@ -179,25 +218,51 @@ export function readWorkerMessage(bytes: Uint8Array, gauges: HandleCodec): Decod
       const last = gauges.read(from);
       return from.finish({ kind: 'stopped', term, incarnation, gauges: last });
     }
+    case 21: {
+      const stage = from.varint('stage', stagesMax);
+      const batch = readBatchNumber(from, 'micro-batch');
+      return from.finish({ kind: 'stage-done', term, incarnation, stage, batch });
+    }
+    case 22: {
+      const batch = readBatchNumber(from, 'micro-batch');
+      const exchange = from.varint('exchange', stagesMax);
+      return from.finish({ kind: 'ask-locations', term, incarnation, batch, exchange });
+    }
     default:
       return unknownKind(from);
   }
 }
 
 export function writePeerMessage(to: ByteWriter, message: PeerMessage, outputs: HandleCodec): void {
-  to.u8(message.kind === 'blocks' ? 32 : 33);
+  to.u8(peerKinds[message.kind]);
   to.varint(message.term);
   to.varint(message.incarnation);
-  if (message.kind === 'progress') return writeBatchNumber(to, message.doneThrough);
-  to.varint(message.version);
-  writeBatchNumber(to, message.batch);
-  to.varint(message.exchange);
-  to.varint(message.entries.length);
-  for (const { producer, output } of message.entries) {
-    to.varint(producer);
-    outputs.write(to, output);
+  switch (message.kind) {
+    case 'blocks':
+      to.varint(message.version);
+      writeBatchNumber(to, message.batch);
+      to.varint(message.exchange);
+      to.varint(message.entries.length);
+      for (const { producer, output } of message.entries) {
+        to.varint(producer);
+        outputs.write(to, output);
+      }
+      return;
+    case 'progress':
+      return writeBatchNumber(to, message.doneThrough);
+    case 'pull':
+      writeBatchNumber(to, message.batch);
+      return to.varint(message.exchange);
+    default:
+      unreachable(message);
   }
 }
+
+const peerKinds: { readonly [Kind in PeerMessage['kind']]: number } = {
+  blocks: 32,
+  progress: 33,
+  pull: 34,
+};
 
 export function readPeerMessage(bytes: Uint8Array, outputs: HandleCodec): Decoded<PeerMessage> {
   return readPeerMessageFrom(new ByteReader(bytes), outputs);
@@ -208,11 +273,28 @@ export function readPeerMessageFrom(from: ByteReader, outputs: HandleCodec): Dec
   const kind = from.u8('message kind');
   const term = from.varint('term') as Term;
   const incarnation = from.varint('incarnation') as Incarnation;
-  if (kind === 33) {
-    const doneThrough = readBatchNumber(from, 'micro-batch');
-    return from.finish({ kind: 'progress', term, incarnation, doneThrough });
+  switch (kind) {
+    case 32:
+      return readBlocks(from, { term, incarnation }, outputs);
+    case 33: {
+      const doneThrough = readBatchNumber(from, 'micro-batch');
+      return from.finish({ kind: 'progress', term, incarnation, doneThrough });
+    }
+    case 34: {
+      const batch = readBatchNumber(from, 'micro-batch');
+      const exchange = from.varint('exchange', stagesMax);
+      return from.finish({ kind: 'pull', term, incarnation, batch, exchange });
+    }
+    default:
+      return unknownKind(from);
   }
-  if (kind !== 32) return unknownKind(from);
+}
+
+function readBlocks(
+  from: ByteReader,
+  life: { readonly term: Term; readonly incarnation: Incarnation },
+  outputs: HandleCodec,
+): Decoded<PeerMessage> {
   const version = from.varint('placement version') as PlacementVersion;
   const batch = readBatchNumber(from, 'micro-batch');
   const exchange = from.varint('exchange', stagesMax);
@@ -222,7 +304,7 @@ export function readPeerMessageFrom(from: ByteReader, outputs: HandleCodec): Dec
     const producer = from.varint('producer', partitionsMax);
     entries.push({ producer, output: outputs.read(from) });
   }
-  return from.finish({ kind: 'blocks', term, incarnation, version, batch, exchange, entries });
+  return from.finish({ kind: 'blocks', ...life, version, batch, exchange, entries });
 }
 
 function writeReport(to: ByteWriter, report: Report, gauges: HandleCodec): void {
@@ -259,6 +341,11 @@ function readReport(from: ByteReader, gauges: HandleCodec): Report {
     queued: from.varint('queued tasks'),
     gauges: gauges.read(from),
   };
+}
+
+function readStageOrAll(from: ByteReader): number | null {
+  const number = from.varint('stage', stagesMax);
+  return number === 0 ? null : number - 1;
 }
 
 function writeTask(to: ByteWriter, { stage, partition, batch }: TaskName): void {

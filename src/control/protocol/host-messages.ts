@@ -102,6 +102,15 @@ export function readPeerEnvelope(frame: Uint8Array): Decoded<{
   return reader.finish(undefined as never);
 }
 
+/** The worker for whom a frame from the driver is; null: for the host itself. */
+export function readFrameTarget(frame: Uint8Array): WorkerId | null {
+  if (frame[0] !== kinds['to-worker'] && frame[0] !== kinds.committed) return null;
+  const reader = new ByteReader(frame);
+  reader.u8('frame kind');
+  const worker = reader.varint('worker', workersMax) as WorkerId;
+  return reader.ok ? worker : null;
+}
+
 export function writeHostMessage(to: ByteWriter, message: HostMessage): void {
   to.u8(kinds[message.kind]);
   switch (message.kind) {

@@ -10,6 +10,7 @@ import type { Template, TemplateExchange, TemplateStage } from './template.ts';
 export function writeTemplate(to: ByteWriter, template: Template): void {
   to.varint(template.version);
   to.text(template.planHash, textBytesMax);
+  to.flag(template.delivery === 'pull');
   to.varint(template.exchanges.length);
   for (const { from, to: target } of template.exchanges) {
     to.varint(from);
@@ -27,6 +28,7 @@ export function writeTemplate(to: ByteWriter, template: Template): void {
 export function readTemplate(from: ByteReader): Template {
   const version = from.varint('placement version') as PlacementVersion;
   const planHash = from.text('plan hash', textBytesMax);
+  const delivery = from.flag('delivery') ? 'pull' : 'push';
   const exchanges: TemplateExchange[] = [];
   const exchangeCount = from.count('exchanges', stagesMax);
   for (let index = 0; index < exchangeCount && from.ok; index++) {
@@ -42,7 +44,7 @@ export function readTemplate(from: ByteReader): Template {
     const placement = readNumbers(from, 'placement', { count: partitionsMax, value: workersMax });
     stages.push({ source, inputs, outputs, placement: placement as readonly WorkerId[] });
   }
-  const template: Template = { version, planHash, exchanges, stages };
+  const template: Template = { version, planHash, delivery, exchanges, stages };
   if (from.ok && !isConsistent(template)) from.refuse('inconsistent', 'template');
   return template;
 }
@@ -60,12 +62,12 @@ function isConsistent({ stages, exchanges }: Template): boolean {
   );
 }
 
-function writeNumbers(to: ByteWriter, numbers: readonly number[]): void {
+export function writeNumbers(to: ByteWriter, numbers: readonly number[]): void {
   to.varint(numbers.length);
   for (const number of numbers) to.varint(number);
 }
 
-function readNumbers(
+export function readNumbers(
   from: ByteReader,
   what: string,
   max: { readonly count: number; readonly value: number },

@@ -1,0 +1,173 @@
+// The bytes of what is opaque to the control plane: blocks with their header, and gauges. Blocks
+// are aligned in their frame, so that a receiver uses them where they lie.
+
+import type { HandleCodec } from '../../control/protocol/codec.ts';
+import type { ByteReader } from '../../control/protocol/byte-reader.ts';
+import type { ByteWriter } from '../../control/protocol/byte-writer.ts';
+import { frameBytesMax, partitionsMax, rangesMax, textBytesMax } from '../../control/limits.ts';
+import type { BlockHeader, ExchangeOutput, RangeRecord } from '../../data/task/task.ts';
+import type { SourceOffset, WorkerGauges } from '../../observe/gauges.ts';
+import type { SourceId } from '../../plan/logical-plan.ts';
+
+/** For `ExchangeOutput`; sources are numbers in the order of the plan's. */
+export function outputCodec(sources: readonly SourceId[]): HandleCodec {
+  const numbers = new Map(sources.map((id, number) => [id, number]));
+  return {
+    write: (to, handle) => {
+      const { header, blocks } = handle as ExchangeOutput;
+      writeHeader(to, header, numbers);
+      writeBlocks(to, blocks);
+    },
+    read: (from) => {
+      const header = readHeader(from, sources);
+      return { header, blocks: readBlocks(from) } satisfies ExchangeOutput;
+    },
+  };
+}
+
+function writeHeader(
+  to: ByteWriter,
+  header: BlockHeader,
+  numbers: ReadonlyMap<SourceId, number>,
+): void {
+  to.f64(header.watermarkMs);
+  to.flag(header.idle);
+  to.f64(header.batchTimeMs);
+  to.varint(header.ranges.length);
+  for (const range of header.ranges) {
+    to.varint(numbers.get(range.source)!);
+    to.varint(range.partition);
+    to.varint(range.batch + 1);
+    to.f64(range.from);
+    to.f64(range.to);
+    to.f64(range.batchTimeMs);
+    to.f64(range.watermarkMs);
+    to.u8((range.idle ? 1 : 0) | (range.ended ? 2 : 0));
+  }
+}
+
+function readHeader(from: ByteReader, sources: readonly SourceId[]): BlockHeader {
+  const watermarkMs = from.f64('watermark');
+  const idle = from.flag('idle');
+  const batchTimeMs = from.f64('batch time');
+  const ranges: RangeRecord[] = [];
+  const count = from.count('ranges', rangesMax);
+  for (let index = 0; index < count && from.ok; index++) {
+    const number = from.varint('source', sources.length - 1);
+    const partition = from.varint('partition', partitionsMax);
+    const batch = from.varint('micro-batch') - 1;
+    const start = from.f64('offset');
+    const end = from.f64('offset');
+    const time = from.f64('batch time');
+    const watermark = from.f64('watermark');
+    const flags = from.u8('flags');
+    ranges.push({
+      source: sources[number]!,
+      partition,
+      batch,
+      from: start,
+      to: end,
+      batchTimeMs: time,
+      watermarkMs: watermark,
+      idle: (flags & 1) !== 0,
+      ended: (flags & 2) !== 0,
+    });
+  }
+  return { watermarkMs, idle, batchTimeMs, ranges };
+}
+
+function writeBlocks(to: ByteWriter, blocks: ExchangeOutput['blocks']): void {
+  let count = 0;
+  for (const block of blocks) if (block !== null) count++;
+  to.varint(count);
+  blocks.forEach((block, partition) => {
+    if (block === null) return;
+    to.varint(partition);
+    to.varint(block.length);
+    to.align();
+    to.raw(block);
+  });
+}
+
+/** Only what was sent: partitions that are not there have nothing. */
+function readBlocks(from: ByteReader): ExchangeOutput['blocks'] {
+  const blocks: (Uint8Array | null)[] = [];
+  const count = from.count('blocks', partitionsMax);
+  for (let index = 0; index < count && from.ok; index++) {
+    const partition = from.varint('partition', partitionsMax);
+    const length = from.varint('block length', frameBytesMax);
+    from.align('padding');
+    const block = from.raw('block', length);
+    while (blocks.length < partition) blocks.push(null);
+    blocks[partition] = block;
+  }
+  return blocks;
+}
+
+/** For `WorkerGauges`, and null before they were measured. */
+export const gaugesCodec: HandleCodec = {
+  write: (to, handle) => {
+    const gauges = handle as WorkerGauges | null;
+    to.flag(gauges !== null);
+    if (gauges === null) return;
+    for (const name of counts) to.f64(gauges[name]);
+    for (const name of lags) {
+      const value = gauges[name];
+      to.flag(value !== null);
+      to.f64(value ?? 0);
+    }
+    to.varint(gauges.offsets.length);
+    for (const { source, partition, to: end } of gauges.offsets) {
+      to.text(source, textBytesMax);
+      to.varint(partition);
+      to.f64(end);
+    }
+  },
+  read: (from): WorkerGauges | null => {
+    if (!from.flag('gauges')) return null;
+    const [recordsIn, recordsBad, recordsLate, bytesIn, rowsOut, watermarkMs, stateBytes, heap] =
+      counts.map((name) => from.f64(name));
+    const [lagRecords, lagBytes, lagMs] = lags.map((name) => {
+      const known = from.flag(name);
+      const value = from.f64(name);
+      return known ? value : null;
+    });
+    return {
+      recordsIn: recordsIn!,
+      recordsBad: recordsBad!,
+      recordsLate: recordsLate!,
+      bytesIn: bytesIn!,
+      rowsOut: rowsOut!,
+      watermarkMs: watermarkMs!,
+      lagRecords: lagRecords!,
+      lagBytes: lagBytes!,
+      lagMs: lagMs!,
+      stateBytes: stateBytes!,
+      heapBytes: heap!,
+      offsets: readOffsets(from),
+    };
+  },
+};
+
+const counts = [
+  'recordsIn',
+  'recordsBad',
+  'recordsLate',
+  'bytesIn',
+  'rowsOut',
+  'watermarkMs',
+  'stateBytes',
+  'heapBytes',
+] as const;
+const lags = ['lagRecords', 'lagBytes', 'lagMs'] as const;
+
+function readOffsets(from: ByteReader): readonly SourceOffset[] {
+  const offsets: SourceOffset[] = [];
+  const count = from.count('offsets', partitionsMax);
+  for (let index = 0; index < count && from.ok; index++) {
+    const source = from.text('source', textBytesMax);
+    const partition = from.varint('partition', partitionsMax);
+    offsets.push({ source, partition, to: from.f64('offset') });
+  }
+  return offsets;
+}

@@ -1,0 +1,464 @@
+// One host of a cluster: finds the driver, gets the job and its code, runs worker threads, and
+// passes frames between them, the driver and the other hosts. It decides nothing and ends with the
+// driver.
+
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import process from 'node:process';
+import type { Socket } from 'node:net';
+import { StreamError, errorToData } from '../../base/stream-error.ts';
+import type { StreamErrorData } from '../../base/stream-error.ts';
+import { refusalText } from '../../control/protocol/byte-reader.ts';
+import type { Hello } from '../../control/protocol/handshake.ts';
+import type { HostMessage } from '../../control/protocol/host-messages.ts';
+import {
+  readFrameTarget,
+  readHostMessage,
+  readPeerEnvelope,
+  toPeerKind,
+} from '../../control/protocol/host-messages.ts';
+import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
+import { RunClock } from '../host/run-clock.ts';
+import { sharedPages } from '../host/shared-pages.ts';
+import { ClockOffset } from './clock-offset.ts';
+import { clusterError } from './cluster-errors.ts';
+import { CodeCache } from './code-cache.ts';
+import { Connection } from './connection.ts';
+import { admit, introduce } from './handshake-exchange.ts';
+import { HostThreads } from './host-threads.ts';
+import type { Identity } from './identity.ts';
+import { ownIdentity } from './identity.ts';
+import { codeHash } from './bundle-job.ts';
+import type { HostEntry, JobDescription } from './job-description.ts';
+import { readJobDescription } from './job-description.ts';
+import type { Log } from './log.ts';
+import type { Security } from './security.ts';
+import { exposure } from './security.ts';
+import type { Endpoint, Listener } from './sockets.ts';
+import { dial, isUnreachable, listen } from './sockets.ts';
+
+export type HostOptions = {
+  /** Where the driver listens, or will. */
+  readonly connect: Endpoint;
+  /** Worker threads. */
+  readonly workers: number;
+  readonly security: Security;
+  readonly insecure: boolean;
+  /** Where other hosts reach this one. Null: at the address that the driver is reached from. */
+  readonly listen: Endpoint | null;
+  readonly timeoutMs: number;
+  /** How long to wait for a driver. */
+  readonly waitMs: number;
+  /** Where job code is kept; null: in the user's cache folder. */
+  readonly cacheFolder: string | null;
+  readonly log: Log;
+};
+
+/** First and last pause between two attempts to reach the driver, ms. */
+const retryMinMs = 50;
+const retryMaxMs = 2_000;
+
+/** A driver that hangs up during the handshake this often does not only restart. */
+const handshakesMax = 3;
+
+/** Round trips before the job starts, and the pause between them, ms. */
+const firstProbes = 8;
+const probeMs = 10;
+
+/** How long another host may take to hear of the job that this one knows of already, ms. */
+const welcomeMs = 30_000;
+
+/**
+ * Runs until the driver ends the job. Resolves with the error that the job failed with, if it did;
+ * rejects when the driver was not found, refused this host, or was lost.
+ */
+export function runHost(options: HostOptions): Promise<StreamErrorData | null> {
+  return new Host(options).run();
+}
+
+class Host {
+  readonly #options: HostOptions;
+  readonly #id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  readonly #incarnation = 1 as Incarnation;
+  readonly #identity: Identity = ownIdentity();
+  readonly #clock = new RunClock();
+  readonly #offset = new ClockOffset();
+  #appliedMs = 0;
+  readonly #allocate = sharedPages();
+  readonly #ended = Promise.withResolvers<StreamErrorData | null>();
+  readonly #job = Promise.withResolvers<JobDescription>();
+  #driver: Connection | null = null;
+  #listener: Listener | null = null;
+  #code: { readonly bytes: Uint8Array; filled: number } | null = null;
+  #description: JobDescription | null = null;
+  #threads: HostThreads | null = null;
+  /** By the other host's id. */
+  readonly #peers = new Map<string, Connection>();
+  /** Which peer each worker elsewhere lives at. */
+  readonly #routes = new Map<WorkerId, Connection>();
+  #threadsReady: WorkerId[] = [];
+  #over = false;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    // Nobody may wait for them.
+    this.#ended.promise.catch(() => {});
+    this.#job.promise.catch(() => {});
+  }
+
+  async run(): Promise<StreamErrorData | null> {
+    try {
+      const driver = await this.#join();
+      this.#driver = driver;
+      driver.open(() => this.#clock.nowMs());
+      driver.listen({
+        onFrame: (frame) => this.#onDriverFrame(frame),
+        onFramesEnd: () => this.#threads?.deliver(),
+        onClosed: (error) => this.#onDriverLost(error),
+      });
+      void this.#probe();
+      return await this.#ended.promise;
+    } finally {
+      await this.#shutDown();
+    }
+  }
+
+  /** Tries until there is a driver, and it has let this host in. */
+  async #join(): Promise<Connection> {
+    const { connect, security, insecure, log, waitMs } = this.#options;
+    const name = `the driver at ${connect.host}:${connect.port}`;
+    const giveUpAtMs = this.#clock.nowMs() + waitMs;
+    let pauseMs = retryMinMs;
+    let handshakes = 0;
+    for (;;) {
+      try {
+        const socket = await dial(connect, { tls: security.tls, checkName: true });
+        const address = this.#options.listen?.host ?? socket.localAddress ?? '127.0.0.1';
+        const exposed = exposure(address, security, insecure);
+        if (exposed !== null) {
+          socket.destroy();
+          throw exposed;
+        }
+        this.#listener ??= await this.#listen(this.#options.listen ?? { host: address, port: 0 });
+        const connection = this.#connection(socket, name);
+        handshakes++;
+        await introduce(connection, {
+          identity: this.#identity,
+          security,
+          introduction: {
+            role: 'host',
+            host: this.#id,
+            incarnation: this.#incarnation,
+            planHash: '',
+            address,
+            port: this.#listener.port,
+            workers: this.#options.workers,
+          },
+        });
+        log('info', `joined ${name}`, { host: this.#id, workers: this.#options.workers });
+        return connection;
+      } catch (error) {
+        if (!mayTryAgain(error, handshakes))
+          throw handshakes < handshakesMax ? error : noise(name, error);
+        if (this.#clock.nowMs() + pauseMs > giveUpAtMs) throw unreachable(name, waitMs, error);
+        if (pauseMs === retryMinMs) log('info', `waiting for ${name}`);
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        pauseMs = Math.min(2 * pauseMs, retryMaxMs);
+      }
+    }
+  }
+
+  #connection(socket: Socket, peer: string): Connection {
+    const { timeoutMs } = this.#options;
+    return new Connection({ peer, socket, allocate: this.#allocate, timeoutMs });
+  }
+
+  #listen(endpoint: Endpoint): Promise<Listener> {
+    const { security, log } = this.#options;
+    return listen({
+      endpoint,
+      tls: security.tls,
+      onSocket: (socket, from) => {
+        const connection = this.#connection(socket, `a host at ${from}`);
+        this.#admitPeer(connection).then(
+          () => this.#listener?.known(socket),
+          (error: unknown) => log('warn', `turned away ${from}: ${(error as Error).message}`),
+        );
+      },
+      onRefused: (from, error) => log('warn', `turned away ${from}: ${error.message}`),
+    });
+  }
+
+  async #admitPeer(connection: Connection): Promise<void> {
+    const { security } = this.#options;
+    const hello = await admit(connection, {
+      identity: this.#identity,
+      security,
+      check: async (said) => strangerError(connection.peer, said, await this.#job.promise),
+    });
+    const description = await this.#job.promise;
+    this.#addPeer(
+      connection,
+      description.hosts.find(({ host }) => host === hello.host)!,
+    );
+  }
+
+  #onDriverFrame(frame: Uint8Array): void {
+    const worker = readFrameTarget(frame);
+    if (worker !== null && this.#threads?.has(worker) === true) {
+      return this.#threads.add(worker, frame);
+    }
+    const decoded = readHostMessage(frame);
+    if (decoded.ok) return this.#onDriverMessage(decoded.value);
+    this.#driver!.refuse(refusalText(decoded.refusal));
+  }
+
+  #onDriverMessage(message: HostMessage): void {
+    switch (message.kind) {
+      case 'job':
+        return this.#onJob(message.text);
+      case 'code':
+        return this.#onCode(message.offset, message.bytes);
+      case 'pong':
+        return this.#onPong(message.sentMs, message.nowMs);
+      case 'end':
+        this.#over = true;
+        return this.#ended.resolve(message.error);
+      default:
+        return this.#driver!.refuse(`a frame "${message.kind}", which drivers do not send`);
+    }
+  }
+
+  #onJob(text: string): void {
+    const description = readJobDescription(text);
+    if (description === null || this.#description !== null) {
+      return this.#driver!.refuse('a job that makes no sense');
+    }
+    this.#description = description;
+    this.#job.resolve(description);
+    const url = this.#cache().find(description.codeHash);
+    if (url !== null) return this.#start(url);
+    this.#code = { bytes: new Uint8Array(description.codeBytes), filled: 0 };
+    this.#driver!.tell({ kind: 'need-code' });
+  }
+
+  #onCode(offset: number, bytes: Uint8Array): void {
+    const code = this.#code;
+    if (code === null || offset !== code.filled || bytes.length > code.bytes.length - offset) {
+      return this.#driver!.refuse('job code that does not fit');
+    }
+    code.bytes.set(bytes, offset);
+    code.filled += bytes.length;
+    if (code.filled < code.bytes.length) return;
+    this.#code = null;
+    const { codeHash: expected } = this.#description!;
+    if (codeHash(code.bytes) !== expected) return this.#driver!.refuse('job code of another hash');
+    this.#start(this.#cache().keep(expected, code.bytes));
+  }
+
+  #cache(): CodeCache {
+    const { cacheFolder } = this.#options;
+    return cacheFolder === null ? new CodeCache() : new CodeCache(cacheFolder);
+  }
+
+  #start(module: string): void {
+    const description = this.#description!;
+    const me = description.hosts.findIndex(({ host }) => host === this.#id);
+    const own = description.hosts[me];
+    if (own === undefined) return this.#driver!.refuse('a job in which this host has no part');
+    this.#appliedMs = this.#offset.offsetMs;
+    const { epochMs, monotonicMs } = this.#clock.base;
+    const clockBase = { epochMs: epochMs + this.#appliedMs, monotonicMs };
+    this.#threads = new HostThreads({
+      firstWorker: own.firstWorker as WorkerId,
+      count: own.workerCount,
+      incarnation: this.#incarnation,
+      module,
+      config: { ...description.config, clockBase },
+      argv: description.argv,
+      send: (to, frame) => (to === 'driver' ? this.#driver : this.#routes.get(to))?.send(frame),
+      onJoined: (worker) => {
+        this.#threadsReady.push(worker);
+        this.#joinWhenReady();
+      },
+      onClosed: (worker) => this.#driver!.tell({ kind: 'closed', worker }),
+      onFailed: (worker, error) => this.#fail(worker, error),
+    });
+    for (const entry of description.hosts.slice(0, me)) {
+      this.#connect(entry).catch((error: unknown) => this.#fail(null, error));
+    }
+    this.#joinWhenReady();
+  }
+
+  async #connect(entry: HostEntry): Promise<void> {
+    const { security } = this.#options;
+    const name = `host "${entry.host}" at ${entry.address}:${entry.port}`;
+    const endpoint = { host: entry.address, port: entry.port };
+    let socket: Socket;
+    try {
+      socket = await dial(endpoint, { tls: security.tls, checkName: false });
+    } catch (error) {
+      if (error instanceof StreamError) throw error;
+      throw clusterError({
+        code: 'host-lost',
+        message: `host "${this.#id}" could not reach ${name}: ${(error as Error).message}`,
+        hint: 'hosts must reach each other: `mizzle worker --listen` says at which address',
+        peer: name,
+        cause: error,
+      });
+    }
+    const connection = this.#connection(socket, name);
+    await introduce(connection, {
+      identity: this.#identity,
+      security,
+      introduction: {
+        role: 'peer',
+        host: this.#id,
+        incarnation: this.#incarnation,
+        planHash: this.#description!.config.planHash,
+        address: '',
+        port: 0,
+        workers: this.#options.workers,
+      },
+      welcomeMs,
+    });
+    this.#addPeer(connection, entry);
+  }
+
+  #addPeer(connection: Connection, entry: HostEntry): void {
+    connection.peer = `host "${entry.host}" at ${entry.address}:${entry.port}`;
+    this.#peers.set(entry.host, connection);
+    for (let index = 0; index < entry.workerCount; index++) {
+      this.#routes.set((entry.firstWorker + index) as WorkerId, connection);
+    }
+    connection.open(() => this.#clock.nowMs());
+    connection.listen({
+      onFrame: (frame) => this.#onPeerFrame(connection, frame),
+      onFramesEnd: () => this.#threads?.deliver(),
+      onClosed: (error) => this.#onPeerLost(entry.host, error),
+    });
+    this.#joinWhenReady();
+  }
+
+  #onPeerFrame(connection: Connection, frame: Uint8Array): void {
+    if (frame[0] !== toPeerKind) {
+      const decoded = readHostMessage(frame);
+      if (decoded.ok && decoded.value.kind === 'pong') return;
+      return connection.refuse('a frame that hosts do not send');
+    }
+    const envelope = readPeerEnvelope(frame);
+    if (!envelope.ok) return connection.refuse(refusalText(envelope.refusal));
+    const { from, to } = envelope.value;
+    if (this.#routes.get(from) !== connection || this.#threads?.has(to) !== true) {
+      return connection.refuse(`a frame from worker ${from} to worker ${to}, who are not there`);
+    }
+    this.#threads.add(to, frame);
+  }
+
+  /** Workers join once they can reach everybody: whatever they are sent then finds its way. */
+  #joinWhenReady(): void {
+    const description = this.#description;
+    if (description === null || this.#peers.size < description.hosts.length - 1) return;
+    for (const worker of this.#threadsReady) this.#driver!.tell({ kind: 'joined', worker });
+    this.#threadsReady = [];
+  }
+
+  #onPeerLost(host: string, error: StreamError | null): void {
+    if (this.#over || error === null) return;
+    this.#driver!.tell({ kind: 'peer-lost', host, error: errorToData(error) });
+  }
+
+  #onDriverLost(error: StreamError | null): void {
+    if (this.#over) return;
+    const cause = error === null ? {} : { cause: error };
+    this.#ended.reject(
+      clusterError({
+        code: 'driver-lost',
+        message: error === null ? 'lost the driver' : `lost the driver: ${error.message}`,
+        hint: 'look for the cause in the output of the driver',
+        peer: this.#driver!.peer,
+        ...cause,
+      }),
+    );
+  }
+
+  #fail(worker: WorkerId | null, error: unknown): void {
+    if (this.#over) return;
+    this.#driver!.tell({ kind: 'failed', worker, error: errorToData(error) });
+  }
+
+  /** Quick at first, so that the job starts with a good estimate; heartbeats go on with it. */
+  async #probe(): Promise<void> {
+    for (let index = 0; index < firstProbes && !this.#over; index++) {
+      this.#driver!.tell({ kind: 'ping', sentMs: this.#clock.nowMs() });
+      await new Promise((resolve) => setTimeout(resolve, probeMs));
+    }
+  }
+
+  #onPong(sentMs: number, driverMs: number): void {
+    this.#offset.add(sentMs, driverMs, this.#clock.nowMs());
+    if (this.#threads === null) return;
+    const byMs = this.#offset.offsetMs - this.#appliedMs;
+    // Within its own error the estimate says nothing new.
+    if (Math.abs(byMs) <= this.#offset.errorMs) return;
+    this.#appliedMs += byMs;
+    this.#threads.correctClock(byMs);
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#over = true;
+    this.#job.reject(new Error('the host ends'));
+    this.#listener?.close();
+    await this.#threads?.end();
+    for (const connection of this.#peers.values()) connection.destroy(null);
+    this.#driver?.end();
+  }
+}
+
+function strangerError(peer: string, hello: Hello, job: JobDescription): StreamError | null {
+  if (hello.planHash !== job.config.planHash) {
+    return clusterError({
+      code: 'plan-mismatch',
+      message: `${peer} works for plan "${hello.planHash}", this side for "${job.config.planHash}"`,
+      hint: 'is it a host of another job, whose address was used again?',
+      peer,
+    });
+  }
+  const known = job.hosts.some(
+    ({ host, incarnation }) => host === hello.host && incarnation === hello.incarnation,
+  );
+  if (known && hello.role === 'peer') return null;
+  return clusterError({
+    code: 'unknown-peer',
+    message: `${peer} calls itself "${hello.host}", which is no host of this job`,
+    hint: 'hosts connect to the driver, which tells them of each other',
+    peer,
+  });
+}
+
+function mayTryAgain(error: unknown, handshakes: number): boolean {
+  if (isUnreachable(error)) return true;
+  const dropped = error instanceof StreamError && error.code === 'peer-closed';
+  return dropped && handshakes < handshakesMax;
+}
+
+function noise(name: string, error: unknown): unknown {
+  if (!(error instanceof StreamError) || error.code !== 'peer-closed') return error;
+  return clusterError({
+    code: 'handshake-failed',
+    message: `${name} hangs up during the handshake`,
+    hint: 'is it a driver of mizzle, and do both sides use TLS, or neither?',
+    peer: name,
+    cause: error,
+  });
+}
+
+function unreachable(name: string, waitMs: number, cause: unknown): StreamError {
+  return clusterError({
+    code: 'driver-unreachable',
+    message: `could not reach ${name} within ${waitMs / 1000} s: ${(cause as Error).message}`,
+    hint: 'is the driver running, and is the address right? `--wait` waits longer',
+    peer: name,
+    cause,
+  });
+}

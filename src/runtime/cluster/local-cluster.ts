@@ -1,0 +1,107 @@
+// A cluster on this machine, for trial: the driver here, hosts as processes of their own, with a
+// secret that only they know. They end with the job, or when this process does.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import type { RunOptions } from '../../api/job.ts';
+import { StreamError } from '../../base/stream-error.ts';
+import type { JobSetup } from '../host/job-setup.ts';
+import type { JobBundle } from './bundle-job.ts';
+import type { Log } from './log.ts';
+import type { ClusterJob } from './run-cluster.ts';
+import { runCluster } from './run-cluster.ts';
+import { runHost } from './host.ts';
+
+export type LocalClusterOptions = {
+  readonly hosts: number;
+  readonly workersPerHost: number;
+  readonly bundle: JobBundle;
+  readonly argv: readonly string[];
+  readonly log: Log;
+};
+
+/** What a host process is told by its environment, where other users cannot see it. */
+const variable = 'MIZZLE_LOCAL_HOST';
+
+type LocalHost = {
+  readonly port: number;
+  readonly workers: number;
+  readonly secret: string;
+};
+
+const address = '127.0.0.1';
+const timeoutMs = 10_000;
+
+export async function runLocalCluster(
+  setup: JobSetup,
+  options: RunOptions,
+  local: LocalClusterOptions,
+): Promise<ClusterJob> {
+  const secret = randomBytes(32).toString('hex');
+  let port = 0;
+  const job = await runCluster(setup, options, {
+    listen: { host: address, port: 0 },
+    security: { secret, tls: null },
+    insecure: false,
+    timeoutMs,
+    bundle: local.bundle,
+    argv: local.argv,
+    log: local.log,
+    onListening: (own) => (port = own),
+  });
+  const hosts = Array.from({ length: local.hosts }, () =>
+    startHost({ port, workers: local.workersPerHost, secret }),
+  );
+  for (const host of hosts) watch(host, job);
+  return job;
+}
+
+/** In a session of its own: an interrupt at the terminal is for the driver, which drains. */
+function startHost(host: LocalHost): ChildProcess {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  const entry = fileURLToPath(new URL(`./local-host${extension}`, import.meta.url));
+  return spawn(process.execPath, [...process.execArgv, entry], {
+    detached: true,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, [variable]: JSON.stringify(host) },
+  });
+}
+
+function watch(host: ChildProcess, job: ClusterJob): void {
+  const lost = (how: string): void => {
+    job.fail(
+      new StreamError({
+        code: 'host-lost',
+        message: `host process ${host.pid} ${how}`,
+        hint: 'look for its cause in the output above',
+        fields: { peer: `process ${host.pid}` },
+      }),
+    );
+  };
+  host.on('error', (error) => lost(`could not start: ${error.message}`));
+  host.on('exit', (code, signal) => {
+    if (code !== 0) lost(signal === null ? `ended with exit code ${code}` : `got ${signal}`);
+  });
+}
+
+/** The whole life of a host process that `runLocalCluster` started. */
+export async function runLocalHost(log: Log): Promise<void> {
+  const text = process.env[variable];
+  if (text === undefined) throw new Error(`${variable} is missing`);
+  const { port, workers, secret } = JSON.parse(text) as LocalHost;
+  delete process.env[variable];
+  await runHost({
+    connect: { host: address, port },
+    workers,
+    security: { secret, tls: null },
+    insecure: false,
+    listen: null,
+    timeoutMs,
+    waitMs: timeoutMs,
+    cacheFolder: null,
+    log,
+  });
+}

@@ -1,0 +1,443 @@
+// The driver of a cluster: waits for hosts with enough workers, tells them of each other, ships the
+// job's code, and lets the driver shell talk to workers over their host's connection. Sinks of the
+// client live here. A host that is lost ends the run.
+
+import process from 'node:process';
+import type { Socket } from 'node:net';
+import type { Job, RunOptions } from '../../api/job.ts';
+import type { ErrorFields } from '../../base/stream-error.ts';
+import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
+import { planShape } from '../../control/driver/plan-shape.ts';
+import { codeChunkBytes } from '../../control/limits.ts';
+import { refusalText } from '../../control/protocol/byte-reader.ts';
+import { ByteWriter } from '../../control/protocol/byte-writer.ts';
+import { readWorkerMessage, writeDriverMessage } from '../../control/protocol/codec.ts';
+import type { Hello } from '../../control/protocol/handshake.ts';
+import type { HostMessage } from '../../control/protocol/host-messages.ts';
+import { readHostMessage } from '../../control/protocol/host-messages.ts';
+import type { Term, WorkerId } from '../../control/protocol/ids.ts';
+import type { DriverMessage } from '../../control/protocol/messages.ts';
+import { decodeBatch } from '../../data/columnar/batch-codec.ts';
+import { JobMonitor } from '../../observe/job-monitor.ts';
+import { ClientSinks } from '../host/client-sinks.ts';
+import { DriverShell } from '../host/driver-shell.ts';
+import { jobHandle } from '../host/job-handle.ts';
+import type { JobSetup } from '../host/job-setup.ts';
+import type { JobBundle } from './bundle-job.ts';
+import { clusterError } from './cluster-errors.ts';
+import { Connection } from './connection.ts';
+import { admit } from './handshake-exchange.ts';
+import { gaugesCodec } from './handle-codecs.ts';
+import { ownIdentity } from './identity.ts';
+import type { JobDescription } from './job-description.ts';
+import type { Log } from './log.ts';
+import type { Security } from './security.ts';
+import { exposure } from './security.ts';
+import type { Endpoint, Listener } from './sockets.ts';
+import { listen } from './sockets.ts';
+
+export type ClusterOptions = {
+  readonly listen: Endpoint;
+  readonly security: Security;
+  readonly insecure: boolean;
+  readonly timeoutMs: number;
+  readonly bundle: JobBundle;
+  /** What the pipeline's module sees as its arguments at the hosts. */
+  readonly argv: readonly string[];
+  readonly log: Log;
+  /** Hosts may come now. */
+  readonly onListening?: (port: number) => void;
+};
+
+/** A running job, and a way to report what the cluster cannot see itself. */
+export type ClusterJob = Job & { fail(error: StreamError): void };
+
+/** Resolves when hosts may come; the job starts when there are `setup.threads` workers. */
+export async function runCluster(
+  setup: JobSetup,
+  options: RunOptions,
+  cluster: ClusterOptions,
+): Promise<ClusterJob> {
+  const exposed = exposure(cluster.listen.host, cluster.security, cluster.insecure);
+  if (exposed !== null) throw exposed;
+  const { plan, logical, bindings, config, clock, pace, mode } = setup;
+  const monitor = new JobMonitor({
+    workers: setup.threads,
+    startMs: config.startMs,
+    intervalMs: pace.intervalMs,
+    groupSize: pace.groupSize,
+    nowMs: () => clock.nowMs(),
+    rssBytes: () => process.memoryUsage.rss(),
+    mode,
+  });
+  const sinks = new ClientSinks({ plan: logical, sinks: bindings.sinks, clock });
+  await sinks.prepare();
+  const driver = new DriverShell({
+    driver: {
+      shape: planShape(plan, config.partitionCounts),
+      workerCount: setup.threads,
+      pace,
+      mode,
+      term: 1 as Term,
+    },
+    clock,
+    monitor,
+    send: (to, message) => hosts.send(to, message),
+  });
+  const hosts = new Hosts({ setup, cluster, driver, sinks });
+  await hosts.listen();
+  driver.ended.catch((error: unknown) => hosts.failedWith(error));
+  const job = jobHandle({
+    setup,
+    options,
+    driver,
+    monitor,
+    sinks,
+    shutDown: (graceful) => hosts.shutDown(graceful),
+  });
+  return { ...job, fail: (error) => driver.fail(error) };
+}
+
+type Member = {
+  readonly connection: Connection;
+  readonly hello: Hello;
+  /** `host "name" at address`. */
+  readonly name: string;
+  firstWorker: number;
+  readonly joined: Set<WorkerId>;
+  readonly closed: Set<WorkerId>;
+};
+
+/** How long workers may take to close what they have opened, ms. */
+const closeMs = 10_000;
+
+class Hosts {
+  readonly #setup: JobSetup;
+  readonly #cluster: ClusterOptions;
+  readonly #driver: DriverShell;
+  readonly #sinks: ClientSinks;
+  #members: Member[] = [];
+  readonly #byWorker = new Map<WorkerId, Member>();
+  #listener: Listener | null = null;
+  /** The job has been sent: nobody can be let in, and nobody may be lost. */
+  #started = false;
+  #over = false;
+  #failure: unknown = null;
+  readonly #allClosed = Promise.withResolvers<void>();
+  /** The message sent last and its bytes: most go to all workers. */
+  #encoded: { readonly message: DriverMessage; readonly bytes: Uint8Array } | null = null;
+
+  constructor(options: {
+    readonly setup: JobSetup;
+    readonly cluster: ClusterOptions;
+    readonly driver: DriverShell;
+    readonly sinks: ClientSinks;
+  }) {
+    this.#setup = options.setup;
+    this.#cluster = options.cluster;
+    this.#driver = options.driver;
+    this.#sinks = options.sinks;
+  }
+
+  async listen(): Promise<void> {
+    const { listen: endpoint, security, log, onListening } = this.#cluster;
+    this.#listener = await listen({
+      endpoint,
+      tls: security.tls,
+      onSocket: (socket, from) => {
+        this.#admit(socket, from).catch((error: unknown) => {
+          log('warn', `turned away ${from}: ${(error as Error).message}`, codeOf(error));
+        });
+      },
+      onRefused: (from, error) => log('warn', `turned away ${from}: ${error.message}`),
+    });
+    const { port } = this.#listener;
+    log('info', `waiting for ${this.#setup.threads} workers at ${endpoint.host}:${port}`);
+    onListening?.(port);
+  }
+
+  send(to: WorkerId, message: DriverMessage): void {
+    const member = this.#byWorker.get(to);
+    if (member === undefined) return;
+    if (this.#encoded?.message !== message) {
+      const writer = new ByteWriter();
+      writeDriverMessage(writer, message);
+      this.#encoded = { message, bytes: Buffer.concat(writer.finish()) };
+    }
+    member.connection.tell({ kind: 'to-worker', worker: to, message: this.#encoded.bytes });
+  }
+
+  failedWith(error: unknown): void {
+    this.#failure = error;
+  }
+
+  async shutDown(graceful: boolean): Promise<void> {
+    if (graceful && this.#started) {
+      this.#settleClosed();
+      const late = new Promise<void>((resolve) => setTimeout(resolve, closeMs).unref());
+      await Promise.race([this.#allClosed.promise, late]);
+    }
+    this.#over = true;
+    const error = this.#failure === null ? null : errorToData(this.#failure);
+    for (const { connection } of this.#members) {
+      connection.tell({ kind: 'end', error });
+      connection.end();
+    }
+    this.#listener?.close();
+  }
+
+  async #admit(socket: Socket, from: string): Promise<void> {
+    const { security, timeoutMs, log } = this.#cluster;
+    const connection = new Connection({
+      peer: `a host at ${from}`,
+      socket,
+      allocate: (bytes) => new Uint8Array(bytes),
+      timeoutMs,
+    });
+    let member: Member | null = null;
+    try {
+      await admit(connection, {
+        identity: ownIdentity(),
+        security,
+        check: async (hello) => {
+          const error = this.#refusal(connection.peer, hello);
+          if (error !== null) return error;
+          // Reserved at once: two hosts must not be let in for the same place.
+          const name = `host "${hello.host}" at ${from}`;
+          member = {
+            connection,
+            hello,
+            name,
+            firstWorker: 0,
+            joined: new Set(),
+            closed: new Set(),
+          };
+          this.#members.push(member);
+          return null;
+        },
+      });
+    } catch (error) {
+      if (member !== null) this.#forget(member);
+      throw error;
+    }
+    this.#listener!.known(socket);
+    const admitted: Member = member!;
+    connection.peer = admitted.name;
+    connection.open(() => this.#setup.clock.nowMs());
+    connection.listen({
+      onFrame: (frame) => this.#onFrame(admitted, frame),
+      onClosed: (error) => this.#onClosed(admitted, error),
+    });
+    const { workers } = admitted.hello;
+    log('info', `${admitted.name} joined`, { workers, missing: this.#missing() });
+    this.#startWhenComplete();
+  }
+
+  #missing(): number {
+    let offered = 0;
+    for (const { hello } of this.#members) offered += hello.workers;
+    return this.#setup.threads - offered;
+  }
+
+  #refusal(peer: string, hello: Hello): StreamError | null {
+    const { planHash } = this.#setup.config;
+    if (hello.role !== 'host' || this.#members.some((other) => other.hello.host === hello.host)) {
+      return clusterError({
+        code: 'unknown-peer',
+        message: `${peer} calls itself "${hello.host}", which cannot be`,
+        hint: 'start hosts by `mizzle worker`, each once',
+        peer,
+      });
+    }
+    if (hello.planHash !== '' && hello.planHash !== planHash) {
+      return clusterError({
+        code: 'plan-mismatch',
+        message: `${peer} works for plan "${hello.planHash}", this driver for "${planHash}"`,
+        hint: 'end it: it belongs to another job, whose driver had this address',
+        peer,
+      });
+    }
+    const missing = this.#missing();
+    if (this.#started || hello.workers > missing || hello.workers < 1) {
+      return clusterError({
+        code: 'workers-complete',
+        message:
+          `${peer} offers ${hello.workers} workers, but the job lacks ${Math.max(0, missing)} ` +
+          `of its ${this.#setup.threads}`,
+        hint: 'the numbers that hosts give as `--workers` must add up to that of the driver',
+        peer,
+      });
+    }
+    return null;
+  }
+
+  #startWhenComplete(): void {
+    if (this.#started || this.#over || this.#missing() > 0) return;
+    this.#started = true;
+    let worker = 0;
+    for (const member of this.#members) {
+      member.firstWorker = worker;
+      for (let index = 0; index < member.hello.workers; index++) {
+        this.#byWorker.set(worker++ as WorkerId, member);
+      }
+    }
+    const { config } = this.#setup;
+    const { bundle, argv } = this.#cluster;
+    const description: JobDescription = {
+      config,
+      codeHash: bundle.hash,
+      codeBytes: bundle.code.length,
+      argv,
+      hosts: this.#members.map(({ hello, firstWorker }) => ({
+        host: hello.host,
+        incarnation: hello.incarnation,
+        address: hello.address,
+        port: hello.port,
+        firstWorker,
+        workerCount: hello.workers,
+      })),
+    };
+    const text = JSON.stringify(description);
+    for (const { connection } of this.#members) connection.tell({ kind: 'job', text });
+  }
+
+  #onFrame(member: Member, frame: Uint8Array): void {
+    const decoded = readHostMessage(frame);
+    if (!decoded.ok) return member.connection.refuse(refusalText(decoded.refusal));
+    const message = decoded.value;
+    if ('worker' in message && message.worker !== null) {
+      if (this.#byWorker.get(message.worker) !== member) {
+        return member.connection.refuse(`a frame of worker ${message.worker}, who is not there`);
+      }
+    }
+    this.#onMessage(member, message);
+  }
+
+  #onMessage(member: Member, message: HostMessage): void {
+    const { connection } = member;
+    switch (message.kind) {
+      case 'to-driver':
+        return this.#onWorkerMessage(member, message.worker, message.message);
+      case 'need-code':
+        return this.#sendCode(connection);
+      case 'joined': {
+        member.joined.add(message.worker);
+        const { worker } = message;
+        const { incarnation } = member.hello;
+        return this.#driver.step({ kind: 'worker-joined', worker, incarnation });
+      }
+      case 'commit':
+        return this.#onCommit(connection, message);
+      case 'closed':
+        member.closed.add(message.worker);
+        return this.#settleClosed();
+      case 'failed':
+        return this.#driver.fail(located(errorFromData(message.error), member, message.worker));
+      case 'peer-lost':
+        return this.#onPeerLost(member, message.host, errorFromData(message.error));
+      case 'pong':
+        return;
+      default:
+        return connection.refuse(`a frame "${message.kind}", which hosts do not send`);
+    }
+  }
+
+  #onWorkerMessage(member: Member, worker: WorkerId, bytes: Uint8Array): void {
+    const decoded = readWorkerMessage(bytes, gaugesCodec);
+    if (!decoded.ok) return member.connection.refuse(refusalText(decoded.refusal));
+    this.#driver.step({ kind: 'message-received', from: worker, message: decoded.value });
+  }
+
+  #sendCode(connection: Connection): void {
+    const { code } = this.#cluster.bundle;
+    for (let offset = 0; offset < code.length; offset += codeChunkBytes) {
+      const bytes = code.subarray(offset, offset + codeChunkBytes);
+      connection.tell({ kind: 'code', offset, bytes });
+    }
+  }
+
+  #onCommit(connection: Connection, message: Extract<HostMessage, { kind: 'commit' }>): void {
+    const { worker, commit, partition, batch, watermarkMs } = message;
+    const sink = this.#setup.plan.sinks[message.sink];
+    if (sink === undefined) return connection.refuse(`rows for sink ${message.sink}`);
+    const settle = (error: unknown): void => {
+      const data = error === null ? null : errorToData(error);
+      connection.tell({ kind: 'committed', worker, commit, error: data });
+    };
+    try {
+      const rows = decodeBatch(sink.schema, message.rows);
+      this.#sinks
+        .commit(sink.id, partition, { batch, rows, watermarkMs })
+        .then(() => settle(null), settle);
+    } catch (error) {
+      settle(error);
+    }
+  }
+
+  /** Both ends of a broken connection live: without it the job cannot go on. */
+  #onPeerLost(member: Member, host: string, error: StreamError): void {
+    if (this.#over) return;
+    const lost = this.#members.find(({ hello }) => hello.host === host);
+    this.#lose(
+      lost ?? member,
+      hostLost(lost?.name ?? `host "${host}"`, error, `as ${member.name} reports`),
+    );
+  }
+
+  #onClosed(member: Member, error: StreamError | null): void {
+    if (this.#over) return;
+    const { log } = this.#cluster;
+    if (!this.#started) {
+      this.#forget(member);
+      log('warn', `lost ${member.name}`, { missing: this.#missing() });
+      return;
+    }
+    this.#lose(member, hostLost(member.name, error, null));
+  }
+
+  #lose(member: Member, error: StreamError): void {
+    for (let index = 0; index < member.hello.workers; index++) {
+      const worker = (member.firstWorker + index) as WorkerId;
+      member.closed.add(worker);
+      this.#driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
+    }
+    this.#settleClosed();
+  }
+
+  #forget(member: Member): void {
+    this.#members = this.#members.filter((other) => other !== member);
+  }
+
+  #settleClosed(): void {
+    for (const { joined, closed } of this.#members) {
+      for (const worker of joined) if (!closed.has(worker)) return;
+    }
+    this.#allClosed.resolve();
+  }
+}
+
+function hostLost(name: string, cause: StreamError | null, by: string | null): StreamError {
+  const why = cause === null ? '' : `: ${cause.message}`;
+  return clusterError({
+    code: 'host-lost',
+    message: `lost ${name}${by === null ? '' : `, ${by}`}${why}`,
+    hint: 'look for the cause in the output of that host; then start the job again',
+    peer: name,
+    ...(cause === null ? {} : { cause }),
+  });
+}
+
+function located(error: StreamError, member: Member, worker: WorkerId | null): StreamError {
+  const { code, message, hint } = error;
+  const fields: ErrorFields = {
+    ...error.fields,
+    host: member.name,
+    ...(worker === null ? {} : { worker }),
+  };
+  const advice = hint === undefined ? {} : { hint };
+  return new StreamError({ code, message, fields, cause: error, ...advice });
+}
+
+function codeOf(error: unknown): ErrorFields {
+  return error instanceof StreamError ? { code: error.code } : {};
+}
