@@ -2,17 +2,19 @@
 
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { StreamError } from '../base/stream-error.ts';
 import { capturePipeline } from '../runtime/host/job-code.ts';
 import type { Runnable } from '../runtime/host/runnable.ts';
+import type { CommandLine } from './options.ts';
 import { UsageError } from './usage-error.ts';
 
 export type LoadedPipeline = { readonly pipeline: Runnable; readonly url: string };
 
 export async function loadPipeline(
   command: string,
-  files: readonly string[],
+  { files, moduleArgs }: CommandLine,
 ): Promise<LoadedPipeline> {
   const [file, ...more] = files;
   if (file === undefined || more.length > 0) {
@@ -32,6 +34,8 @@ export async function loadPipeline(
     });
   }
   const url = pathToFileURL(path).href;
+  // The module sees the command line that it would see if it were run itself; threads get it, too.
+  process.argv.splice(1, Infinity, path, ...moduleArgs);
   try {
     return { pipeline: await capturePipeline(url), url };
   } catch (error) {

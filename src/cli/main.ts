@@ -4,6 +4,7 @@
 import process from 'node:process';
 import { closestName } from '../base/closest-name.ts';
 import { errorText } from './error-text.ts';
+import { divided } from './options.ts';
 import { UsageError } from './usage-error.ts';
 
 type Command = {
@@ -48,7 +49,8 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     throw new UsageError(`could not find command "${name}"`, hint);
   }
   const command = await load();
-  if (rest.includes('--help') || rest.includes('-h')) {
+  const { own } = divided(rest);
+  if (own.includes('--help') || own.includes('-h')) {
     process.stdout.write(command.help);
     return 0;
   }

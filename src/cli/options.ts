@@ -7,20 +7,28 @@ import { UsageError } from './usage-error.ts';
 
 export type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
+export type CommandLine = {
+  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly files: readonly string[];
+  /** What stands behind `--`: it belongs to the pipeline's own module. */
+  readonly moduleArgs: readonly string[];
+};
+
 /** Parses strictly: an unknown option is a `UsageError` that names the command's help. */
 export function parseOptions(
   command: string,
   argv: readonly string[],
   options: OptionsConfig,
-): { readonly values: Record<string, string | boolean | undefined>; readonly files: string[] } {
+): CommandLine {
+  const { own, moduleArgs } = divided(argv);
   try {
     const { values, positionals } = parseArgs({
-      args: [...argv],
+      args: [...own],
       options,
       allowPositionals: true,
       strict: true,
     });
-    return { values: values as Record<string, string | boolean | undefined>, files: positionals };
+    return { values: values as CommandLine['values'], files: positionals, moduleArgs };
   } catch (error) {
     const message = error instanceof Error ? error.message.split('. ')[0]! : String(error);
     const unknown = /'--([^' ]+)/.exec(message)?.[1];
@@ -28,6 +36,16 @@ export function parseOptions(
     const meant = closest === null || closest === unknown ? '' : `did you mean --${closest}? `;
     throw new UsageError(lowerFirst(message), `${meant}see \`mizzle ${command} --help\``);
   }
+}
+
+/** The arguments before and behind the first `--`. */
+export function divided(argv: readonly string[]): {
+  readonly own: readonly string[];
+  readonly moduleArgs: readonly string[];
+} {
+  const at = argv.indexOf('--');
+  if (at === -1) return { own: argv, moduleArgs: [] };
+  return { own: argv.slice(0, at), moduleArgs: argv.slice(at + 1) };
 }
 
 /** An option that must be a number. */

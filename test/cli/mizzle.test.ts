@@ -142,6 +142,18 @@ test('run: a module that calls run itself stops there, and its options do not co
   assert.equal(alone.stdout, 'ran\n');
 });
 
+test('run: arguments behind -- are those of the pipeline, in threads, too', async () => {
+  const steps = '  .filterRow((row) => row.page === process.argv[2])\n' + perMinute;
+  folder.write('arguments.ts', clicksPipeline(steps));
+  const ended = await run('run', 'arguments.ts', '--quiet', '--', '/b', '--help');
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.deepEqual(folder.rows('out.jsonl'), expectedRows.slice(1));
+
+  const ysb = join(root, 'examples', 'ysb.ts');
+  const explained = await run('explain', ysb, '--no-kernels', '--', '--window', '7s');
+  assert.match(explained.stdout, /tumbling 7 s/);
+});
+
 test('run: what is wrong with a pipeline file is exit code 1 and says so', async () => {
   folder.write('syntax.ts', 'const x = ;\n');
   folder.write('none.ts', 'export const pipeline = 1;\n');

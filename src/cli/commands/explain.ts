@@ -8,7 +8,7 @@ import { planPhysical } from '../../plan/plan-physical.ts';
 import { loadPipeline } from '../load-pipeline.ts';
 import { numberOption, parseOptions } from '../options.ts';
 
-const help = `mizzle explain PIPELINE.ts [options]
+const help = `mizzle explain PIPELINE.ts [options] [-- ARGUMENTS]
 
 Shows what a pipeline does without running it:
   the logical plan     what you wrote, operator by operator; lambdas are opaque to the planner
@@ -24,11 +24,12 @@ export const explainCommand = {
   summary: 'shows the plans and the generated code of a pipeline',
   help,
   async run(argv: readonly string[]): Promise<number> {
-    const { values, files } = parseOptions('explain', argv, {
+    const commandLine = parseOptions('explain', argv, {
       'no-kernels': { type: 'boolean' },
       partitions: { type: 'string' },
     });
-    const { pipeline } = await loadPipeline('explain', files);
+    const { values } = commandLine;
+    const { pipeline } = await loadPipeline('explain', commandLine);
     const logical = pipeline.plan();
     const partitions = numberOption('partitions', values['partitions']) ?? 8;
     const physical = planPhysical(logical, { partitions });

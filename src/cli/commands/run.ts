@@ -8,11 +8,12 @@ import { loadPipeline } from '../load-pipeline.ts';
 import { numberOption, parseOptions } from '../options.ts';
 import { runInTerminal } from '../../runtime/terminal/run-in-terminal.ts';
 
-const help = `mizzle run PIPELINE.ts [options]
+const help = `mizzle run PIPELINE.ts [options] [-- ARGUMENTS]
 
 Runs the pipeline that the file exports as its default, or the one that it runs itself. A bounded
 input (files) is processed to its end; an endless one until Ctrl-C, which finishes what was read,
-closes all windows and ends cleanly. A second Ctrl-C ends at once.
+closes all windows and ends cleanly. A second Ctrl-C ends at once. Arguments behind -- are the
+file's own: it finds them in process.argv.
 
 Options:
   --workers N          worker threads; 0: everything in one thread (default 2)
@@ -33,7 +34,7 @@ export const runCommand = {
   summary: 'runs a pipeline',
   help,
   async run(argv: readonly string[]): Promise<number> {
-    const { values, files } = parseOptions('run', argv, {
+    const commandLine = parseOptions('run', argv, {
       workers: { type: 'string' },
       interval: { type: 'string' },
       group: { type: 'string' },
@@ -42,7 +43,8 @@ export const runCommand = {
       quiet: { type: 'boolean' },
       json: { type: 'boolean' },
     });
-    const { pipeline, url } = await loadPipeline('run', files);
+    const { values } = commandLine;
+    const { pipeline, url } = await loadPipeline('run', commandLine);
     const options: RunOptions = {
       module: url,
       ...given('workers', numberOption('workers', values['workers'])),
