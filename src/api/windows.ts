@@ -5,6 +5,7 @@ import { parseDurationMs } from '../base/duration.ts';
 import type { CallSite } from '../base/call-site.ts';
 import { captureCallSite } from '../base/call-site.ts';
 import type { WindowSpec } from '../plan/logical-plan.ts';
+import { paneMs } from '../plan/partials.ts';
 import type { Mistake } from '../schema/mistake.ts';
 import { mistake, placed } from '../schema/mistake.ts';
 
@@ -54,6 +55,12 @@ export function session(gap: Duration): Window {
   return check.window({ kind: 'session', gapMs }, captureCallSite(session));
 }
 
+/**
+ * Slices of event time that one window is put together from, at most: each of its groups is looked
+ * up in all of them when it closes.
+ */
+const panesPerWindowMax = 10_000;
+
 /** Collects what is wrong with the durations of one call. */
 export class DurationCheck {
   readonly mistakes: Mistake[] = [];
@@ -79,9 +86,11 @@ export class DurationCheck {
     if (hopMs > sizeMs) {
       const hint = 'events between two windows would be lost: choose a hop of at most the size';
       this.mistakes.push(mistake(`the hop (${hopMs} ms) is longer than the window`, hint));
-    } else if (sizeMs % hopMs !== 0) {
-      const hint = 'choose a hop that divides the size, as in hopping("10s", "2s")';
-      this.mistakes.push(mistake(`the hop (${hopMs} ms) does not divide ${sizeMs} ms`, hint));
+    }
+    const panes = sizeMs / paneMs({ kind: 'hopping', sizeMs, hopMs, offsetMs: 0 });
+    if (panes > panesPerWindowMax) {
+      const hint = 'choose a longer hop, or one that has a larger divisor in common with the size';
+      this.mistakes.push(mistake(`a window of ${sizeMs} ms would have ${panes} panes`, hint));
     }
   }
 

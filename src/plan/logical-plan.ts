@@ -105,6 +105,8 @@ export type AggregateFunction =
  * One aggregate. Null arguments are skipped; without any value the result is null (count: 0).
  * `count` with no argument counts rows. `first`/`last` go by event time, ties by arrival. `top-k`:
  * args are [value, by]; the `k` values with the greatest `by`, ties by arrival, as a json list.
+ * Arrival is the order of micro-batches, then of source partitions, then of rows; where a hopping
+ * or session window is merged from parts, the earlier part's rows came first.
  * `custom`: fn names a `CustomAggregate` in the bindings, which gets whole rows; the planner makes
  * the columns of those rows its `args`, so a kernel builds the row of exactly these.
  */

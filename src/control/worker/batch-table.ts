@@ -77,6 +77,11 @@ export class BatchTable {
     return left.every((count) => count === 0);
   }
 
+  /** Forgets local producers' blocks of the exchange: everybody who needs them has them. */
+  dropOutputs(batch: BatchNumber, exchange: number): void {
+    this.#records.get(batch)?.dropOutputs(exchange);
+  }
+
   /** Forgets the inputs of a micro-batch that is done; its outputs stay until it is retired. */
   dropInputs(batch: BatchNumber): void {
     this.#records.get(batch)?.dropInputs();
@@ -143,6 +148,10 @@ class BatchRecord {
     const outputs = this.#outputs[exchange]!;
     outputs.push(entry);
     return outputs;
+  }
+
+  dropOutputs(exchange: number): void {
+    this.#outputs[exchange] = [];
   }
 
   dropInputs(): void {

@@ -29,6 +29,8 @@ export type Blocks = {
 };
 
 export type DeliveryPolicy = {
+  /** Blocks are asked for later, so they must be kept when they have been produced. */
+  readonly keeps: boolean;
   /** The last local producer of the exchange is done. */
   produced(blocks: Blocks): void;
   /** An order has come that permits the stage, or all of them. */
@@ -56,6 +58,7 @@ function push(host: DeliveryHost): DeliveryPolicy {
   const { template, worker } = host;
   const consumers = template.exchanges.map(({ to }) => workersOf(template.stages[to]!));
   return {
+    keeps: false,
     produced(blocks) {
       for (const consumer of consumers[blocks.exchange]!) {
         if (consumer !== worker) host.sendBlocks(consumer, blocks);
@@ -72,6 +75,7 @@ function push(host: DeliveryHost): DeliveryPolicy {
 function pull(host: DeliveryHost): DeliveryPolicy {
   const { template, worker } = host;
   return {
+    keeps: true,
     produced: nothing,
     launched({ stage, first }) {
       if (stage === null || !template.stages[stage]!.placement.includes(worker)) return;

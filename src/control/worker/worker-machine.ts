@@ -333,6 +333,7 @@ export class WorkerMachine {
     const entries = this.#table.produce(batch, exchange, entry);
     if (entries.length < this.#localCounts[from]!) return;
     this.#delivery!.produced({ batch, exchange, entries });
+    if (!this.#delivery!.keeps) this.#table.dropOutputs(batch, exchange);
   }
 
   /** A task is done and its output can be seen. */

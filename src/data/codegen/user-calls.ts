@@ -103,13 +103,13 @@ class SeededContext implements OperatorContext {
     this.#state = finishHash(mixHash(mixHash(this.#operator, batch), partition));
   }
 
-  /** Mulberry32: a Weyl sequence through a mixer. */
-  random(): number {
+  /** Mulberry32: a Weyl sequence through a mixer. Bound, so that users may take it apart. */
+  readonly random = (): number => {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  }
+  };
 }
 
 function hashText(text: string): number {

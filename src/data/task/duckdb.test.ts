@@ -144,6 +144,7 @@ async function theirs(
 for (const [name, window] of [
   ['tumbling', { kind: 'tumbling', sizeMs: 50, offsetMs: 0 }],
   ['hopping', { kind: 'hopping', sizeMs: 60, hopMs: 20, offsetMs: 0 }],
+  ['uneven hopping', { kind: 'hopping', sizeMs: 50, hopMs: 20, offsetMs: 0 }],
 ] as const) {
   test(`${name} windows give what DuckDB gives, with disorder and late events`, async () => {
     const instance = await DuckDBInstance.create(':memory:');

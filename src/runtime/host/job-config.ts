@@ -6,6 +6,8 @@ import type { ClockBase } from './run-clock.ts';
 
 export type JobConfig = {
   readonly planHash: string;
+  /** What `planHash` is of: the whole plan, or all of it but the text of functions. */
+  readonly compares: 'plan' | 'structure';
   /** Keyed partitions, as the planner was told. */
   readonly partitions: number;
   /** Partitions of each stage. */

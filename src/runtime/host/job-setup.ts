@@ -10,6 +10,7 @@ import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import { executionModes } from '../../plan/execution-mode.ts';
 import type { LogicalPlan, SourceId } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { structureHash } from '../../plan/plan-hash.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
 import type { Sink } from '../../ports/sink.ts';
 import type { Source } from '../../ports/source.ts';
@@ -40,7 +41,11 @@ const defaults = {
   statusInterval: 250,
 } as const;
 
-export async function setUpJob(pipeline: Runnable, options: RunOptions): Promise<JobSetup> {
+export async function setUpJob(
+  pipeline: Runnable,
+  options: RunOptions,
+  compares: JobConfig['compares'] = 'plan',
+): Promise<JobSetup> {
   const threads = wholeNumber('workers', options.workers ?? defaults.workers, [0, 1024]);
   const partitions = wholeNumber(
     'partitions',
@@ -82,7 +87,8 @@ export async function setUpJob(pipeline: Runnable, options: RunOptions): Promise
       : counts.get(stage.partitions.source)!,
   );
   const config: JobConfig = {
-    planHash: plan.hash,
+    planHash: compares === 'plan' ? plan.hash : structureHash(plan),
+    compares,
     partitions,
     partitionCounts,
     layouts,

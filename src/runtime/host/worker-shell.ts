@@ -30,6 +30,7 @@ import type { PhysicalPlan, StageId } from '../../plan/physical-plan.ts';
 import { SinkPartitions } from '../../plan/sink-partitions.ts';
 import type { Sink, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import type { Source, SourceReader } from '../../ports/source.ts';
+import type { SourceChunk } from '../../ports/source-chunk.ts';
 import type { JobConfig } from './job-config.ts';
 import type { RunClock } from './run-clock.ts';
 import { sharedPages } from './shared-pages.ts';
@@ -72,6 +73,8 @@ export class WorkerShell {
   readonly #commits = new Map<string, Promise<void>>();
   readonly #watermarks = new Map<string, number>();
   readonly #offsets = new Map<string, SourceOffset>();
+  /** Where source partitions ended, by `stage/partition`. */
+  readonly #ends = new Map<string, number>();
   #template: Template | null = null;
   #gauges: WorkerGauges = noGauges;
   #pumping = false;
@@ -264,9 +267,19 @@ export class WorkerShell {
       );
       return { kind: 'blocks', blocks };
     }
-    if (final) reader!.finish();
-    const chunk = reader!.take(this.#options.config.bytesPerTask);
-    return { kind: 'scan', chunk: final ? { ...chunk, ended: true } : chunk, triggerMs };
+    const chunk = this.#take(`${task.stage}/${task.partition}`, reader!, final);
+    return { kind: 'scan', chunk, triggerMs };
+  }
+
+  /** A partition that has ended gives nothing for ever; its reader is not asked again. */
+  #take(name: string, reader: SourceReader, final: boolean): SourceChunk {
+    const end = this.#ends.get(name);
+    if (end !== undefined) return { from: end, to: end, ended: true, data: { kind: 'none' } };
+    if (final) reader.finish();
+    const taken = reader.take(this.#options.config.bytesPerTask);
+    const chunk = final ? { ...taken, ended: true } : taken;
+    if (chunk.ended) this.#ends.set(name, chunk.to);
+    return chunk;
   }
 
   #commit(task: TaskName, result: TaskResult): boolean {
