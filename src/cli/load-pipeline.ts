@@ -5,6 +5,10 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { StreamError } from '../base/stream-error.ts';
+import type { JobBundle } from '../runtime/cluster/bundle-job.ts';
+import { bundleJob } from '../runtime/cluster/bundle-job.ts';
+import { CodeCache } from '../runtime/cluster/code-cache.ts';
+import { resolveEngineModules } from '../runtime/cluster/engine-modules.ts';
 import { capturePipeline } from '../runtime/host/job-code.ts';
 import type { Runnable } from '../runtime/host/runnable.ts';
 import type { CommandLine } from './options.ts';
@@ -15,6 +19,7 @@ export type LoadedPipeline = { readonly pipeline: Runnable; readonly url: string
 export async function loadPipeline(
   command: string,
   { files, moduleArgs }: CommandLine,
+  capture: (url: string) => Promise<Runnable> = capturePipeline,
 ): Promise<LoadedPipeline> {
   const [file, ...more] = files;
   if (file === undefined || more.length > 0) {
@@ -37,11 +42,26 @@ export async function loadPipeline(
   // The module sees the command line that it would see if it were run itself; threads get it, too.
   process.argv.splice(1, Infinity, path, ...moduleArgs);
   try {
-    return { pipeline: await capturePipeline(url), url };
+    return { pipeline: await capture(url), url };
   } catch (error) {
     if (error instanceof StreamError && error.code === 'no-pipeline') throw noPipeline(file);
     throw error;
   }
+}
+
+/** The pipeline as hosts will load it: from the one file that its module is bundled to. */
+export async function loadBundledPipeline(
+  command: string,
+  commandLine: CommandLine,
+): Promise<LoadedPipeline & { readonly bundle: JobBundle }> {
+  let bundle: JobBundle | null = null;
+  const loaded = await loadPipeline(command, commandLine, async (url) => {
+    bundle = await bundleJob(url);
+    process.setSourceMapsEnabled(true);
+    resolveEngineModules();
+    return capturePipeline(new CodeCache().keep(bundle.hash, bundle.code));
+  });
+  return { ...loaded, bundle: bundle! };
 }
 
 function noPipeline(file: string): StreamError {

@@ -16,6 +16,8 @@ type Command = {
 /** Loaded when they are called for, so that `mizzle version` does not load the engine. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./commands/run.ts')).runCommand,
+  driver: async () => (await import('./commands/driver.ts')).driverCommand,
+  worker: async () => (await import('./commands/worker.ts')).workerCommand,
   explain: async () => (await import('./commands/explain.ts')).explainCommand,
   demo: async () => (await import('./commands/demo.ts')).demoCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,

@@ -25,7 +25,9 @@ export type JobMonitorOptions = {
 
 export class JobMonitor {
   readonly #options: JobMonitorOptions;
-  readonly #startMs: number;
+  #startMs: number;
+  /** Epoch ms. */
+  #runStartMs: number;
   readonly #gauges = new Map<WorkerId, WorkerGauges>();
   readonly #done = new Map<WorkerId, BatchNumber>();
   readonly #batchMs = new Histogram();
@@ -42,9 +44,17 @@ export class JobMonitor {
   constructor(options: JobMonitorOptions) {
     this.#options = options;
     this.#startMs = options.nowMs();
+    this.#runStartMs = options.startMs;
     this.#recentSinceMs = this.#startMs;
     this.#groupSize = options.groupSize;
     this.#intervalMs = options.intervalMs;
+  }
+
+  /** The workers have come that the job waited for: it starts now. */
+  startsAt(startMs: number): void {
+    this.#runStartMs = startMs;
+    this.#startMs = this.#options.nowMs();
+    this.#recentSinceMs = this.#startMs;
   }
 
   started(): void {
@@ -95,7 +105,7 @@ export class JobMonitor {
     const current = recent.count > 0 ? recent : this.#recentBatchMs[this.#recent]!;
     return {
       state: this.#state,
-      startMs: this.#options.startMs,
+      startMs: this.#runStartMs,
       elapsedMs: nowMs - this.#startMs,
       workers: this.#options.workers,
       mode: this.#options.mode,

@@ -3,8 +3,10 @@
 import process from 'node:process';
 import type { Job, RunOptions } from '../api/job.ts';
 import { silent } from './cluster/log.ts';
+import type { JobBundle } from './cluster/bundle-job.ts';
 import { runEmbedded } from './embedded/run-embedded.ts';
 import { activeCapture } from './host/job-code.ts';
+import type { JobConfig } from './host/job-config.ts';
 import { setUpJob, wholeNumber } from './host/job-setup.ts';
 import type { Runnable } from './host/runnable.ts';
 import { jobModule } from './host/job-module.ts';
@@ -18,22 +20,32 @@ export async function runPipeline(pipeline: Runnable, options: RunOptions = {}):
     // In a worker the program stops here; the worker goes on with the pipeline alone.
     return new Promise<never>(() => {});
   }
-  const { hosts = 0 } = options;
-  if (hosts > 0) return runOnHosts(pipeline, options, hosts);
+  if ((options.hosts ?? 0) > 0) {
+    // Loaded when it is called for: bundling takes a package that other jobs can do without.
+    const { bundleJob } = await import('./cluster/bundle-job.ts');
+    return runOnHosts(pipeline, options, await bundleJob(jobModule(options)), 'structure');
+  }
   const setup = await setUpJob(pipeline, options);
   return setup.threads === 0 ? runInline(setup, options) : runEmbedded(setup, options);
 }
 
-/** Loaded when it is called for: bundling takes a package that other jobs can do without. */
-async function runOnHosts(pipeline: Runnable, options: RunOptions, hosts: number): Promise<Job> {
-  const { bundleJob } = await import('./cluster/bundle-job.ts');
+/**
+ * Runs a pipeline on host processes of this machine. A pipeline that does not come from the bundle
+ * has other texts of the same functions, so that plans can be compared by their structure only.
+ */
+export async function runOnHosts(
+  pipeline: Runnable,
+  options: RunOptions,
+  bundle: JobBundle,
+  compares: JobConfig['compares'] = 'plan',
+): Promise<Job> {
   const { runLocalCluster } = await import('./cluster/local-cluster.ts');
+  const hosts = wholeNumber('hosts', options.hosts ?? 1, [1, 64]);
   const workersPerHost = wholeNumber('workers', options.workers ?? 1, [1, 64]);
-  const count = wholeNumber('hosts', hosts, [1, 64]);
-  const bundle = await bundleJob(jobModule(options));
-  const setup = await setUpJob(pipeline, { ...options, workers: count * workersPerHost });
+  const own = { ...options, workers: hosts * workersPerHost };
+  const setup = await setUpJob(pipeline, own, compares);
   return runLocalCluster(setup, options, {
-    hosts: count,
+    hosts,
     workersPerHost,
     bundle,
     argv: process.argv.slice(2),

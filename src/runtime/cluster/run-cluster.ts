@@ -22,6 +22,7 @@ import { JobMonitor } from '../../observe/job-monitor.ts';
 import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
 import { jobHandle } from '../host/job-handle.ts';
+import type { JobConfig } from '../host/job-config.ts';
 import type { JobSetup } from '../host/job-setup.ts';
 import type { JobBundle } from './bundle-job.ts';
 import { clusterError } from './cluster-errors.ts';
@@ -84,7 +85,7 @@ export async function runCluster(
     monitor,
     send: (to, message) => hosts.send(to, message),
   });
-  const hosts = new Hosts({ setup, cluster, driver, sinks });
+  const hosts = new Hosts({ setup, cluster, driver, monitor, sinks });
   await hosts.listen();
   driver.ended.catch((error: unknown) => hosts.failedWith(error));
   const job = jobHandle({
@@ -115,6 +116,7 @@ class Hosts {
   readonly #setup: JobSetup;
   readonly #cluster: ClusterOptions;
   readonly #driver: DriverShell;
+  readonly #monitor: JobMonitor;
   readonly #sinks: ClientSinks;
   #members: Member[] = [];
   readonly #byWorker = new Map<WorkerId, Member>();
@@ -131,11 +133,13 @@ class Hosts {
     readonly setup: JobSetup;
     readonly cluster: ClusterOptions;
     readonly driver: DriverShell;
+    readonly monitor: JobMonitor;
     readonly sinks: ClientSinks;
   }) {
     this.#setup = options.setup;
     this.#cluster = options.cluster;
     this.#driver = options.driver;
+    this.#monitor = options.monitor;
     this.#sinks = options.sinks;
   }
 
@@ -281,7 +285,9 @@ class Hosts {
         this.#byWorker.set(worker++ as WorkerId, member);
       }
     }
-    const { config } = this.#setup;
+    const startMs = Math.round(this.#setup.clock.nowMs());
+    this.#monitor.startsAt(startMs);
+    const config: JobConfig = { ...this.#setup.config, startMs };
     const { bundle, argv } = this.#cluster;
     const description: JobDescription = {
       config,

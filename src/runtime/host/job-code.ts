@@ -4,6 +4,7 @@
 
 import { StreamError } from '../../base/stream-error.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { structureHash } from '../../plan/plan-hash.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
 import type { JobConfig } from './job-config.ts';
 import type { Runnable } from './runnable.ts';
@@ -29,7 +30,8 @@ export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise
   const { promise, resolve, reject } = Promise.withResolvers<JobCode>();
   const offer: Capture = (pipeline) => {
     const plan = planPhysical(pipeline.plan(), { partitions: config.partitions });
-    if (plan.hash === config.planHash) return resolve({ pipeline, plan });
+    const hash = config.compares === 'plan' ? plan.hash : structureHash(plan);
+    if (hash === config.planHash) return resolve({ pipeline, plan });
     others++;
     // A program that awaits another run first never comes to this one: in a worker, none ends.
     setTimeout(() => reject(planMismatch(moduleUrl)), otherRunWaitMs);

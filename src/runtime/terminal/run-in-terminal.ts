@@ -1,7 +1,7 @@
 // Runs a job for a person at a terminal: live view, Ctrl-C that drains, summary.
 
 import process from 'node:process';
-import type { JobSummary, RunOptions } from '../../api/job.ts';
+import type { Job, JobSummary, RunOptions } from '../../api/job.ts';
 import { formatBytes, formatCount, formatMs } from '../../base/format.ts';
 import { percentilesText } from '../../observe/status-text.ts';
 import type { Runnable } from '../host/runnable.ts';
@@ -26,13 +26,23 @@ export type TerminalOptions = {
 export async function runInTerminal(
   pipeline: Runnable,
   options: RunOptions = {},
-  { quiet = false, extra }: TerminalOptions = {},
+  terminal: TerminalOptions = {},
+): Promise<JobSummary> {
+  return runJobInTerminal(pipeline, options, terminal, (own) => runPipeline(pipeline, own));
+}
+
+/** As `runInTerminal`, for a job that is started in another way. */
+export async function runJobInTerminal(
+  pipeline: Runnable,
+  options: RunOptions,
+  { quiet = false, extra }: TerminalOptions,
+  start: (options: RunOptions) => Promise<Job>,
 ): Promise<JobSummary> {
   const title = `pipeline ${pipeline.plan().name}`;
   // Two things that redraw cannot share a screen.
   const hasView = !quiet && !(process.stdout.isTTY && drawsTable(pipeline));
   const view = hasView ? new LiveView({ title, ...(extra === undefined ? {} : { extra }) }) : null;
-  const job = await runPipeline(pipeline, {
+  const job = await start({
     ...options,
     ...(view === null ? {} : { onStatus: (status) => view.show(status) }),
   });

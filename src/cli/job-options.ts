@@ -1,0 +1,53 @@
+// Options of commands that run a job, however they run it.
+
+import type { RunOptions } from '../api/job.ts';
+import type { Duration } from '../base/duration.ts';
+import type { ExecutionMode } from '../plan/execution-mode.ts';
+import type { OptionsConfig } from './options.ts';
+import { numberOption } from './options.ts';
+
+export const jobOptions: OptionsConfig = {
+  workers: { type: 'string' },
+  interval: { type: 'string' },
+  group: { type: 'string' },
+  mode: { type: 'string' },
+  partitions: { type: 'string' },
+  quiet: { type: 'boolean' },
+  json: { type: 'boolean' },
+};
+
+export const jobHelp = `\
+  --interval TIME      time between micro-batches, such as 10ms; 0: no pause (default 10ms)
+  --group N            micro-batches that are scheduled at once (default 10)
+  --mode MODE          drizzle, or bsp as a baseline: each stage by an order of its own
+  --partitions N       partitions of keyed state (default 8)
+  --quiet              no live view
+  --json               the summary as one JSON object on the last line of standard output
+`;
+
+/** Leaves out what was not given, so that defaults stay in one place. */
+export function runOptions(
+  values: Readonly<Record<string, string | boolean | undefined>>,
+): RunOptions {
+  return {
+    ...given('workers', numberOption('workers', values['workers'])),
+    ...given('interval', intervalOption(values['interval'])),
+    // What is no mode is refused by the run itself.
+    ...given('mode', values['mode'] as ExecutionMode | undefined),
+    ...given('groupSize', numberOption('group', values['group'])),
+    ...given('partitions', numberOption('partitions', values['partitions'])),
+  };
+}
+
+function given<Name extends keyof RunOptions>(
+  name: Name,
+  value: RunOptions[Name] | undefined,
+): Partial<RunOptions> {
+  return value === undefined ? {} : { [name]: value };
+}
+
+/** A bare number is milliseconds; what is no duration is reported by the run itself. */
+function intervalOption(value: string | boolean | undefined): Duration | undefined {
+  if (value === undefined || typeof value === 'boolean') return undefined;
+  return /^\d+$/.test(value) ? Number(value) : (value as Duration);
+}
