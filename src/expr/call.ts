@@ -187,10 +187,15 @@ function resultNullable(fn: FunctionName, args: readonly Expr[]): boolean {
     case 'to-timestamp':
       return some || first?.type.kind === 'string' || first?.type.kind === 'float64';
     case 'to-int64':
-      return some || first?.type.kind === 'string' || first?.type.kind === 'float64';
+      // A time that an int64 was made into may be rounded up past the greatest int64.
+      return some || first === undefined || canMissInt64(first);
     default:
       return some;
   }
+}
+
+function canMissInt64({ type: { kind } }: Expr): boolean {
+  return kind === 'string' || kind === 'float64' || kind === 'timestamp';
 }
 
 function isTime(expr: Expr | undefined): boolean {

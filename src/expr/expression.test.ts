@@ -75,6 +75,7 @@ test('an expression carries the type and nullability of its call', () => {
     [f.toInt64(), 'to-int64(f): int64?'],
     [n.toFloat64(), 'to-float64(n): float64'],
     [n.toTimestamp(), 'to-timestamp(n): timestamp'],
+    [t.toInt64(), 'to-int64(t): int64?'],
     [b.toFloat64(), 'to-float64(b): float64'],
     [j.asString(), 'to-string(j): string'],
     [t.asString(), 'to-string(t): string'],

@@ -277,8 +277,8 @@ export class TimestampExpression<Null = never> extends Ordered<'timestamp', numb
     return call('to-float64', [this]);
   }
 
-  /** Epoch milliseconds. */
-  toInt64(): Int64Expression<Null> {
+  /** Epoch milliseconds; null for times that no int64 can hold. */
+  toInt64(): Int64Expression<null> {
     return call('to-int64', [this]);
   }
 }
