@@ -16,6 +16,10 @@ const benches: Readonly<Record<string, readonly [string, () => Promise<BenchModu
   scan: ['the JSON scanner alone', () => import('./scan.ts')],
   drain: ['the whole engine against its kernels alone', () => import('./drain.ts')],
   scheduling: ['a micro-batch without data', () => import('./scheduling.ts')],
+  'cluster-scheduling': [
+    'a micro-batch without data over four processes',
+    () => import('./cluster-scheduling.ts'),
+  ],
   latency: ["a window's end to its visible result", () => import('./latency.ts')],
   startup: ['process start to first result', () => import('./startup.ts')],
   typecheck: ['type-checking the examples', () => import('./typecheck.ts')],
@@ -24,7 +28,7 @@ const benches: Readonly<Record<string, readonly [string, () => Promise<BenchModu
 const [name, ...rest] = process.argv.slice(2);
 const bench = name === undefined ? undefined : benches[name];
 if (bench === undefined) {
-  const lines = Object.entries(benches).map(([each, [what]]) => `  ${each.padEnd(12)}${what}`);
+  const lines = Object.entries(benches).map(([each, [what]]) => `  ${each.padEnd(20)}${what}`);
   process.stderr.write(`npm run bench -- NAME [--json]\n\n${lines.join('\n')}\n`);
   process.exitCode = 2;
 } else {

@@ -10,7 +10,7 @@ import { numberArgument, print, spread, spreadText } from './figures.ts';
 
 const quiet = endless(schema({ key: string() }));
 
-const empty = pipeline('scheduling')
+export const empty = pipeline('scheduling')
   .from(quiet)
   .groupBy('key')
   .aggregate(() => ({ rows: count() }))
