@@ -1,0 +1,207 @@
+// Arbitrary messages of every kind, and codecs for handles that stand for the runtime's.
+
+import fc from 'fast-check';
+import type { StreamErrorData } from '../../base/stream-error.ts';
+import { groupSizeMax, partitionsMax, stagesMax } from '../limits.ts';
+import type { HandleCodec } from './codec.ts';
+import type { HandshakeMessage } from './handshake.ts';
+import { nonceBytes } from './handshake.ts';
+import type { HostMessage } from './host-messages.ts';
+import type { BatchNumber, GroupId, Incarnation, PlacementVersion, Term, WorkerId } from './ids.ts';
+import type { DriverMessage, PeerMessage, Report, WorkerMessage } from './messages.ts';
+import type { Template } from './template.ts';
+import { protocolVersion } from './version.ts';
+
+/** Handles are texts or null here. */
+export const textCodec: HandleCodec = {
+  write: (to, handle) => {
+    to.flag(handle !== null);
+    if (handle !== null) to.text(handle as string, 1000);
+  },
+  read: (from) => (from.flag('handle') ? from.text('handle', 1000) : null),
+};
+
+const number = fc.oneof(fc.nat(), fc.maxSafeNat());
+const small = fc.nat({ max: 100 });
+const term = number as fc.Arbitrary<Term>;
+const incarnation = number as fc.Arbitrary<Incarnation>;
+const version = number as fc.Arbitrary<PlacementVersion>;
+const batch = fc.integer({ min: -1, max: 2 ** 48 }) as fc.Arbitrary<BatchNumber>;
+const worker = small as fc.Arbitrary<WorkerId>;
+const ms = fc.double({ min: 0, max: 1e15, noNaN: true }).map((value) => value + 0);
+const stage = fc.nat({ max: stagesMax });
+const partition = fc.nat({ max: partitionsMax });
+const text = fc.string({ maxLength: 40, unit: 'grapheme' });
+const handle = fc.option(text);
+const task = fc.record({ stage, partition, batch });
+
+export const error: fc.Arbitrary<StreamErrorData> = fc.record({
+  code: text,
+  message: text,
+  hint: fc.option(text),
+  stack: fc.option(text),
+  fields: fc.dictionary(
+    text.filter((name) => name !== '__proto__'),
+    fc.oneof(text, fc.integer(), fc.boolean(), fc.constant(null)),
+    { maxKeys: 5, noNullPrototype: true },
+  ),
+});
+
+/** A chain of stages, each with one exchange to the next: enough for every field to vary. */
+const template: fc.Arbitrary<Template> = fc
+  .record({
+    version,
+    planHash: text,
+    delivery: fc.constantFrom('push', 'pull'),
+    placements: fc.array(fc.array(worker, { minLength: 1, maxLength: 6 }), {
+      minLength: 1,
+      maxLength: 5,
+    }),
+  })
+  .map(({ placements, delivery, ...rest }) => ({
+    ...rest,
+    delivery: delivery as Template['delivery'],
+    exchanges: placements.slice(1).map((_, from) => ({ from, to: from + 1 })),
+    stages: placements.map((placement, id) => ({
+      source: id === 0,
+      inputs: id === 0 ? [] : [id - 1],
+      outputs: id === placements.length - 1 ? [] : [id],
+      placement,
+    })),
+  }));
+
+export const driverMessage: fc.Arbitrary<DriverMessage> = fc.oneof(
+  fc.record({ kind: fc.constant('install-template' as const), term, template }),
+  fc.record({
+    kind: fc.constant('start-group' as const),
+    term,
+    version,
+    group: number as fc.Arbitrary<GroupId>,
+    first: batch,
+    count: fc.nat({ max: groupSizeMax }),
+    intervalMs: ms,
+    anchorMs: ms,
+    reportAt: batch,
+    retireThrough: batch,
+    final: fc.boolean(),
+    stage: fc.option(fc.nat({ max: stagesMax - 1 })),
+  }),
+  fc.record({ kind: fc.constant('ask-cut' as const), term, cut: number, from: batch }),
+  fc.record({ kind: fc.constant('set-boundary' as const), term, cut: number, end: batch }),
+  fc.record({ kind: fc.constant('stop' as const), term }),
+  fc.record({
+    kind: fc.constant('locations' as const),
+    term,
+    batch,
+    exchange: stage,
+    workers: fc.array(worker),
+  }),
+);
+
+const report: fc.Arbitrary<Report> = fc.record({
+  startedThrough: batch,
+  doneThrough: batch,
+  ended: fc.array(task),
+  makespansMs: fc.array(ms),
+  busyMs: ms,
+  tasksRun: number,
+  queued: number,
+  gauges: handle,
+});
+
+export const workerMessage: fc.Arbitrary<WorkerMessage> = fc.oneof(
+  fc.record({ kind: fc.constant('template-installed' as const), term, incarnation, version }),
+  fc.record({ kind: fc.constant('report' as const), term, incarnation, report }),
+  fc.record({
+    kind: fc.constant('cut-answer' as const),
+    term,
+    incarnation,
+    cut: number,
+    from: batch,
+  }),
+  fc.record({ kind: fc.constant('task-failed' as const), term, incarnation, task, error }),
+  fc.record({ kind: fc.constant('stopped' as const), term, incarnation, gauges: handle }),
+  fc.record({ kind: fc.constant('stage-done' as const), term, incarnation, stage, batch }),
+  fc.record({
+    kind: fc.constant('ask-locations' as const),
+    term,
+    incarnation,
+    batch,
+    exchange: stage,
+  }),
+);
+
+export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
+  fc.record({
+    kind: fc.constant('blocks' as const),
+    term,
+    incarnation,
+    version,
+    batch,
+    exchange: stage,
+    entries: fc.array(fc.record({ producer: partition, output: handle })),
+  }),
+  fc.record({ kind: fc.constant('progress' as const), term, incarnation, doneThrough: batch }),
+  fc.record({ kind: fc.constant('pull' as const), term, incarnation, batch, exchange: stage }),
+);
+
+const bytes = fc.uint8Array({ maxLength: 3000 });
+const nonce = fc.uint8Array({ minLength: nonceBytes, maxLength: nonceBytes });
+const mac = fc.oneof(
+  fc.uint8Array({ minLength: 32, maxLength: 32 }),
+  fc.constant(new Uint8Array(0)),
+);
+const identity = { release: text, runtime: text, timeZone: text };
+
+export const handshakeMessage: fc.Arbitrary<HandshakeMessage> = fc.oneof(
+  fc.record({
+    kind: fc.constant('hello' as const),
+    protocol: fc.constant(protocolVersion),
+    role: fc.constantFrom('host' as const, 'peer' as const),
+    host: text,
+    ...identity,
+    planHash: text,
+    address: text,
+    incarnation,
+    port: fc.nat({ max: 65_535 }),
+    workers: small,
+    nonce,
+  }),
+  fc.record({ kind: fc.constant('challenge' as const), ...identity, nonce }),
+  fc.record({ kind: fc.constant('proof' as const), mac }),
+  fc.record({ kind: fc.constant('welcome' as const), mac }),
+  fc.record({ kind: fc.constant('refused' as const), error }),
+);
+
+export const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom('to-worker' as const, 'to-driver' as const),
+    worker,
+    message: bytes,
+  }),
+  fc.record({ kind: fc.constant('job' as const), text }),
+  fc.record({ kind: fc.constant('need-code' as const) }),
+  fc.record({ kind: fc.constant('code' as const), offset: small, bytes }),
+  fc.record({ kind: fc.constantFrom('joined' as const, 'closed' as const), worker }),
+  fc.record({
+    kind: fc.constant('commit' as const),
+    worker,
+    commit: number,
+    sink: small,
+    partition,
+    batch,
+    watermarkMs: fc.oneof(ms, fc.constantFrom(Infinity, -Infinity)),
+    rows: bytes,
+  }),
+  fc.record({
+    kind: fc.constant('committed' as const),
+    worker,
+    commit: number,
+    error: fc.option(error),
+  }),
+  fc.record({ kind: fc.constant('failed' as const), worker: fc.option(worker), error }),
+  fc.record({ kind: fc.constant('peer-lost' as const), host: text, error }),
+  fc.record({ kind: fc.constant('ping' as const), sentMs: ms }),
+  fc.record({ kind: fc.constant('pong' as const), sentMs: ms, nowMs: ms }),
+  fc.record({ kind: fc.constant('end' as const), error: fc.option(error) }),
+);
