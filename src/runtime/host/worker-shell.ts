@@ -22,18 +22,18 @@ import type {
   TaskInput,
   TaskResult,
 } from '../../data/task/task.ts';
-import type { SourceOffset, WorkerGauges } from '../../observe/gauges.ts';
-import { maxKnown, noGauges, sumKnown } from '../../observe/gauges.ts';
 import type { Bindings } from '../../plan/bindings.ts';
 import type { SinkId } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan, StageId } from '../../plan/physical-plan.ts';
 import { SinkPartitions } from '../../plan/sink-partitions.ts';
-import type { Sink, SinkOutput, SinkWriter } from '../../ports/sink.ts';
+import type { Sink, SinkOutput } from '../../ports/sink.ts';
 import type { Source, SourceReader } from '../../ports/source.ts';
 import type { SourceChunk } from '../../ports/source-chunk.ts';
 import type { JobConfig } from './job-config.ts';
 import type { RunClock } from './run-clock.ts';
 import { sharedPages } from './shared-pages.ts';
+import { SinkWriters } from './sink-writers.ts';
+import { WorkerMeters } from './worker-meters.ts';
 
 export type WorkerShellOptions = {
   readonly worker: WorkerId;
@@ -68,15 +68,11 @@ export class WorkerShell {
   readonly #executor: TaskExecutor;
   readonly #sinkPartitions: SinkPartitions;
   readonly #readers = new Map<string, SourceReader>();
-  readonly #writers = new Map<string, Promise<SinkWriter>>();
-  /** The last commit of each sink partition: the next one waits for it. */
-  readonly #commits = new Map<string, Promise<void>>();
-  readonly #watermarks = new Map<string, number>();
-  readonly #offsets = new Map<string, SourceOffset>();
+  readonly #writers: SinkWriters;
+  readonly #meters = new WorkerMeters();
   /** Where source partitions ended, by `stage/partition`. */
   readonly #ends = new Map<string, number>();
   #template: Template | null = null;
-  #gauges: WorkerGauges = noGauges;
   #pumping = false;
   #runnable: Extract<WorkerEffect, { kind: 'run-task' }> | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -87,9 +83,10 @@ export class WorkerShell {
 
   constructor(options: WorkerShellOptions) {
     this.#options = options;
-    const { worker, incarnation, plan, bindings, config } = options;
+    const { worker, incarnation, plan, bindings, config, clock } = options;
     this.#machine = new WorkerMachine({ worker, incarnation });
     this.#sinkPartitions = new SinkPartitions(plan, config.partitionCounts);
+    this.#writers = new SinkWriters({ specs: plan.sinks, sinks: bindings.sinks, clock });
     this.#executor = new TaskExecutor({
       plan,
       bindings,
@@ -235,7 +232,7 @@ export class WorkerShell {
       const reader = this.#readers.get(`${task.stage}/${task.partition}`);
       const input = this.#input(effect, reader);
       const result = this.#executor.run(id, input);
-      this.#count(task, result);
+      this.#meters.count(task, result);
       const commitPending = this.#commit(task, result);
       const ended = result.range?.ended ?? false;
       this.#machine.step(clock.nowMs(), {
@@ -300,72 +297,19 @@ export class WorkerShell {
   }
 
   #commitTo(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
-    const { bindings, plan, clock, commitAtClient } = this.#options;
-    const sink = bindings.sinks.get(id)!;
+    const sink = this.#options.bindings.sinks.get(id)!;
     // A sink of one partition that many partitions feed (late rows, dead letters) has its one
     // writer at the client, which is where they all meet.
     const meets = sink.partitions === 1 && this.#sinkPartitions.count(id) > 1;
     if (sink.location === 'client' || meets) {
-      return commitAtClient({ sink: id, partition, output });
+      return this.#options.commitAtClient({ sink: id, partition, output });
     }
-    const key = `${id}/${partition}`;
-    let writer = this.#writers.get(key);
-    if (writer === undefined) {
-      const spec = plan.sinks.find((other) => other.id === id)!;
-      const context = { nowMs: () => clock.nowMs(), schema: spec.schema, name: spec.name };
-      writer = sink.open(partition, context);
-      this.#writers.set(key, writer);
-    }
-    const before = this.#commits.get(key) ?? Promise.resolve();
-    const commit = before.then(() => writer).then((opened) => opened.commit(output));
-    this.#commits.set(key, commit);
-    return commit;
-  }
-
-  #count(task: TaskName, result: TaskResult): void {
-    const { counts } = result;
-    const source = this.#options.plan.stages[task.stage]!.input.kind === 'scan';
-    const { recordsIn, recordsBad, recordsLate, bytesIn, rowsOut } = this.#gauges;
-    this.#gauges = {
-      ...this.#gauges,
-      recordsIn: recordsIn + (source ? counts.recordsIn : 0),
-      bytesIn: bytesIn + (source ? counts.bytesIn : 0),
-      recordsBad: recordsBad + counts.recordsBad,
-      recordsLate: recordsLate + counts.recordsLate,
-      rowsOut: rowsOut + counts.rowsOut,
-    };
-    this.#watermarks.set(`${task.stage}/${task.partition}`, result.watermarkMs);
-    if (result.range !== null) {
-      const { source: from, partition, to } = result.range;
-      this.#offsets.set(`${from}/${partition}`, { source: from, partition, to });
-    }
+    return this.#writers.commit(id, partition, output);
   }
 
   #measure(): void {
-    let watermarkMs = Infinity;
-    for (const watermark of this.#watermarks.values()) {
-      watermarkMs = Math.min(watermarkMs, watermark);
-    }
-    let lagRecords: number | null = null;
-    let lagBytes: number | null = null;
-    let lagMs: number | null = null;
-    for (const reader of this.#readers.values()) {
-      const lag = reader.lag();
-      lagRecords = sumKnown(lagRecords, lag.records);
-      lagBytes = sumKnown(lagBytes, lag.bytes);
-      lagMs = maxKnown(lagMs, lag.ms);
-    }
-    this.#gauges = {
-      ...this.#gauges,
-      watermarkMs,
-      lagRecords,
-      lagBytes,
-      lagMs,
-      stateBytes: this.#executor.stateBytes(),
-      heapBytes: process.memoryUsage().heapUsed,
-      offsets: [...this.#offsets.values()],
-    };
-    this.#step({ kind: 'gauges-measured', gauges: this.#gauges });
+    const gauges = this.#meters.measure(this.#readers.values(), this.#executor.stateBytes());
+    this.#step({ kind: 'gauges-measured', gauges });
   }
 
   #arm(): void {
@@ -390,14 +334,8 @@ export class WorkerShell {
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#gaugeTimer !== null) clearInterval(this.#gaugeTimer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);
-    // A commit that failed was reported as such when it did.
-    await Promise.allSettled(this.#commits.values());
-    const closing: Promise<void>[] = [];
-    for (const reader of this.#readers.values()) closing.push(reader.close());
-    for (const writer of this.#writers.values()) {
-      closing.push(writer.then((opened) => opened.close()));
-    }
-    await Promise.all(closing);
+    await this.#writers.close();
+    await Promise.all([...this.#readers.values()].map((reader) => reader.close()));
   }
 
   /** The last micro-batch done here; for tests. */

@@ -1,0 +1,52 @@
+// The open writers of one thread: each is opened when its first rows come, and commits one
+// micro-batch at a time.
+
+import type { SinkId, SinkSpec } from '../../plan/logical-plan.ts';
+import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
+import type { RunClock } from './run-clock.ts';
+
+export type SinkWritersOptions = {
+  readonly specs: readonly SinkSpec[];
+  readonly sinks: ReadonlyMap<SinkId, Sink>;
+  readonly clock: RunClock;
+};
+
+export class SinkWriters {
+  readonly #options: SinkWritersOptions;
+  readonly #writers = new Map<string, Promise<SinkWriter>>();
+  /** The last commit of each sink partition: the next one waits for it. */
+  readonly #commits = new Map<string, Promise<void>>();
+
+  constructor(options: SinkWritersOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the rows are visible. */
+  commit(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
+    const key = `${id}/${partition}`;
+    let writer = this.#writers.get(key);
+    if (writer === undefined) {
+      writer = this.#options.sinks.get(id)!.open(partition, this.context(id));
+      this.#writers.set(key, writer);
+    }
+    const before = this.#commits.get(key) ?? Promise.resolve();
+    const commit = before.then(() => writer).then((opened) => opened.commit(output));
+    this.#commits.set(key, commit);
+    return commit;
+  }
+
+  context(id: SinkId): SinkContext {
+    const { specs, clock } = this.#options;
+    const { schema, name } = specs.find((spec) => spec.id === id)!;
+    return { nowMs: () => clock.nowMs(), schema, name };
+  }
+
+  /** Waits for commits under way and closes the writers that could be opened. */
+  async close(): Promise<void> {
+    // A commit that failed, or a writer that did not open, was reported when it did.
+    await Promise.allSettled(this.#commits.values());
+    const opened = await Promise.allSettled(this.#writers.values());
+    const writers = opened.filter((writer) => writer.status === 'fulfilled');
+    await Promise.all(writers.map(({ value }) => value.close()));
+  }
+}
