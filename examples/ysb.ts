@@ -53,7 +53,12 @@ const ysb =
 const latency = new WindowLatency(results, options);
 const summary = await runInTerminal(
   ysb,
-  { workers: options.workers, interval: options.interval, groupSize: options.group },
+  {
+    workers: options.workers,
+    hosts: options.hosts,
+    interval: options.interval,
+    groupSize: options.group,
+  },
   { quiet: options.json && !process.stderr.isTTY, extra: () => latency.lines() },
 );
 

@@ -9,6 +9,8 @@ export type YsbOptions = {
   /** Events per second. */
   readonly rate: number;
   readonly workers: number;
+  /** Host processes, each with `workers` threads; 0: threads of this process. */
+  readonly hosts: number;
   readonly interval: Duration;
   readonly group: number;
   readonly window: Duration;
@@ -26,6 +28,7 @@ The Yahoo Streaming Benchmark on an embedded Mizzle.
   --seconds N      how long the generator runs (default 30)
   --rate N         events per second (default 100000)
   --workers N      worker threads, 0: all in one thread (default 2)
+  --hosts N        a cluster of N host processes, each with so many workers (default 0: none)
   --interval TIME  time between micro-batches (default 10ms)
   --group N        micro-batches that are scheduled at once (default 10)
   --window TIME    length of the windows (default 1s; the benchmark's own figure is 10s)
@@ -52,6 +55,7 @@ function parsed(argv: readonly string[]): YsbOptions {
       seconds: { type: 'string', default: '30' },
       rate: { type: 'string', default: '100000' },
       workers: { type: 'string', default: '2' },
+      hosts: { type: 'string', default: '0' },
       interval: { type: 'string', default: '10ms' },
       group: { type: 'string', default: '10' },
       window: { type: 'string', default: '1s' },
@@ -70,6 +74,7 @@ function parsed(argv: readonly string[]): YsbOptions {
     seconds: number('seconds', values.seconds),
     rate: number('rate', values.rate),
     workers: number('workers', values.workers),
+    hosts: number('hosts', values.hosts),
     interval: duration(values.interval),
     group: number('group', values.group),
     window: duration(values.window),

@@ -25,7 +25,7 @@ const output: fc.Arbitrary<ExchangeOutput> = fc.record({
       fc.record({
         source: fc.constantFrom(...sources),
         partition: fc.nat({ max: 1000 }),
-        batch: offset,
+        batch: fc.nat(),
         from: offset,
         to: offset,
         batchTimeMs: ms,
