@@ -32,31 +32,16 @@ import type {
   WorkerMessage,
 } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
-import { partitionsOn, progressPairs } from '../protocol/template.ts';
+import { partitionsOn } from '../protocol/template.ts';
 import { BatchTable } from './batch-table.ts';
 import type { DeliveryHost, DeliveryPolicy } from './delivery.ts';
 import { deliveryOf } from './delivery.ts';
+import { Downstream } from './downstream.ts';
 import type { IgnoreReason, WorkerEffect, WorkerEvent } from './events.ts';
+import type { LocalPartition } from './local-partition.ts';
+import { localPartition, runsBefore } from './local-partition.ts';
 import { Permissions } from './permissions.ts';
 import { ReportLog } from './report-log.ts';
-
-/** One partition of one stage on this worker. Its tasks run in order of micro-batches. */
-type LocalPartition = {
-  readonly stage: number;
-  readonly partition: number;
-  readonly source: boolean;
-  next: BatchNumber;
-  state: 'waiting' | 'queued' | 'running';
-  /** Source partitions: something can be read now. */
-  ready: boolean;
-  ended: boolean;
-  /** Source partitions: since when `next` could have started but had nothing to read. */
-  quietSinceMs: number;
-  /** Source partitions: when to look again, ms; Infinity when an event will tell. */
-  lookAgainMs: number;
-  /** Trigger of the last task, ms. */
-  triggeredMs: number;
-};
 
 type Running = { readonly run: number; readonly task: TaskName; readonly local: LocalPartition };
 
@@ -88,10 +73,7 @@ export class WorkerMachine {
 
   #startedThrough: BatchNumber = noBatch;
   #doneThrough: BatchNumber = noBatch;
-  /** Consumers downstream that only they can see, and how far each one is. */
-  readonly #consumers = new Map<WorkerId, BatchNumber>();
-  /** Producers that must be told how far this worker is. */
-  #producers: WorkerId[] = [];
+  #downstream: Downstream | null = null;
   /** Planned trigger of micro-batches that are not done, for their makespan. */
   readonly #triggers = new Map<BatchNumber, number>();
 
@@ -232,10 +214,7 @@ export class WorkerMachine {
     });
     this.#table = new BatchTable(producers, this.#localCounts);
     this.#delivery = deliveryOf(this.#deliveryHost(template));
-    for (const [consumer, producer] of progressPairs(template)) {
-      if (consumer === this.#worker) this.#producers.push(producer);
-      if (producer === this.#worker) this.#consumers.set(consumer, noBatch);
-    }
+    this.#downstream = new Downstream(template, this.#worker);
     this.#log.restart(this.#nowMs);
     this.#tellDriver({
       kind: 'template-installed',
@@ -255,9 +234,7 @@ export class WorkerMachine {
       for (const local of this.#locals) local.next = order.first;
       this.#doneThrough = (order.first - 1) as BatchNumber;
       this.#startedThrough = this.#doneThrough;
-      for (const [consumer, done] of this.#consumers) {
-        this.#consumers.set(consumer, Math.max(done, this.#doneThrough) as BatchNumber);
-      }
+      this.#downstream!.begin(this.#doneThrough);
     }
     this.#table.retireThrough(Math.min(order.retireThrough, this.#doneThrough) as BatchNumber);
     this.#delivery!.launched(order);
@@ -272,8 +249,7 @@ export class WorkerMachine {
     }
     this.#incarnations.set(from, message.incarnation);
     if (message.kind === 'progress') {
-      const before = this.#consumers.get(from) ?? noBatch;
-      this.#consumers.set(from, Math.max(before, message.doneThrough) as BatchNumber);
+      this.#downstream!.heard(from, message.doneThrough);
       return this.#wakeSources();
     }
     if (message.kind === 'pull') {
@@ -403,7 +379,7 @@ export class WorkerMachine {
     }
     if (this.#doneThrough === before) return;
     this.#forgetGroups();
-    for (const producer of this.#producers) {
+    for (const producer of this.#downstream!.producers) {
       this.#send(producer, {
         kind: 'progress',
         term: this.#term,
@@ -453,7 +429,7 @@ export class WorkerMachine {
       const { inputs } = this.#template!.stages[local.stage]!;
       return inputs.every((exchange) => this.#table.complete(local.next, exchange));
     }
-    if (local.next > this.#finishedDownstream() + inFlightMax) return false;
+    if (local.next > this.#downstream!.finished(this.#doneThrough) + inFlightMax) return false;
     const trigger = Permissions.triggerMs(group, local.next);
     if (trigger > this.#nowMs) {
       local.lookAgainMs = trigger;
@@ -465,13 +441,6 @@ export class WorkerMachine {
     if (waitedEnoughMs <= this.#nowMs) return true;
     local.lookAgainMs = waitedEnoughMs;
     return false;
-  }
-
-  /** What is done here and at every consumer that cannot be seen from here. */
-  #finishedDownstream(): BatchNumber {
-    let finished = this.#doneThrough;
-    for (const done of this.#consumers.values()) finished = Math.min(finished, done) as BatchNumber;
-    return finished;
   }
 
   #runNext(): void {
@@ -538,26 +507,4 @@ export class WorkerMachine {
   #ignore(what: string, why: IgnoreReason): void {
     this.#effects.push({ kind: 'trace', trace: { kind: 'ignored', what, why } });
   }
-}
-
-/** (Smaller micro-batch, deeper stage) first, so that what was begun is finished. */
-function runsBefore(a: LocalPartition, b: LocalPartition): boolean {
-  if (a.next !== b.next) return a.next < b.next;
-  if (a.stage !== b.stage) return a.stage > b.stage;
-  return a.partition < b.partition;
-}
-
-function localPartition(stage: number, partition: number, source: boolean): LocalPartition {
-  return {
-    stage,
-    partition,
-    source,
-    next: noBatch,
-    state: 'waiting',
-    ready: false,
-    ended: false,
-    quietSinceMs: Infinity,
-    lookAgainMs: Infinity,
-    triggeredMs: -Infinity,
-  };
 }

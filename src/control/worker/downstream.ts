@@ -1,0 +1,39 @@
+// How far the consumers are that a worker cannot see from its own tasks, and who wants to know how
+// far it is itself: the credits that bound how far producers run ahead.
+
+import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
+import { noBatch } from '../protocol/ids.ts';
+import type { Template } from '../protocol/template.ts';
+import { progressPairs } from '../protocol/template.ts';
+
+export class Downstream {
+  readonly #consumers = new Map<WorkerId, BatchNumber>();
+  /** Producers that must be told how far this worker is. */
+  readonly producers: readonly WorkerId[];
+
+  constructor(template: Template, worker: WorkerId) {
+    const producers: WorkerId[] = [];
+    for (const [consumer, producer] of progressPairs(template)) {
+      if (consumer === worker) producers.push(producer);
+      if (producer === worker) this.#consumers.set(consumer, noBatch);
+    }
+    this.producers = producers;
+  }
+
+  /** The job begins behind this micro-batch. */
+  begin(done: BatchNumber): void {
+    for (const consumer of this.#consumers.keys()) this.heard(consumer, done);
+  }
+
+  heard(consumer: WorkerId, done: BatchNumber): void {
+    const before = this.#consumers.get(consumer) ?? noBatch;
+    this.#consumers.set(consumer, Math.max(before, done) as BatchNumber);
+  }
+
+  /** What is done here, through `own`, and at every consumer that cannot be seen from here. */
+  finished(own: BatchNumber): BatchNumber {
+    let finished = own;
+    for (const done of this.#consumers.values()) finished = Math.min(finished, done) as BatchNumber;
+    return finished;
+  }
+}
