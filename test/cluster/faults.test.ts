@@ -1,0 +1,291 @@
+// What goes wrong between the processes of a cluster: the run ends, or a peer is refused, with an
+// error that names peer, reason and remedy. Nothing hangs, nothing goes on with a part missing.
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { Incarnation } from '../../src/control/protocol/ids.ts';
+import { Connection } from '../../src/runtime/cluster/connection.ts';
+import { introduce } from '../../src/runtime/cluster/handshake-exchange.ts';
+import type { Introduction } from '../../src/runtime/cluster/handshake-exchange.ts';
+import { ownIdentity } from '../../src/runtime/cluster/identity.ts';
+import type { Identity } from '../../src/runtime/cluster/identity.ts';
+import type { Ended, Process } from './processes.fixture.ts';
+import {
+  endAll,
+  freePort,
+  mizzle,
+  portOf,
+  sleep,
+  startDriver,
+  startWorker,
+  temporaryFolder,
+} from './processes.fixture.ts';
+
+after(endAll);
+
+const folder = temporaryFolder();
+let runs = 0;
+
+function outFile(): string {
+  return join(folder, `out-${runs++}.jsonl`);
+}
+
+/** A driver and hosts of a job that never ends, under way. */
+async function running(options: readonly string[] = []): Promise<{
+  readonly driver: Process;
+  readonly hosts: readonly Process[];
+}> {
+  const driver = startDriver({ job: 'endless', out: outFile(), workers: 4, options });
+  const port = await portOf(driver);
+  const hosts = [startWorker(port, 2, options), startWorker(port, 2, options)];
+  for (const host of hosts) await host.says(/joined/);
+  // Long enough for the job to be running, and right in any case if it is not yet.
+  await sleep(1_500);
+  return { driver, hosts };
+}
+
+function failed({ code, stderr }: Ended, pattern: RegExp): void {
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, pattern);
+  assert.match(stderr, /hint: /);
+}
+
+test('a host that is killed ends the run, which names it, and the other hosts', async () => {
+  const { driver, hosts } = await running();
+  hosts[1]!.kill('SIGKILL');
+  const killed = new RegExp(`lost host "[^"]*-${hosts[1]!.child.pid}-`);
+  failed(await driver.ended, /error \[host-lost\]/);
+  assert.match(driver.stderr, killed);
+  failed(await hosts[0]!.ended, /the driver ended the job/);
+  assert.match(hosts[0]!.stderr, killed);
+});
+
+test('hosts end with a message when the driver is killed', async () => {
+  const { driver, hosts } = await running();
+  driver.kill('SIGKILL');
+  for (const host of hosts) failed(await host.ended, /error \[driver-lost\]: lost the driver/);
+});
+
+test('a host that stands still ends the run once it has been silent for too long', async () => {
+  const { driver, hosts } = await running(['--timeout', '1s']);
+  hosts[0]!.kill('SIGSTOP');
+  failed(await driver.ended, /error \[host-lost\][^]*(said nothing|not read) for 1 s/);
+  failed(await hosts[1]!.ended, /the driver ended the job/);
+  hosts[0]!.kill('SIGKILL');
+});
+
+test('a driver that stands still is given up by its hosts', async () => {
+  const { driver, hosts } = await running(['--timeout', '1s']);
+  driver.kill('SIGSTOP');
+  for (const host of hosts) failed(await host.ended, /error \[driver-lost\][^]*for 1 s/);
+  driver.kill('SIGKILL');
+});
+
+test('a secret that is wrong or missing is refused, and the job waits for a right one', async () => {
+  const options = ['--secret-env', 'SECRET'];
+  const env = { SECRET: 'right' };
+  const driver = startDriver({ job: 'bounded', out: outFile(), workers: 1, options, env });
+  const port = await portOf(driver);
+  failed(
+    await startWorker(port, 1, options, { SECRET: 'wrong' }).ended,
+    /error \[secret-mismatch\][^]*another secret/,
+  );
+  failed(await startWorker(port, 1).ended, /error \[secret-missing\][^]*--secret-env/);
+  const right = await startWorker(port, 1, options, env).ended;
+  assert.equal(right.code, 0, right.stderr);
+  const { code, stderr } = await driver.ended;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /turned away 127\.0\.0\.1:\d+/);
+});
+
+test('a host with a secret does not trust a driver without one', async () => {
+  const driver = startDriver({ job: 'bounded', out: outFile(), workers: 1 });
+  const port = await portOf(driver);
+  const host = startWorker(port, 1, ['--secret-env', 'SECRET'], { SECRET: 'mine' });
+  failed(await host.ended, /error \[secret-mismatch\]/);
+  driver.kill('SIGINT');
+  await driver.ended;
+});
+
+/** Introduces itself to a driver as a test pleases; gives the code it is refused with. */
+async function refusalOf(
+  port: number,
+  own: { readonly identity?: Partial<Identity>; readonly introduction?: Partial<Introduction> },
+): Promise<unknown> {
+  const socket = connect({ host: '127.0.0.1', port });
+  const connection = new Connection({
+    peer: 'the driver',
+    socket,
+    allocate: (bytes) => new Uint8Array(bytes),
+    timeoutMs: 5_000,
+  });
+  try {
+    await introduce(connection, {
+      identity: { ...ownIdentity(), ...own.identity },
+      security: { secret: null, tls: null },
+      introduction: {
+        role: 'host',
+        host: 'test',
+        incarnation: 1 as Incarnation,
+        planHash: '',
+        address: '127.0.0.1',
+        port: 1,
+        workers: 1,
+        ...own.introduction,
+      },
+    });
+    return 'welcome';
+  } catch (error) {
+    return (error as { readonly code: unknown }).code;
+  } finally {
+    connection.destroy(null);
+  }
+}
+
+test('another release, runtime, zone or plan, and hosts that are too many, are refused', async () => {
+  const driver = startDriver({ job: 'bounded', out: outFile(), workers: 1 });
+  const port = await portOf(driver);
+  const refused: readonly (readonly [string, Parameters<typeof refusalOf>[1]])[] = [
+    ['release-mismatch', { identity: { release: '0.0.1' } }],
+    ['runtime-mismatch', { identity: { runtime: 'node 1' } }],
+    ['time-zone-mismatch', { identity: { timeZone: 'Mars/Olympus' } }],
+    ['plan-mismatch', { introduction: { planHash: 'of another job' } }],
+    ['workers-complete', { introduction: { workers: 2 } }],
+    ['workers-complete', { introduction: { workers: 0 } }],
+    ['unknown-peer', { introduction: { role: 'peer' } }],
+  ];
+  for (const [code, own] of refused) assert.equal(await refusalOf(port, own), code);
+  const host = await startWorker(port, 1).ended;
+  assert.equal(host.code, 0, host.stderr);
+  assert.equal((await driver.ended).code, 0);
+});
+
+test('garbage to the listening port is turned away, and the job goes on', async () => {
+  const driver = startDriver({ job: 'bounded', out: outFile(), workers: 1 });
+  const port = await portOf(driver);
+  const hello = [0x4d, 0x5a, 0x5a, 0x4c];
+  const garbage = [
+    Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+    Buffer.from([0xff, 0xff, 0xff, 0xff, 1, 2, 3]),
+    Buffer.from([0, 0, 0, 0]),
+    // Hellos of protocol 9, of ours with nothing in it, and cut off for ever.
+    Buffer.from([8, 0, 0, 0, ...hello, 9, 0, 0, 0]),
+    Buffer.from([6, 0, 0, 0, ...hello, 1, 0]),
+    Buffer.from([60, 0, 0, 0, ...hello]),
+    ...Array.from({ length: 40 }, (_, length) => randomBytes(1 + length * 7)),
+  ];
+  const sockets = garbage.map((bytes) => throwAt(port, bytes));
+  const host = await startWorker(port, 1).ended;
+  assert.equal(host.code, 0, host.stderr);
+  const { code, stderr } = await driver.ended;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /turned away[^]*does not speak our protocol/);
+  assert.match(stderr, /speaks protocol 9, this side 1/);
+  for (const socket of sockets) socket.destroy();
+});
+
+function throwAt(port: number, bytes: Uint8Array): Socket {
+  const socket = connect({ host: '127.0.0.1', port });
+  socket.on('error', () => {
+    // The other side hangs up: that is what is wanted.
+  });
+  socket.write(bytes);
+  return socket;
+}
+
+test('a host that was let in and then sends garbage ends the run, which names it', async () => {
+  const driver = startDriver({ job: 'endless', out: outFile(), workers: 2 });
+  const port = await portOf(driver);
+  const host = startWorker(port, 1);
+  await driver.says(/missing=1/);
+  const socket = connect({ host: '127.0.0.1', port });
+  const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
+  const connection = new Connection({ peer: 'driver', socket, allocate, timeoutMs: 5_000 });
+  await introduce(connection, {
+    identity: ownIdentity(),
+    security: { secret: null, tls: null },
+    introduction: {
+      role: 'host',
+      host: 'liar',
+      incarnation: 1 as Incarnation,
+      planHash: '',
+      address: '127.0.0.1',
+      port: 1,
+      workers: 1,
+    },
+  });
+  connection.send([randomBytes(100).fill(0xee, 0, 1)]);
+  failed(await driver.ended, /error \[host-lost\][^]*host "liar"[^]*could not read/);
+  connection.destroy(null);
+  failed(await host.ended, /the driver ended the job/);
+});
+
+test('a function that throws at a host fails the job with its cause, at the driver and at hosts', async () => {
+  const driver = startDriver({ job: 'throwing', out: outFile(), workers: 2 });
+  const host = startWorker(await portOf(driver), 2);
+  const ended = await driver.ended;
+  assert.equal(ended.code, 1);
+  assert.match(ended.stderr, /error \[user-function\][^]*no such country/);
+  const hostEnded = await host.ended;
+  assert.equal(hostEnded.code, 1);
+  assert.match(hostEnded.stderr, /the driver ended the job[^]*no such country/);
+});
+
+test('a module that builds another plan each time is refused at the hosts', async () => {
+  const driver = startDriver({ job: 'unsteady', out: outFile(), workers: 1 });
+  const host = startWorker(await portOf(driver), 1);
+  failed(await driver.ended, /error \[plan-mismatch\][^]*no clock, no random/);
+  failed(await host.ended, /plan-mismatch/);
+});
+
+test('what cannot be bundled is refused before anything listens', async () => {
+  const pipeline = join(folder, 'native.ts');
+  writeFileSync(join(folder, 'addon.node'), 'x');
+  writeFileSync(pipeline, "import './addon.node';\nimport 'no-such-package';\n");
+  const driver = mizzle(['driver', pipeline, '--listen', '127.0.0.1:0', '--workers', '1']);
+  const ended = await driver.ended;
+  failed(ended, /error \[bundle-failed\][^]*addon\.node[^]*native add-ons/);
+  assert.match(ended.stderr, /no-such-package/);
+  assert.doesNotMatch(ended.stderr, /waiting for/);
+});
+
+test('listening beyond this machine without TLS or a secret is refused', async () => {
+  const listen = ['--listen', '0.0.0.0:0', '--workers', '1'];
+  const jobs = join(import.meta.dirname, 'jobs.fixture.ts');
+  const driver = mizzle(['driver', jobs, ...listen, '--', 'bounded', outFile()]);
+  failed(await driver.ended, /error \[insecure-listen\][^]*--secret-env[^]*--insecure/);
+});
+
+test('a host gives up a driver that never comes, and says where it looked', async () => {
+  const port = await freePort();
+  const host = startWorker(port, 1, ['--wait', '300ms']);
+  failed(
+    await host.ended,
+    new RegExp(`error \\[driver-unreachable\\][^]*127\\.0\\.0\\.1:${port} within 0\\.3 s`),
+  );
+});
+
+test('command lines that make no sense are refused with 2 and say what is meant', async () => {
+  const cases: readonly (readonly [RegExp, readonly string[]])[] = [
+    [/--listen is missing[^]*HOST:PORT/, ['driver', 'x.ts', '--workers', '1']],
+    [/--workers is missing/, ['driver', 'x.ts', '--listen', '127.0.0.1:1']],
+    [/"nowhere" is no address/, ['worker', '--connect', 'nowhere']],
+    [
+      /no variable "NO_SUCH_SECRET"/,
+      ['worker', '--connect', 'a:1', '--secret-env', 'NO_SUCH_SECRET'],
+    ],
+    [/TLS needs a certificate and its key/, ['worker', '--connect', 'a:1', '--tls-ca', 'x']],
+    [/a worker takes no file/, ['worker', 'x.ts', '--connect', 'a:1']],
+  ];
+  const ends = await Promise.all(cases.map(([, args]) => mizzle(args).ended));
+  cases.forEach(([pattern], index) => {
+    const { code, stderr } = ends[index]!;
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, pattern);
+  });
+});
