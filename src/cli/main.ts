@@ -61,7 +61,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
 
 async function overview(): Promise<string> {
   const lines = [
-    'mizzle: exactly-once micro-batch stream processing in TypeScript',
+    'mizzle: micro-batch stream processing in TypeScript, in milliseconds',
     '',
     'Commands:',
   ];
