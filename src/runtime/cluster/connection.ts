@@ -197,7 +197,6 @@ export class Connection {
   #onData(chunk: Uint8Array): void {
     if (this.#closed !== null) return;
     this.#heardAtMs = performance.now();
-    this.#suspected = false;
     const refused = this.#reader.push(chunk, (frame) => {
       if (this.#closed !== null || this.#answered(frame)) return;
       if (this.#handlers === null) this.#early.push(frame);

@@ -351,7 +351,14 @@ class Hosts {
   #onWorkerMessage(member: Member, worker: WorkerId, bytes: Uint8Array): void {
     const decoded = readWorkerMessage(bytes, gaugesCodec);
     if (!decoded.ok) return member.connection.refuse(refusalText(decoded.refusal));
-    this.#driver.step({ kind: 'message-received', from: worker, message: decoded.value });
+    const message = decoded.value;
+    const { exchanges, stages } = this.#setup.plan;
+    const isOfPlan =
+      message.kind === 'ask-locations'
+        ? message.exchange < exchanges.length
+        : message.kind !== 'stage-done' || message.stage < stages.length;
+    if (!isOfPlan) return member.connection.refuse(`"${message.kind}" of another plan`);
+    this.#driver.step({ kind: 'message-received', from: worker, message });
   }
 
   #sendCode(connection: Connection): void {

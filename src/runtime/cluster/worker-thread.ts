@@ -27,6 +27,7 @@ import {
 } from '../../control/protocol/host-messages.ts';
 import type { BatchNumber, WorkerId } from '../../control/protocol/ids.ts';
 import type { Peer, PeerMessage, WorkerMessage } from '../../control/protocol/messages.ts';
+import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import { encodeBatch } from '../../data/columnar/batch-codec.ts';
 import { CommitsUnderWay } from '../host/commits-under-way.ts';
 import { loadJobCode } from '../host/job-code.ts';
@@ -48,6 +49,7 @@ const neighbours = new Map<WorkerId, MessagePort>();
 const commits = new CommitsUnderWay();
 let sinkNumbers: ReadonlyMap<string, number> = new Map();
 let outputs: HandleCodec = outputCodec([]);
+let plan: PhysicalPlan | null = null;
 let shell: WorkerShell | null = null;
 
 function tell(message: FromHostThread): void {
@@ -132,8 +134,18 @@ function onPeerFrame(frame: Uint8Array): void {
   if (!envelope.ok) return fail(malformed('a peer', envelope.refusal));
   const { from, message } = envelope.value;
   const decoded = readPeerMessageFrom(message, outputs);
-  if (decoded.ok) shell?.receive(from, decoded.value);
-  else fail(malformed(`worker ${from}`, decoded.refusal));
+  if (!decoded.ok) return fail(malformed(`worker ${from}`, decoded.refusal));
+  if (isOfPlan(decoded.value)) return shell?.receive(from, decoded.value);
+  fail(malformed(`worker ${from}`, { reason: 'inconsistent', what: decoded.value.kind, at: 0 }));
+}
+
+/** Exchange and producers are there: the machine takes that for granted. */
+function isOfPlan(message: PeerMessage): boolean {
+  if (message.kind === 'progress') return true;
+  const exchange = plan?.exchanges[message.exchange];
+  if (exchange === undefined || message.kind === 'pull') return exchange !== undefined;
+  const producers = config.partitionCounts[exchange.from]!;
+  return message.entries.every(({ producer }) => producer < producers);
 }
 
 function malformed(from: string, refusal: Refusal): StreamError {
@@ -166,13 +178,14 @@ async function start(): Promise<void> {
   main.on('message', onMain);
   process.setSourceMapsEnabled(true);
   resolveEngineModules();
-  const { pipeline, plan } = await loadJobCode(module, config);
-  sinkNumbers = new Map(plan.sinks.map(({ id }, number) => [id, number]));
-  outputs = outputCodec(plan.sources.map(({ id }) => id));
+  const { pipeline, plan: own } = await loadJobCode(module, config);
+  plan = own;
+  sinkNumbers = new Map(own.sinks.map(({ id }, number) => [id, number]));
+  outputs = outputCodec(own.sources.map(({ id }) => id));
   shell = new WorkerShell({
     worker,
     incarnation,
-    plan,
+    plan: own,
     bindings: pipeline.bindings(),
     config,
     clock,
