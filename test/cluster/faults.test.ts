@@ -86,7 +86,7 @@ test('a driver that stands still is given up by its hosts', async () => {
   driver.kill('SIGKILL');
 });
 
-test('a secret that is wrong or missing is refused, and the job waits for a right one', async () => {
+test('a wrong or missing secret is refused, and the job waits for a right one', async () => {
   const options = ['--secret-env', 'SECRET'];
   const env = { SECRET: 'right' };
   const driver = startDriver({ job: 'bounded', out: outFile(), workers: 1, options, env });
@@ -147,7 +147,7 @@ async function refusalOf(
   }
 }
 
-test('another release, runtime, zone or plan, and hosts that are too many, are refused', async () => {
+test('another release, runtime, zone or plan, and too many hosts are refused', async () => {
   const driver = startDriver({ job: 'bounded', out: outFile(), workers: 1 });
   const port = await portOf(driver);
   const refused: readonly (readonly [string, Parameters<typeof refusalOf>[1]])[] = [
@@ -225,7 +225,7 @@ test('a host that was let in and then sends garbage ends the run, which names it
   failed(await host.ended, /the driver ended the job/);
 });
 
-test('a function that throws at a host fails the job with its cause, at the driver and at hosts', async () => {
+test('a function that throws at a host fails the job everywhere with its cause', async () => {
   const driver = startDriver({ job: 'throwing', out: outFile(), workers: 2 });
   const host = startWorker(await portOf(driver), 2);
   const ended = await driver.ended;

@@ -25,10 +25,8 @@ const secret = { MIZZLE_TEST_SECRET: 'a long text that nobody guesses' };
 
 async function inline(partitions: number): Promise<readonly string[]> {
   const out = join(folder, `inline-${partitions}.jsonl`);
-  const run = mizzle([
-    ...['run', jobs, '--workers', '0', '--quiet', '--', 'bounded', out],
-    String(partitions),
-  ]);
+  const own = ['--workers', '0', '--quiet', '--', 'bounded', out, String(partitions)];
+  const run = mizzle(['run', jobs, ...own]);
   const { code, stderr } = await run.ended;
   assert.equal(code, 0, stderr);
   return rowsOf(out);
@@ -38,7 +36,8 @@ for (const { hosts, workers, partitions, kind } of [
   { hosts: 3, workers: 2, partitions: 5, kind: 'a file' },
   { hosts: 2, workers: 2, partitions: 9, kind: 'a folder' },
 ]) {
-  test(`run: ${hosts} × ${workers} workers, ${partitions} sources and ${kind} give the inline result`, async () => {
+  const shape = `${hosts} × ${workers} workers, ${partitions} sources, ${kind}`;
+  test(`run: ${shape} give the inline result`, async () => {
     const out = join(folder, kind === 'a file' ? `cluster-${hosts}.jsonl` : `cluster-${hosts}/`);
     const options = ['--hosts', String(hosts), '--workers', String(workers), '--quiet', '--json'];
     const run = mizzle(['run', jobs, ...options, '--', 'bounded', out, String(partitions)]);
@@ -106,27 +105,21 @@ test(
 
 /** Options that name an authority, and a certificate for 127.0.0.1 that it has signed. */
 function certificates(path: string, name: string): readonly string[] {
-  const file = (end: string): string => `${path}-${end}`;
-  const openssl = (...args: readonly string[]): void => {
-    execFileSync('openssl', args, { stdio: 'ignore' });
+  const openssl = (line: string): void => {
+    execFileSync('openssl', line.split(' '), { stdio: 'ignore' });
   };
-  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const key = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
+  openssl(`req -x509 ${key} -subj /CN=${name} -keyout ${path}-ca.key -out ${path}-ca.pem`);
   openssl(
-    ...['req', '-x509', ...ec, '-days', '2', '-subj', `/CN=${name}`],
-    ...['-keyout', file('ca.key'), '-out', file('ca.pem')],
+    `req ${key} -subj /CN=host -addext subjectAltName=IP:127.0.0.1 ` +
+      `-keyout ${path}-key.pem -out ${path}-request.pem`,
   );
   openssl(
-    ...['req', ...ec, '-subj', '/CN=host', '-addext', 'subjectAltName=IP:127.0.0.1'],
-    ...['-keyout', file('key.pem'), '-out', file('request.pem')],
+    `x509 -req -in ${path}-request.pem -copy_extensions copy -CA ${path}-ca.pem ` +
+      `-CAkey ${path}-ca.key -CAcreateserial -out ${path}-cert.pem`,
   );
-  openssl(
-    ...['x509', '-req', '-in', file('request.pem'), '-days', '2', '-copy_extensions', 'copy'],
-    ...['-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial'],
-    ...['-out', file('cert.pem')],
-  );
-  return [
-    ...['--tls-cert', file('cert.pem'), '--tls-key', file('key.pem'), '--tls-ca', file('ca.pem')],
-  ];
+  const files = `--tls-cert ${path}-cert.pem --tls-key ${path}-key.pem --tls-ca ${path}-ca.pem`;
+  return files.split(' ');
 }
 
 test('SIGINT at the driver drains: what was read is exactly what was counted', async () => {
