@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./commands/run.ts')).runCommand,
   driver: async () => (await import('./commands/driver.ts')).driverCommand,
   worker: async () => (await import('./commands/worker.ts')).workerCommand,
+  status: async () => (await import('./commands/status.ts')).statusCommand,
   explain: async () => (await import('./commands/explain.ts')).explainCommand,
   demo: async () => (await import('./commands/demo.ts')).demoCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,

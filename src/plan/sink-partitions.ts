@@ -9,9 +9,9 @@ import type { PhysicalPlan, StageOperator } from './physical-plan.ts';
  */
 export class SinkPartitions {
   readonly #firsts = new Map<string, number>();
-  readonly #counts = new Map<SinkId, number>();
 
   constructor(plan: PhysicalPlan, partitionCounts: readonly number[]) {
+    const counts = new Map<SinkId, number>();
     for (const stage of plan.stages) {
       const sinks = new Set<SinkId>();
       for (const operator of stage.root) collectSinks(operator, sinks);
@@ -21,15 +21,11 @@ export class SinkPartitions {
         if (spec !== undefined && spec.deadLetter !== null) sinks.add(spec.deadLetter);
       }
       for (const sink of sinks) {
-        const first = this.#counts.get(sink) ?? 0;
+        const first = counts.get(sink) ?? 0;
         this.#firsts.set(`${sink}@${stage.id}`, first);
-        this.#counts.set(sink, first + partitionCounts[stage.id]!);
+        counts.set(sink, first + partitionCounts[stage.id]!);
       }
     }
-  }
-
-  count(sink: SinkId): number {
-    return this.#counts.get(sink) ?? 0;
   }
 
   of(sink: SinkId, stage: number, partition: number): number {

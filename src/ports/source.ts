@@ -30,6 +30,11 @@ export interface Source {
   /** A range can be read again. Runs over a source that cannot are at-most-once. */
   readonly replayable: boolean;
   /**
+   * `client`: only the process that called `run` can read it (its standard input); other hosts
+   * would read something else. Default: `worker`, anywhere.
+   */
+  readonly location?: 'worker' | 'client';
+  /**
    * Asked once, at the driver, before `partitions`; all further contexts carry the answer. A
    * source whose world moves (a file grows, a folder gets a file) decides here what partition p is,
    * so that all workers agree. Rejects with StreamError.

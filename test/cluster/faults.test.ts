@@ -254,6 +254,17 @@ test('what cannot be bundled is refused before anything listens', async () => {
   assert.doesNotMatch(ended.stderr, /waiting for/);
 });
 
+test('standard input, which hosts do not have, is refused on a cluster', async () => {
+  const pipeline = join(folder, 'stdin.ts');
+  writeFileSync(
+    pipeline,
+    "import { collect, files, pipeline, schema, string } from 'mizzle';\n" +
+      "const events = files({ path: '-', schema: schema({ name: string() }) });\n" +
+      "export default pipeline('stdin').from(events).to(collect());\n",
+  );
+  failed(await mizzle(['run', pipeline, '--hosts', '2']).ended, /error \[source-not-shared\]/);
+});
+
 test('listening beyond this machine without TLS or a secret is refused', async () => {
   const listen = ['--listen', '0.0.0.0:0', '--workers', '1'];
   const jobs = join(import.meta.dirname, 'jobs.fixture.ts');

@@ -32,6 +32,8 @@ files that it reads must be there on every host.
 Options:
   --listen HOST:PORT   where hosts connect; port 0 takes any that is free and says which
   --workers N          workers that the job waits for, over all hosts
+  --status HOST:PORT   tell the job's status there over HTTP: \`mizzle status\`, and Prometheus at
+                       /metrics; it is read by anybody who can connect
 ${jobHelp}
 ${clusterHelp}
 Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted twice.
@@ -50,6 +52,7 @@ export const driverCommand = {
       ...jobOptions,
       ...clusterOptions,
       listen: { type: 'string' },
+      status: { type: 'string' },
     });
     const { values, moduleArgs } = commandLine;
     const endpoint = endpointOption('listen', values['listen']);
@@ -65,6 +68,7 @@ export const driverCommand = {
     const summary = await runJobInTerminal(pipeline, options, terminal, async (own) =>
       runCluster(await setUpJob(pipeline, own), own, {
         listen: endpoint,
+        status: values['status'] === undefined ? null : endpointOption('status', values['status']),
         security,
         insecure: values['insecure'] === true,
         timeoutMs,

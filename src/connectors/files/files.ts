@@ -56,6 +56,7 @@ export class FilesSource implements Source {
   readonly description: string;
   readonly format: Extract<SourceFormat, { readonly kind: 'json-lines' | 'csv' }>;
   readonly replayable: boolean;
+  readonly location: 'worker' | 'client';
   readonly #options: FilesOptions;
   readonly #paths: readonly string[];
 
@@ -64,6 +65,7 @@ export class FilesSource implements Source {
     this.#paths = typeof options.path === 'string' ? [options.path] : options.path;
     this.description = this.#paths.join(', ') + (options.follow === true ? ', followed' : '');
     this.replayable = !this.#paths.includes('-');
+    this.location = this.#paths.includes('-') ? 'client' : 'worker';
     this.format = sourceFormat(options, this.#paths);
     checkOptions(options, this.#paths, this.format);
   }

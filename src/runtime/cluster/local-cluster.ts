@@ -44,6 +44,7 @@ export async function runLocalCluster(
   let port = 0;
   const job = await runCluster(setup, options, {
     listen: { host: address, port: 0 },
+    status: null,
     security: { secret, tls: null },
     insecure: false,
     timeoutMs,
@@ -63,7 +64,9 @@ export async function runLocalCluster(
 function startHost(host: LocalHost): ChildProcess {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const entry = fileURLToPath(new URL(`./local-host${extension}`, import.meta.url));
-  return spawn(process.execPath, [...process.execArgv, entry], {
+  // Two processes cannot be debugged at one port.
+  const flags = process.execArgv.filter((flag) => !flag.startsWith('--inspect'));
+  return spawn(process.execPath, [...flags, entry], {
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, [variable]: JSON.stringify(host) },

@@ -36,9 +36,13 @@ import type { Security } from './security.ts';
 import { exposure } from './security.ts';
 import type { Endpoint, Listener } from './sockets.ts';
 import { listen } from './sockets.ts';
+import type { HostStatus } from './status-server.ts';
+import { serveStatus } from './status-server.ts';
 
 export type ClusterOptions = {
   readonly listen: Endpoint;
+  /** Where the job's status is told over HTTP; null: nowhere. */
+  readonly status: Endpoint | null;
   readonly security: Security;
   readonly insecure: boolean;
   readonly timeoutMs: number;
@@ -62,6 +66,9 @@ export async function runCluster(
   const exposed = exposure(cluster.listen.host, cluster.security, cluster.insecure);
   if (exposed !== null) throw exposed;
   const { plan, logical, bindings, config, clock, pace, mode } = setup;
+  for (const [id, source] of bindings.sources) {
+    if (source.location === 'client') throw notShared(id, source.description);
+  }
   const monitor = new JobMonitor({
     workers: setup.threads,
     startMs: config.startMs,
@@ -86,7 +93,21 @@ export async function runCluster(
     send: (to, message) => hosts.send(to, message),
   });
   const hosts = new Hosts({ setup, cluster, driver, monitor, sinks });
-  await hosts.listen();
+  const status =
+    cluster.status === null
+      ? null
+      : await serveStatus(cluster.status, () => ({
+          name: logical.name,
+          ...monitor.status(),
+          hosts: hosts.status(),
+        }));
+  if (status !== null) cluster.log('info', `status at port ${status.port}`);
+  try {
+    await hosts.listen();
+  } catch (error) {
+    status?.close();
+    throw error;
+  }
   driver.ended.catch((error: unknown) => hosts.failedWith(error));
   const job = jobHandle({
     setup,
@@ -94,9 +115,21 @@ export async function runCluster(
     driver,
     monitor,
     sinks,
-    shutDown: (graceful) => hosts.shutDown(graceful),
+    shutDown: async (graceful) => {
+      await hosts.shutDown(graceful);
+      status?.close();
+    },
   });
   return { ...job, fail: (error) => driver.fail(error) };
+}
+
+function notShared(id: string, description: string): StreamError {
+  return new StreamError({
+    code: 'source-not-shared',
+    message: `could not read source "${id}" (${description}) on a cluster: only this process can`,
+    hint: 'let hosts read it from files that all of them have, or run without hosts',
+    fields: { source: id },
+  });
 }
 
 type Member = {
@@ -108,6 +141,9 @@ type Member = {
   readonly joined: Set<WorkerId>;
   readonly closed: Set<WorkerId>;
 };
+
+/** How long hosts may take to load the pipeline and to find each other, ms. */
+const startMs = 120_000;
 
 /** How long workers may take to close what they have opened, ms. */
 const closeMs = 10_000;
@@ -124,6 +160,7 @@ class Hosts {
   /** The job has been sent: nobody can be let in, and nobody may be lost. */
   #started = false;
   #over = false;
+  #startTimer: NodeJS.Timeout | null = null;
   #failure: unknown = null;
   readonly #allClosed = Promise.withResolvers<void>();
   /** The message sent last and its bytes: most go to all workers. */
@@ -171,6 +208,15 @@ class Hosts {
     member.connection.tell({ kind: 'to-worker', worker: to, message: this.#encoded.bytes });
   }
 
+  status(): readonly HostStatus[] {
+    return this.#members.map(({ hello, joined }) => ({
+      name: hello.host,
+      address: `${hello.address}:${hello.port}`,
+      workers: hello.workers,
+      joined: joined.size,
+    }));
+  }
+
   failedWith(error: unknown): void {
     this.#failure = error;
   }
@@ -182,6 +228,7 @@ class Hosts {
       await Promise.race([this.#allClosed.promise, late]);
     }
     this.#over = true;
+    if (this.#startTimer !== null) clearTimeout(this.#startTimer);
     const error = this.#failure === null ? null : errorToData(this.#failure);
     for (const { connection } of this.#members) {
       connection.tell({ kind: 'end', error });
@@ -237,6 +284,25 @@ class Hosts {
     this.#startWhenComplete();
   }
 
+  #clearWhenJoined(): void {
+    if (this.#members.some(({ joined, hello }) => joined.size < hello.workers)) return;
+    if (this.#startTimer !== null) clearTimeout(this.#startTimer);
+  }
+
+  /** A module that never finishes loading must not keep everybody waiting. */
+  #onStartLate(): void {
+    const late = this.#members.filter(({ joined, hello }) => joined.size < hello.workers);
+    const names = late.map(({ name }) => name).join(', ');
+    this.#driver.fail(
+      clusterError({
+        code: 'host-lost',
+        message: `${names} did not load the pipeline within ${startMs / 1000} s`,
+        hint: 'does the module wait for something that those hosts cannot reach?',
+        peer: names,
+      }),
+    );
+  }
+
   #missing(): number {
     let offered = 0;
     for (const { hello } of this.#members) offered += hello.workers;
@@ -285,9 +351,9 @@ class Hosts {
         this.#byWorker.set(worker++ as WorkerId, member);
       }
     }
-    const startMs = Math.round(this.#setup.clock.nowMs());
-    this.#monitor.startsAt(startMs);
-    const config: JobConfig = { ...this.#setup.config, startMs };
+    const nowMs = Math.round(this.#setup.clock.nowMs());
+    this.#monitor.startsAt(nowMs);
+    const config: JobConfig = { ...this.#setup.config, startMs: nowMs };
     const { bundle, argv } = this.#cluster;
     const description: JobDescription = {
       config,
@@ -303,6 +369,7 @@ class Hosts {
         workerCount: hello.workers,
       })),
     };
+    this.#startTimer = setTimeout(() => this.#onStartLate(), startMs);
     const text = JSON.stringify(description);
     for (const { connection } of this.#members) connection.tell({ kind: 'job', text });
   }
@@ -328,6 +395,7 @@ class Hosts {
         return this.#sendCode(connection);
       case 'joined': {
         member.joined.add(message.worker);
+        this.#clearWhenJoined();
         const { worker } = message;
         const { incarnation } = member.hello;
         return this.#driver.step({ kind: 'worker-joined', worker, incarnation });

@@ -298,10 +298,9 @@ export class WorkerShell {
 
   #commitTo(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
     const sink = this.#options.bindings.sinks.get(id)!;
-    // A sink of one partition that many partitions feed (late rows, dead letters) has its one
-    // writer at the client, which is where they all meet.
-    const meets = sink.partitions === 1 && this.#sinkPartitions.count(id) > 1;
-    if (sink.location === 'client' || meets) {
+    // A sink of one partition has its one writer at the client: many partitions may feed it (late
+    // rows, dead letters), and one who asks for a file expects it where the job was started.
+    if (sink.location === 'client' || sink.partitions === 1) {
       return this.#options.commitAtClient({ sink: id, partition, output });
     }
     return this.#writers.commit(id, partition, output);
