@@ -41,7 +41,7 @@ export async function runOnHosts(
 ): Promise<Job> {
   const { runLocalCluster } = await import('./cluster/local-cluster.ts');
   const hosts = wholeNumber('hosts', options.hosts ?? 1, [1, 64]);
-  const workersPerHost = wholeNumber('workers', options.workers ?? 1, [1, 64]);
+  const workersPerHost = wholeNumber('workers', options.workers ?? 2, [1, 64]);
   const own = { ...options, workers: hosts * workersPerHost };
   const setup = await setUpJob(pipeline, own, compares);
   return runLocalCluster(setup, options, {

@@ -236,6 +236,16 @@ test('a function that throws at a host fails the job everywhere with its cause',
   assert.match(hostEnded.stderr, /the driver ended the job[^]*no such country/);
 });
 
+test('a worker thread that ends fails the job, which names worker and host', async () => {
+  const driver = startDriver({ job: 'exiting', out: outFile(), workers: 2 });
+  const host = startWorker(await portOf(driver), 2);
+  failed(
+    await driver.ended,
+    /error \[worker-lost\]: worker \d ended with exit code 3[^]*host: host/,
+  );
+  failed(await host.ended, /the driver ended the job/);
+});
+
 test('a module that builds another plan each time is refused at the hosts', async () => {
   const driver = startDriver({ job: 'unsteady', out: outFile(), workers: 1 });
   const host = startWorker(await portOf(driver), 1);

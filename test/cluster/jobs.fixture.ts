@@ -80,6 +80,24 @@ function throwing(): Pipeline {
     .to(jsonLines(out, { overwrite: true }));
 }
 
+/** Ends a whole worker thread while the job runs. */
+function exiting(): Pipeline {
+  return pipeline('exiting')
+    .from(
+      generator({
+        schema: order,
+        eventsPerSecond: 1_000,
+        rows: (index, dueMs) => ({ country: 'AT', amount: index, at: dueMs }),
+      }),
+      { time: 'at' },
+    )
+    .filterRow((row) => {
+      if (row.amount === 500) process.exit(3);
+      return true;
+    })
+    .to(jsonLines(out, { overwrite: true }));
+}
+
 /** Another pipeline every time that it is built. */
 function unsteady(): Pipeline {
   return pipeline(`unsteady ${process.pid} ${Math.random()}`)
@@ -87,6 +105,12 @@ function unsteady(): Pipeline {
     .to(jsonLines(out, { overwrite: true }));
 }
 
-const all: Readonly<Record<string, () => Pipeline>> = { bounded, endless, throwing, unsteady };
+const all: Readonly<Record<string, () => Pipeline>> = {
+  bounded,
+  endless,
+  throwing,
+  exiting,
+  unsteady,
+};
 
 export default all[name]!();

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import {
@@ -20,6 +21,7 @@ import {
 
 after(endAll);
 
+const root = join(import.meta.dirname, '..', '..');
 const folder = temporaryFolder();
 const secret = { MIZZLE_TEST_SECRET: 'a long text that nobody guesses' };
 
@@ -56,6 +58,26 @@ test('run: stages one after the other, in the mode bsp, give the inline result',
   const { code, stderr } = await mizzle(['run', jobs, ...options, '--', 'bounded', out]).ended;
   assert.equal(code, 0, stderr);
   assert.deepEqual(rowsOf(out), await inline(5));
+});
+
+test('a program that runs its pipeline may say `hosts`, with functions too', async () => {
+  const program = join(folder, 'program.ts');
+  const out = join(folder, 'program.jsonl');
+  writeFileSync(
+    program,
+    `import { jsonLines, memory, pipeline, schema, float64 } from '${join(root, 'src', 'index.ts')}';
+    const rows = Array.from({ length: 100 }, (_, n) => ({ n }));
+    const even = pipeline('even')
+      .from(memory(rows, { schema: schema({ n: float64() }) }))
+      // A comment and types, which the bundle leaves out.
+      .filterRow((row: { n: number }): boolean => row.n % 2 === 0)
+      .to(jsonLines(process.argv[2]!, { overwrite: true }));
+    const job = await even.run({ hosts: 2, workers: 1 });
+    await job.done;\n`,
+  );
+  const { code, stderr } = await new Process([program, out]).ended;
+  assert.equal(code, 0, stderr);
+  assert.equal(rowsOf(out).length, 50);
 });
 
 test('hosts come before the driver and after it, know a secret, and end with the job', async () => {

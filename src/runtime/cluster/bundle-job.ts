@@ -72,7 +72,7 @@ const engineOutside: Plugin = {
       path: `${engineScheme}${path === 'mizzle' ? '' : 'testing/'}index`,
       external: true,
     }));
-    build.onResolve({ filter: /^\.{1,2}\// }, async ({ path, pluginData, ...context }) => {
+    build.onResolve({ filter: /^(\.{1,2})?\// }, async ({ path, pluginData, ...context }) => {
       if (pluginData === resolving) return null;
       const found = await build.resolve(path, { ...context, pluginData: resolving });
       const specifier = engineSpecifier(found.path);

@@ -1,12 +1,25 @@
 // The folder where hosts keep job code, a file each, named by its hash. What is read from it is
 // trusted only if it has that hash. Only this user may write there.
 
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { codeHash } from './bundle-job.ts';
+
+/** Jobs whose code is kept; those that were used longest ago are sent again. */
+const filesMax = 64;
 
 export class CodeCache {
   readonly #folder: string;
@@ -26,7 +39,10 @@ export class CodeCache {
   find(hash: string): string | null {
     const path = this.#path(hash);
     try {
-      return codeHash(readFileSync(path)) === hash ? pathToFileURL(path).href : null;
+      if (codeHash(readFileSync(path)) !== hash) return null;
+      const now = new Date();
+      utimesSync(path, now, now);
+      return pathToFileURL(path).href;
     } catch {
       return null;
     }
@@ -38,7 +54,17 @@ export class CodeCache {
     const temporary = `${path}.${process.pid}.tmp`;
     writeFileSync(temporary, code, { mode: 0o600 });
     renameSync(temporary, path);
+    this.#forgetOldest();
     return pathToFileURL(path).href;
+  }
+
+  #forgetOldest(): void {
+    const files = readdirSync(this.#folder)
+      .filter((name) => name.endsWith('.mjs'))
+      .map((name) => join(this.#folder, name))
+      .map((path) => ({ path, usedMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+      .toSorted((a, b) => b.usedMs - a.usedMs);
+    for (const { path } of files.slice(filesMax)) rmSync(path, { force: true });
   }
 
   #path(hash: string): string {

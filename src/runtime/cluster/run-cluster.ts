@@ -406,7 +406,10 @@ class Hosts {
         member.closed.add(message.worker);
         return this.#settleClosed();
       case 'failed':
-        return this.#driver.fail(located(errorFromData(message.error), member, message.worker));
+        return this.#onFailed(
+          member,
+          located(errorFromData(message.error), member, message.worker),
+        );
       case 'peer-lost':
         return this.#onPeerLost(member, message.host, errorFromData(message.error));
       case 'pong':
@@ -453,6 +456,13 @@ class Hosts {
     } catch (error) {
       settle(error);
     }
+  }
+
+  /** Whatever the job was doing, also when it was about to end well. */
+  #onFailed(member: Member, error: StreamError): void {
+    this.#driver.fail(error);
+    const worker = member.firstWorker as WorkerId;
+    this.#driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
   }
 
   /** Both ends of a broken connection live: without it the job cannot go on. */
