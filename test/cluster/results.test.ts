@@ -60,7 +60,7 @@ test('run: stages one after the other, in the mode bsp, give the inline result',
   assert.deepEqual(rowsOf(out), await inline(5));
 });
 
-test('a program that runs its pipeline may say `hosts`, with functions too', async () => {
+test('a program that runs its pipeline may say `hosts`, functions and all', async () => {
   const program = join(folder, 'program.ts');
   const out = join(folder, 'program.jsonl');
   writeFileSync(

@@ -138,6 +138,24 @@ async function typeCheck(file: string): Promise<void> {
   });
 }
 
+test('a pipeline runs on host processes that the package starts', async () => {
+  installed.write('events.jsonl', '{"name":"a"}\n{"name":"b"}\n{"name":"a"}\n');
+  installed.write(
+    'names.ts',
+    `import { count, files, jsonLines, pipeline, schema, string } from 'mizzle';
+    const events = files({ path: 'events.jsonl', schema: schema({ name: string() }) });
+    export default pipeline('names')
+      .from(events)
+      .filterRow((row: { name: string }) => row.name !== 'c')
+      .groupBy('name')
+      .aggregate(() => ({ n: count() }))
+      .to(jsonLines('names-out.jsonl'));\n`,
+  );
+  await installed.npx('mizzle', 'run', 'names.ts', '--hosts', '2', '--workers', '1', '--quiet');
+  const lines = readFileSync(join(installed.folder, 'names-out.jsonl'), 'utf8').trim().split('\n');
+  assert.deepEqual(lines.toSorted(), ['{"name":"a","n":2}', '{"name":"b","n":1}']);
+});
+
 test('each entry loads, and its declarations need nothing beside them', async () => {
   const paths = Object.keys(exports).filter((path) => path !== './package.json');
   const entries = paths.map((path) => path.replace('.', 'mizzle'));
