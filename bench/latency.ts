@@ -10,16 +10,19 @@ type Percentiles = { p50: number; p95: number; p99: number; max: number };
 
 export async function run({ json, args }: BenchOptions): Promise<void> {
   const seconds = numberArgument(args, 'seconds', 12);
+  const hosts = numberArgument(args, 'hosts', 0);
   const results = [];
-  const lines = [`windows of 1 s, ${seconds} s each, the first 2 s left out`];
+  const where = hosts === 0 ? 'threads of one process' : `${hosts} host processes of one worker`;
+  const lines = [`windows of 1 s on ${where}, ${seconds} s each, the first 2 s left out`];
   for (const intervalMs of [10, 2]) {
     for (const rate of [10_000, 50_000, 100_000]) {
       const output = execFileSync(
         process.execPath,
-        ['examples/ysb.ts', '--json', '--seconds', `${seconds}`, '--rate', `${rate}`].concat([
-          '--interval',
-          `${intervalMs}`,
-        ]),
+        ['examples/ysb.ts', '--json', '--seconds', `${seconds}`, '--rate', `${rate}`].concat(
+          ['--interval', `${intervalMs}`],
+          // As many workers in all as without hosts.
+          hosts === 0 ? [] : ['--hosts', `${hosts}`, '--workers', '1'],
+        ),
         { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
       );
       const result = JSON.parse(output.trim().split('\n').at(-1)!) as {

@@ -62,10 +62,11 @@ test('run: stages one after the other, in the mode bsp, give the inline result',
 
 test('a program that runs its pipeline may say `hosts`, functions and all', async () => {
   const program = join(folder, 'program.ts');
+  const engine = join(root, 'src', 'index.ts');
   const out = join(folder, 'program.jsonl');
   writeFileSync(
     program,
-    `import { jsonLines, memory, pipeline, schema, float64 } from '${join(root, 'src', 'index.ts')}';
+    `import { jsonLines, memory, pipeline, schema, float64 } from '${engine}';
     const rows = Array.from({ length: 100 }, (_, n) => ({ n }));
     const even = pipeline('even')
       .from(memory(rows, { schema: schema({ n: float64() }) }))
