@@ -103,7 +103,7 @@ export function max<T extends ValueType<OrderedTag>>(value: {
 }
 
 /**
- * The first value by event time, ties by arrival.
+ * The first value by event time, ties by arrival; by arrival alone where rows have no time.
  *
  * @example
  * stream.groupBy('user').window(session('30m')).aggregate((e) => ({ entry: first(e.url) }));
@@ -113,7 +113,7 @@ export function first<T extends ValueType>(value: { readonly valueType: T }): Ag
 }
 
 /**
- * The last value by event time, ties by arrival.
+ * The last value by event time, ties by arrival; by arrival alone where rows have no time.
  *
  * @example
  * stream.groupBy('user').window(session('30m')).aggregate((e) => ({ exit: last(e.url) }));
@@ -174,8 +174,9 @@ export function topK<Value, N = never>(
 }
 
 /**
- * An aggregate of one's own. It gets whole rows; accumulators must be JSON values, `merge` must be
- * associative. Inside `aggregate((e) => …)`, `e.$aggregate` is the same with typed rows.
+ * An aggregate of one's own. It gets whole rows; accumulators must be JSON values, any numbers or
+ * bigints, `merge` must be associative. Inside `aggregate((e) => …)`, `e.$aggregate` is the same with
+ * typed rows.
  *
  * @example
  * const range = customAggregate(float64(), {

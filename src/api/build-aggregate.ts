@@ -96,6 +96,10 @@ export function aggregate(
     aggregates.push({ call: { name, fn, args, k, custom: null, type, nullable }, custom });
     fields.push(derivedField(name, type, nullable));
   }
+  if (spec.kind === 'session' && options.emit === 'update') {
+    const hint = 'a session that grows would leave rows with its old bounds behind: let it close';
+    own.push(mistake('sessions emit no updates', hint));
+  }
   const columns = [...keys.map(({ name }) => name), ...described.map(([name]) => name)];
   own.push(...checkNames(windowed ? ['windowStart', 'windowEnd', ...columns] : columns));
   const kind: NodeKind = {
@@ -104,7 +108,7 @@ export function aggregate(
     keys,
     window: spec,
     aggregates,
-    timeExpr: windowed ? timeExpr(input) : null,
+    timeExpr: windowed || goesByTime(aggregates) ? timeExpr(input) : null,
     allowedLatenessMs,
     late: null,
     emit: options.emit ?? 'close',
@@ -121,6 +125,11 @@ function windowTimeType(input: StreamNode): DataType {
   const field = input.fields.find((one) => one.name === input.time.column);
   const encoding = field?.type.kind === 'timestamp' ? field.type.encoding : 'auto';
   return { kind: 'timestamp', encoding: encoding === 'auto' ? 'iso' : encoding };
+}
+
+/** Without a window, time only tells which value came first. */
+function goesByTime(aggregates: readonly NamedAggregate[]): boolean {
+  return aggregates.some(({ call }) => call.fn === 'first' || call.fn === 'last');
 }
 
 function timeExpr(input: StreamNode): Expr | null {

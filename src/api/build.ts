@@ -62,7 +62,7 @@ export function from(options: FromArguments, site: CallSite): StreamNode {
   const mistakes =
     schema === noSource.schema
       ? [mistake('this is no source', 'give what a connector makes, as files({ path, schema })')]
-      : [...schema.mistakes, ...check.mistakes, ...timed.mistakes];
+      : [...schema.mistakes, ...check.mistakes, ...timed.mistakes, ...nestedInCsv(source, schema)];
   return {
     kind: 'source',
     source,
@@ -84,6 +84,14 @@ const noSource: TypedSource = { source: {} as Source, schema: new Schema([], [])
 function isSource(value: unknown): boolean {
   const parts = typeof value === 'object' && value !== null ? value : {};
   return 'schema' in parts && 'source' in parts;
+}
+
+function nestedInCsv(source: Source, { fields }: Schema): readonly Mistake[] {
+  if (source.format.kind !== 'csv') return [];
+  const hint = "CSV is flat: name the column of the header, as in string().from('user.id')";
+  return fields
+    .filter(({ path }) => path.length > 1)
+    .map(({ name }) => mistake(`a CSV source has no nested column "${name}"`, hint));
 }
 
 type Timed = { readonly time: TimeAttribute; readonly mistakes: readonly Mistake[] };

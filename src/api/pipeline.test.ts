@@ -7,7 +7,7 @@ import { boolean, float64, json, string, timestamp } from '../schema/column-type
 import type { RowSchema } from '../schema/data-type.ts';
 import { schema } from '../schema/schema.ts';
 import { checkGolden } from '../testing/golden.ts';
-import { avg, count, customAggregate, sum, topK } from './aggregates.ts';
+import { avg, count, customAggregate, first, last, sum, topK } from './aggregates.ts';
 import { pipeline } from './pipeline.ts';
 import { AdEvent, ads, stubSink, stubSource } from './stubs.fixture.ts';
 import { table } from './table.ts';
@@ -339,6 +339,37 @@ test('plan reports the mistakes of groups, windows and aggregates', () => {
     aggregate((e: { ad_id: never }) => ({ x: topK(e.ad_id, { by: e.ad_id, k: 0 }) })),
     ['topK takes a whole k from 1, not 0'],
   );
+});
+
+test('plan reports sessions that are to emit updates', () => {
+  const sessions = events
+    .groupBy('ad_id')
+    .window(session('1s'))
+    .aggregate(() => ({ n: count() }), { emit: 'update' });
+  assert.deepEqual(mistakesOf(sessions.to(stubSink())), [
+    'sessions emit no updates',
+    'hint: a session that grows would leave rows with its old bounds behind: let it close',
+  ]);
+});
+
+test('plan reports nested columns of a CSV source', () => {
+  const Nested = schema({ user: { id: string() }, name: string().from('user.name') });
+  const { source: plain } = stubSource(Nested);
+  const csv = { ...plain, format: { kind: 'csv', delimiter: ',', header: null } } as typeof plain;
+  const rows = pipeline('csv').from({ source: csv, schema: Nested });
+  assert.deepEqual(mistakesOf(rows.to(stubSink())), [
+    'a CSV source has no nested column "user.id"',
+    "hint: CSV is flat: name the column of the header, as in string().from('user.id')",
+  ]);
+});
+
+test('plan orders first and last by event time, also without a window', () => {
+  const times = [first, last, count].map((fn) => {
+    const rows = events.groupBy('ad_id').aggregate((e) => ({ kind: fn(e.event_type) }));
+    const operator = operatorOf(rows.to(stubSink()).plan(), 'aggregate#0');
+    return operator.kind === 'aggregate' && operator.time !== null && printExpr(operator.time);
+  });
+  assert.deepEqual(times, ['event_time', 'event_time', false]);
 });
 
 test('plan reports what a callback threw, with its cause', () => {

@@ -213,7 +213,7 @@ const aggregateStep = fc
     return builder.aggregate(rows, {
       keys: Object.fromEntries(added.map(([name, expr]) => [name, plainColumn(expr as Expr)])),
       window: spec.window,
-      time: spec.window.kind === 'global' ? null : of('time'),
+      time: of('time'),
       aggregates: spec.aggregates
         .map((each) => (isDecided(each, spec.window, ordered) ? each : aggregateCall('', 'count')))
         .map((each, index) => ({ ...each, name: `r${index}` })),
