@@ -2,7 +2,7 @@
 // ones cut into ranges, many small ones put together. It opens no file, but asks whether it could.
 
 import { access, constants, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { StreamError } from '../../base/stream-error.ts';
 import { fileError } from './file-errors.ts';
 
@@ -42,6 +42,7 @@ const extensions = { jsonl: ['.jsonl', '.ndjson', '.json'], csv: ['.csv', '.tsv'
 export async function layOut(options: LayoutOptions): Promise<FileLayout> {
   const files: FileSegment[] = [];
   for (const path of options.paths) files.push(...(await filesAt(path, options)));
+  refuseTwice(files);
   if (options.follow) {
     if (files.length > partitionCountMax) {
       throw new StreamError({
@@ -55,6 +56,23 @@ export async function layOut(options: LayoutOptions): Promise<FileLayout> {
   }
   if (files.length > partitionCountMax) return together(files);
   return options.split ? cut(files, options.workerCount) : files.map((file) => [file]);
+}
+
+/** Its records would be counted twice. */
+function refuseTwice(files: readonly FileSegment[]): void {
+  const seen = new Set<string>();
+  for (const { path } of files) {
+    const whole = resolve(path);
+    if (seen.has(whole)) {
+      throw new StreamError({
+        code: 'file-twice',
+        message: `could not read "${path}": the paths name it twice`,
+        hint: 'name each file once, by itself or by its folder',
+        fields: { file: path },
+      });
+    }
+    seen.add(whole);
+  }
 }
 
 export function formatOf(path: string): 'jsonl' | 'csv' {

@@ -55,7 +55,9 @@ test('jsonLines: refuses what is there already, unless it may overwrite it', asy
   await jsonLines(path, { overwrite: true }).prepare(context);
   assert.deepEqual(readdirSync(path), ['notes.txt']);
   const file = join(path, 'notes.txt');
-  await jsonLines(file).prepare(context);
+  const empty = jsonLines(file);
+  await empty.prepare(context);
+  await empty.finish();
   writeFileSync(file, 'old');
   await assert.rejects(jsonLines(file).prepare(context), { code: 'output-exists' });
   await jsonLines(file, { overwrite: true }).prepare(context);
@@ -127,4 +129,17 @@ test('jsonLines: a full disk is an error with a hint', async () => {
   await assert.rejects(commit(jsonLines('/dev/full'), 0, [[1, batchOf({ n: 1, text: '' })]]), {
     code: 'disk-full',
   });
+});
+
+test('jsonLines: refuses a path that another sink of the process writes to', async () => {
+  const path = join(folder, 'shared.jsonl');
+  const first = jsonLines(path);
+  await first.prepare(context);
+  const second = jsonLines(`${folder}/./shared.jsonl`, { overwrite: true });
+  await assert.rejects(second.prepare(context), { code: 'output-in-use' });
+  await second.finish();
+  await assert.rejects(second.prepare(context), { code: 'output-in-use' });
+  await first.finish();
+  await second.prepare(context);
+  await second.finish();
 });

@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { StreamError } from '../../base/stream-error.ts';
 import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import { errnoOf, fileError } from './file-errors.ts';
@@ -24,7 +24,7 @@ export type FileSinkOptions = {
  * partition and micro-batch with rows, `part-<partition>-<micro-batch>.jsonl`, which appears whole.
  * Any other path is one file that grows by whole micro-batches; who reads it meanwhile must take
  * whole lines only. int64 are written exactly, NaN and infinities as null. The run rejects with
- * `output-exists`, `file-permission`, `disk-full` and the like.
+ * `output-exists`, `output-in-use`, `file-permission`, `disk-full` and the like.
  *
  * @example
  * jsonLines('out/'); jsonLines('totals.jsonl', { overwrite: true });
@@ -57,6 +57,9 @@ export function csv(
   return new FileSink(path, { kind: 'csv', timestamps, delimiter }, options);
 }
 
+/** What runs of this process write to now: two sinks would mix up their rows, or lose them. */
+const pathsInUse = new Set<string>();
+
 /** `part-3-000000000042.jsonl` */
 const partName = /^part-\d+-\d{12,}\.(jsonl|csv)$/;
 const temporaryName = /^\.part-\d+-\d{12,}\.(jsonl|csv)\.tmp$/;
@@ -69,6 +72,7 @@ class FileSink implements Sink {
   readonly #path: string;
   readonly #format: TextFormat;
   readonly #overwrite: boolean;
+  #holds: string | null = null;
 
   constructor(path: string, format: TextFormat, options: FileSinkOptions) {
     this.#path = path;
@@ -79,10 +83,12 @@ class FileSink implements Sink {
   }
 
   async prepare(context: SinkContext): Promise<void> {
+    this.#hold();
     try {
       if (this.partitions === null) await this.#prepareFolder();
       else await this.#prepareFile(context);
     } catch (error) {
+      await this.finish();
       throw fileError('write to', this.#path, error);
     }
   }
@@ -101,7 +107,16 @@ class FileSink implements Sink {
   }
 
   finish(): Promise<void> {
+    if (this.#holds !== null) pathsInUse.delete(this.#holds);
+    this.#holds = null;
     return Promise.resolve();
+  }
+
+  #hold(): void {
+    const path = resolve(this.#path);
+    if (pathsInUse.has(path)) throw inUse(this.#path);
+    pathsInUse.add(path);
+    this.#holds = path;
   }
 
   async #prepareFolder(): Promise<void> {
@@ -213,6 +228,15 @@ async function sizeOf(path: string): Promise<number> {
     if (errnoOf(error) === 'ENOENT') return 0;
     throw error;
   }
+}
+
+function inUse(path: string): StreamError {
+  return new StreamError({
+    code: 'output-in-use',
+    message: `could not write to "${path}": another sink of this process writes there`,
+    hint: 'give each sink a path of its own, or wait for the end of the other run',
+    fields: { file: path },
+  });
 }
 
 function exists(path: string, found: string): StreamError {

@@ -164,6 +164,19 @@ test('files: names the file and what to do about what is wrong with it', async (
   });
 });
 
+test('files: refuses to read a file twice, as itself and in its folder', async () => {
+  const twice = join(folder, 'twice');
+  mkdirSync(twice);
+  const path = write('twice/a.jsonl', '{}\n');
+  await assert.rejects(check({ path: [twice, path] }), { code: 'file-twice' });
+  await assert.rejects(check({ path: [path, `${twice}/./a.jsonl`] }), { code: 'file-twice' });
+});
+
+test('files: refuses a CSV file whose lines end by carriage returns alone', async () => {
+  const path = write('old.csv', 'x,y\r1,2\r3,4\r');
+  await assert.rejects(check({ path }), { code: 'csv-header' });
+});
+
 test('files: says so when it may not read', { skip: process.getuid?.() === 0 }, async () => {
   const path = write('secret.jsonl', '');
   chmodSync(path, 0);

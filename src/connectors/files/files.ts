@@ -34,8 +34,8 @@ export type FilesOptions = {
  * Reads records from files: all of a file or of the files of a folder (by name, as there are at
  * the start), each a partition or more. Rejects the run with StreamErrors that name the file:
  * `file-not-found`, `file-permission`, `folder-empty`, `file-truncated`, `file-rotated`,
- * `file-damaged`, `record-too-long`, `too-many-files`. Throws one with code `option-invalid` for
- * options that contradict each other.
+ * `file-damaged`, `file-twice`, `record-too-long`, `too-many-files`. Throws one with code
+ * `option-invalid` for options that contradict each other.
  *
  * @example
  * const events = files({ path: 'events.jsonl', schema: schema({ user: string() }) });

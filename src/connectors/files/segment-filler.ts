@@ -123,6 +123,7 @@ export class SegmentFiller {
     const text = new TextDecoder().decode(bytes.subarray(this.#start, end));
     const delimiter = this.#format.kind === 'csv' ? this.#format.delimiter : 0;
     this.#columns = headerNames(text, String.fromCharCode(delimiter));
+    if (this.#columns.some((name) => /\r(?!\n)/.test(name))) throw this.#lineEnds();
     this.#headerPending = false;
     this.#start = end;
     return true;
@@ -139,6 +140,16 @@ export class SegmentFiller {
     if (lineEnd === -1) return null;
     this.done = true;
     return lineEnd + 1;
+  }
+
+  /** All of the file would be taken for its header, and nothing be read. */
+  #lineEnds(): StreamError {
+    return new StreamError({
+      code: 'csv-header',
+      message: `could not read the header of "${this.#path}": it holds a lone carriage return`,
+      hint: 'end lines with a line feed, with or without a carriage return before it',
+      fields: { file: this.#path },
+    });
   }
 
   #recordTooLong(): StreamError {

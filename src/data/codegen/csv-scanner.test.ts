@@ -29,6 +29,7 @@ const options = {
     ['name', 2],
     ['price', 1],
   ]),
+  width: 4,
 };
 
 function check(text: string | Uint8Array, used: ScanSpec = spec): ScanResult {
@@ -63,6 +64,26 @@ test('a CSV scan refuses broken rows and goes on at the next line', () => {
     'csv-syntax',
   ]);
   assert.deepEqual(bad, [0, 8, 14, 18, 23, 39]);
+});
+
+test('a CSV scan refuses rows with more cells than the header, which would shift them', () => {
+  const text = '1,2,a,b\n2,3,Smith, John,b\n3,3,"x\n4,4,y",b,c\n5,5,c\n';
+  const { rows, bad, codes } = check(text);
+  assert.deepEqual(rows, [
+    ['a', 2, 1n],
+    ['c', 5, 5n],
+  ]);
+  assert.deepEqual(codes, ['csv-syntax', 'csv-syntax']);
+  assert.deepEqual(bad, [8, 26]);
+});
+
+test('a CSV scan refuses a carriage return that ends a line alone', () => {
+  const { rows, codes } = check('1,2,a\r2,3,b\r3,4,c\r');
+  assert.deepEqual([rows, codes], [[], ['csv-syntax']]);
+  assert.deepEqual(check('1,2,a\r\n2,3,b\r').rows, [
+    ['a', 2, 1n],
+    ['b', 3, 2n],
+  ]);
 });
 
 test('a CSV scan refuses bytes that are not UTF-8, also in cells that nobody reads', () => {

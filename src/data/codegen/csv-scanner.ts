@@ -1,6 +1,7 @@
 // The CSV scanner: RFC 4180 rows in, columns out. A cell is text, read by the rules of its field's
 // type; an empty cell without quotes is null where the field may be, and otherwise an empty string.
-// Every row is checked to its end: quotes, UTF-8, and that it has the columns that are read.
+// Every row is checked to its end: quotes, UTF-8, that it has the columns that are read, and that
+// it has no more cells than the header.
 
 import { assert } from '../../base/assert.ts';
 import { sequenceLength } from './json-string.ts';
@@ -29,6 +30,8 @@ export type CsvOptions = {
   readonly quote: string;
   /** Position of each column by name, from 0. A field's path is one name. */
   readonly columns: ReadonlyMap<string, number>;
+  /** Cells that a row has at most. */
+  readonly width: number;
 };
 
 export function compileCsvScanner(spec: ScanSpec, options: CsvOptions): Scanner {
@@ -78,6 +81,7 @@ class CsvScanner implements Scanner {
   private readonly plain: Uint8Array;
   /** Cells to note of each row. */
   private readonly cellCount: number;
+  private readonly width: number;
   private readonly starts: Int32Array;
   private readonly ends: Int32Array;
   /** 0 for plain cells, 1 for quoted ones, 2 for quoted ones with doubled quotes. */
@@ -103,8 +107,9 @@ class CsvScanner implements Scanner {
     this.quote = markCode(options.quote);
     assert(this.delimiter !== this.quote, 'delimiter and quote differ');
     this.plain = Uint8Array.from({ length: 256 }, (_, c) =>
-      c < 0x80 && c !== this.delimiter && c !== this.quote && c !== 0x0a ? 1 : 0,
+      c < 0x80 && ![this.delimiter, this.quote, 0x0a, 0x0d].includes(c) ? 1 : 0,
     );
+    this.width = options.width;
     this.cellCount = 1 + Math.max(-1, ...this.positions);
     this.starts = new Int32Array(this.cellCount);
     this.ends = new Int32Array(this.cellCount);
@@ -124,6 +129,8 @@ class CsvScanner implements Scanner {
       const cells = this.cells(input, start, to);
       if (cells < 0) {
         this.refuse(input, start, to);
+      } else if (cells > this.width) {
+        this.refuseWide(input, start, cells);
       } else if (cells > 0) {
         row += this.record(input, start, cells, row);
       }
@@ -170,6 +177,13 @@ class CsvScanner implements Scanner {
           const c = input[p]!;
           if (c === delimiter || c === 0x0a) break;
           if (c === quote) return this.broken('a quote is inside a cell without quotes', p);
+          if (c === 0x0d) {
+            if (p + 1 < to && input[p + 1] !== 0x0a) {
+              return this.broken('a line end is a carriage return alone', p);
+            }
+            p += 1;
+            continue;
+          }
           const length = sequenceLength(input, p, to);
           if (length === 0) return this.notUtf8(p);
           p += length;
@@ -222,6 +236,13 @@ class CsvScanner implements Scanner {
     const { code, message, offset } = this;
     const end = this.endOf(input, from);
     this.errors.push({ code, message, start: from, end, offset, field: null });
+  }
+
+  /** Which cell is too many cannot be known: a delimiter without quotes shifts all behind it. */
+  private refuseWide(input: Uint8Array, start: number, cells: number): void {
+    const message = `the row has ${cells} cells, but there are ${this.width} columns`;
+    const end = this.endOf(input, start);
+    this.errors.push({ code: 'csv-syntax', message, start, end, offset: start, field: null });
   }
 
   /** The end of the row from `from` to the position, without its line end. */

@@ -41,17 +41,29 @@ export class PieceScanner {
   #compile(header: readonly string[] | null): Scanner {
     const { format } = this.#source;
     if (format.kind !== 'csv') return compileJsonScanner(this.#spec);
-    const columns = new Map((header ?? []).map((name, index) => [name, index]));
+    const names = header ?? [];
+    const columns = new Map(names.map((name, index) => [name, index]));
     for (const { name, path } of this.#spec.fields) {
-      if (columns.has(path[0]!)) continue;
-      throw new StreamError({
-        code: 'csv-header',
-        message: `could not find column "${path[0]}" of field "${name}" in the header`,
-        hint: `the header has ${(header ?? []).map((column) => `"${column}"`).join(', ')}`,
-        fields: { source: this.#source.name, column: path[0]! },
-      });
+      const [column = ''] = path;
+      const position = columns.get(column);
+      const what = position === undefined ? 'find' : 'tell which is';
+      const isOnly = position !== undefined && names.indexOf(column) === position;
+      if (!isOnly) throw this.#badHeader(what, { name, column, names });
     }
-    return compileCsvScanner(this.#spec, { delimiter: format.delimiter, quote: '"', columns });
+    const { delimiter } = format;
+    return compileCsvScanner(this.#spec, { delimiter, quote: '"', columns, width: names.length });
+  }
+
+  #badHeader(
+    what: string,
+    { name, column, names }: { name: string; column: string; names: readonly string[] },
+  ): StreamError {
+    return new StreamError({
+      code: 'csv-header',
+      message: `could not ${what} column "${column}" of field "${name}" in the header`,
+      hint: `the header has ${names.map((each) => `"${each}"`).join(', ')}`,
+      fields: { source: this.#source.name, column },
+    });
   }
 
   /** A scanner for another header, whose columns the kernel finds in the place it knows. */

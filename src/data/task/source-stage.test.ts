@@ -199,6 +199,22 @@ test('SourceStage reads CSV pieces by the header of each', () => {
   ]);
 });
 
+test('SourceStage refuses a CSV header that names a column twice or not at all', () => {
+  for (const columns of [
+    ['id', 'name', 'time', 'name'],
+    ['id', 'time'],
+  ]) {
+    const runner = new Runner({
+      source: { format: { kind: 'csv', delimiter: ',', header: null } },
+    });
+    const bytes = encodeUtf8('1,a,7,b\n');
+    const place = { start: 0, end: bytes.length, origin: 'a.csv', originOffset: 0 };
+    assert.throws(() => runner.run({ kind: 'bytes', pieces: [{ bytes, ...place, columns }] }), {
+      code: 'csv-header',
+    });
+  }
+});
+
 test('TaskExecutor refuses tasks of a partition that are out of order', () => {
   const plan = new PlanBuilder('order');
   plan.sink(plan.source('in', events), 'out');

@@ -21,7 +21,12 @@ export class ClientSinks {
   }
 
   async prepare(): Promise<void> {
-    for (const [id, sink] of this.#sinks) await sink.prepare(this.#writers.context(id));
+    try {
+      for (const [id, sink] of this.#sinks) await sink.prepare(this.#writers.context(id));
+    } catch (error) {
+      await this.abandon();
+      throw error;
+    }
   }
 
   /** Resolves when the rows are visible. Commits of one writer follow one another. */
