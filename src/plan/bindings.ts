@@ -29,7 +29,10 @@ export type UserFunction =
     }
   | { readonly kind: 'aggregate'; readonly aggregate: CustomAggregate };
 
-/** A user's aggregate. Accumulators are JSON values, so that they can cross exchanges. */
+/**
+ * A user's aggregate. Accumulators are JSON values, any numbers or bigints, so that they can cross
+ * exchanges.
+ */
 export type CustomAggregate<Row = RowObject, Acc = unknown, Result = RowValue> = {
   readonly init: () => Acc;
   /** May change and return `acc`, or return a new one. */

@@ -10,6 +10,7 @@ import { builderColumn, StringColumn } from '../columnar/batch-builder.ts';
 import type { Vector } from '../columnar/batch.ts';
 import { appendText, appendValue } from '../columnar/rows.ts';
 import { decodeUtf8 } from '../columnar/utf8.ts';
+import { stateFromText, stateToText } from './custom-state.ts';
 import { countVector } from './number-accumulators.ts';
 
 type StringVector = Extract<Vector, { kind: 'string' }>;
@@ -202,7 +203,7 @@ export class Custom extends ObjectAccumulator<{ state: unknown }> {
 
   fold(partials: readonly Vector[], rows: Int32Array, groups: Int32Array): void {
     for (let index = 0; index < rows.length; index++) {
-      this.#mergeState(groups[index]!, jsonAt(partials[0]!, rows[index]!));
+      this.#mergeState(groups[index]!, stateFromText(textAt(partials[0]!, rows[index]!)));
     }
   }
 
@@ -210,13 +211,14 @@ export class Custom extends ObjectAccumulator<{ state: unknown }> {
     for (let index = 0; index < from.length; index++) {
       const item = other.items[from[index]!];
       // The user's `merge` may keep or change what it gets, which other windows still need.
-      if (item !== undefined) this.#mergeState(groups[index]!, JSON.parse(stateText(item.state)));
+      if (item === undefined) continue;
+      this.#mergeState(groups[index]!, stateFromText(this.#textOf(item.state)));
     }
   }
 
   partials(groups: Int32Array): Vector[] {
     const column = new StringColumn(Math.max(1, groups.length));
-    for (const group of groups) appendText(column, stateText(this.#stateOf(group)));
+    for (const group of groups) appendText(column, this.#textOf(this.#stateOf(group)));
     return [column.finish()];
   }
 
@@ -236,6 +238,10 @@ export class Custom extends ObjectAccumulator<{ state: unknown }> {
 
   byteSize(capacity: number): number {
     return capacity * 8 + this.items.length * 128;
+  }
+
+  #textOf(state: unknown): string {
+    return stateToText(state, this.call.name);
   }
 
   #item(group: number): { state: unknown } {
@@ -265,13 +271,13 @@ export class Custom extends ObjectAccumulator<{ state: unknown }> {
   }
 }
 
-function stateText(state: unknown): string {
-  return JSON.stringify(state) ?? 'null';
+function jsonAt(vector: Vector, row: number): JsonValue {
+  return JSON.parse(textAt(vector, row)) as JsonValue;
 }
 
-function jsonAt(vector: Vector, row: number): JsonValue {
+function textAt(vector: Vector, row: number): string {
   const { bytes, offsets } = vector as StringVector;
-  return JSON.parse(decodeUtf8(bytes, offsets[row]!, offsets[row + 1]!)) as JsonValue;
+  return decodeUtf8(bytes, offsets[row]!, offsets[row + 1]!);
 }
 
 function jsonVector(groups: Int32Array, valueOf: (group: number) => JsonValue): Vector {
