@@ -20,7 +20,7 @@ export async function runPipeline(pipeline: Runnable, options: RunOptions = {}):
     // In a worker the program stops here; the worker goes on with the pipeline alone.
     return new Promise<never>(() => {});
   }
-  if ((options.hosts ?? 0) > 0) {
+  if (wholeNumber('hosts', options.hosts ?? 0, [0, 64]) > 0) {
     // Loaded when it is called for: bundling takes a package that other jobs can do without.
     const { bundleJob } = await import('./cluster/bundle-job.ts');
     return runOnHosts(pipeline, options, await bundleJob(jobModule(options)), 'structure');

@@ -8,7 +8,19 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { collect, count, files, pipeline, schema, string, StreamError } from '../../src/index.ts';
+import {
+  collect,
+  count,
+  files,
+  first,
+  last,
+  memory,
+  pipeline,
+  schema,
+  string,
+  StreamError,
+  timestamp,
+} from '../../src/index.ts';
 import type { Job, Pipeline, RunOptions } from '../../src/index.ts';
 import {
   bounded,
@@ -197,9 +209,66 @@ test('options: what makes no sense is refused before anything starts', async () 
     { partitions: 0 },
     { mode: 'spark' as 'bsp' },
     { interval: '10 parsecs' as '10s' },
+    { runFor: 'ever' as '10s' },
+    { hosts: -1 },
   ]) {
-    await assert.rejects(bounded.run(options), { code: 'invalid-option' });
+    await assert.rejects(bounded.run({ workers: 2, ...options }), { code: 'invalid-option' });
+    const resources: readonly string[] = process.getActiveResourcesInfo();
+    assert.ok(!resources.includes('MessagePort'), 'threads were started');
   }
+});
+
+test('options: a job may run for longer than a timer can wait', async () => {
+  const job = await start('endless', endless, { workers: 0, runFor: '30d' });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(job.status().state, 'running');
+  await job.stop();
+});
+
+test('options: a module may be a path', async () => {
+  process.env['MIZZLE_TEST_PIPELINE'] = 'bounded';
+  const job = await bounded.run({ module: fileURLToPath(shop), workers: 1 });
+  assert.equal((await job.done).recordsIn, orders.length);
+});
+
+test('failure: a status function that throws fails the job, not the process', async () => {
+  const job = await start('endless', endless, {
+    workers: 0,
+    statusInterval: 1,
+    onStatus: () => {
+      throw new RangeError('no such gauge');
+    },
+  });
+  await assert.rejects(job.done, { code: 'user-function', message: /no such gauge/ });
+});
+
+test('failure: a source that cannot say how many partitions it has is refused', async () => {
+  for (const count of [0, NaN, 1.5]) {
+    const { source } = memory([{ name: 'a' }], { schema: event });
+    source.partitions = () => Promise.resolve(count);
+    const odd = pipeline('odd').from({ source, schema: event }).to(collect());
+    await assert.rejects(odd.run({ workers: 2 }), { code: 'source-partitions' });
+  }
+});
+
+test('first and last: without a window they go by event time, whatever the order is', async () => {
+  const timed = schema({ name: string(), at: timestamp('ms') });
+  const rows = [30, 10, 40, 20].map((at) => ({ name: `at ${at}`, at }));
+  const ends = collect<{ opened: string; closed: string }>();
+  const job = await pipeline('ends')
+    .from(memory({ partitions: [rows.slice(2), rows.slice(0, 2)] }, { schema: timed }), {
+      time: 'at',
+    })
+    .groupBy((e) => ({ known: e.at.gt(0) }))
+    .aggregate((e) => ({ opened: first(e.name), closed: last(e.name) }))
+    .to(ends)
+    .run({ workers: 0 });
+  const { recordsLate } = await job.done;
+  assert.equal(recordsLate, 0);
+  assert.deepEqual(
+    ends.rows.map(({ opened, closed }) => [opened, closed]),
+    [['at 10', 'at 40']],
+  );
 });
 
 const event = schema({ name: string() });

@@ -27,7 +27,8 @@ export function memory<C extends Columns>(
   options: MemoryOptions<C>,
 ): TypedSource<C> {
   const { schema, recordsPerBatch = 1000 } = options;
-  const partitions = 'partitions' in rows ? rows.partitions : [rows];
+  const given = 'partitions' in rows ? rows.partitions : [rows];
+  const partitions = given.length === 0 ? [[]] : given;
   const nest = rowNester(schema);
   const records = partitions.map((part) => part.map((row) => nest(row) as RowObject));
   return { source: new MemoryRowsSource(records, recordsPerBatch), schema };

@@ -4,10 +4,12 @@ import fc from 'fast-check';
 import { rowsToBatch } from '../../data/columnar/rows.ts';
 import type { Batch } from '../../data/columnar/batch.ts';
 import type { RowSchema } from '../../schema/data-type.ts';
+import { int32 } from '../../schema/column-type.ts';
+import { schema as rowSchema } from '../../schema/schema.ts';
 import { readAll, sourceContext, textOf } from '../source-reading.fixture.ts';
 import { CollectSink, ForEachSink } from './collect.ts';
 import { MemoryBytesSource } from './memory-bytes.ts';
-import { MemoryRowsSource } from './memory-rows.ts';
+import { memory, MemoryRowsSource } from './memory-rows.ts';
 
 const schema: RowSchema = {
   fields: [{ name: 'n', path: ['n'], type: { kind: 'float64' }, nullable: false }],
@@ -41,6 +43,11 @@ test('memory: gives each partition its rows in portions', async () => {
   ]);
   const empty = (await source.open(1)).take(1);
   assert.deepEqual(empty, { from: 0, to: 0, ended: true, data: { kind: 'none' } });
+});
+
+test('memory: no partitions are an empty one', async () => {
+  const { source } = memory({ partitions: [] }, { schema: rowSchema({ n: int32() }) });
+  assert.equal(await source.partitions(sourceContext()), 1);
 });
 
 test('memoryBytes: partitions get their records as often as asked, uncopied', async () => {

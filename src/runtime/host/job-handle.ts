@@ -3,6 +3,7 @@
 
 import process from 'node:process';
 import type { Job, JobStatus, JobSummary, RunOptions } from '../../api/job.ts';
+import { StreamError } from '../../base/stream-error.ts';
 import type { JobMonitor } from '../../observe/job-monitor.ts';
 import type { ClientSinks } from './client-sinks.ts';
 import type { DriverShell } from './driver-shell.ts';
@@ -20,16 +21,30 @@ export type JobParts = {
   readonly shutDown: (graceful: boolean) => Promise<void>;
 };
 
+/** A timer that is set to more, 24 days, goes off at once. */
+const timerMsMax = 2 ** 31 - 1;
+
 export function jobHandle(parts: JobParts): Job {
   const { setup, options, driver, monitor } = parts;
   const startCpu = process.cpuUsage();
   const onAbort = (): void => driver.step({ kind: 'stop-requested' });
-  const { onStatus, signal, runFor } = options;
-  const deadline = runFor === undefined ? null : setTimeout(onAbort, duration('runFor', runFor));
+  const { onStatus, signal } = options;
+  const { runForMs, statusIntervalMs } = setup;
+  let deadline: NodeJS.Timeout | null = null;
+  const stopIn = (leftMs: number): void => {
+    const restMs = leftMs - timerMsMax;
+    deadline = restMs > 0 ? setTimeout(stopIn, timerMsMax, restMs) : setTimeout(onAbort, leftMs);
+  };
+  if (runForMs !== null) stopIn(runForMs);
+  const tell = (): void => {
+    try {
+      onStatus?.(monitor.status());
+    } catch (error) {
+      driver.fail(statusError(error));
+    }
+  };
   const timer =
-    onStatus === undefined
-      ? null
-      : setInterval(() => onStatus(monitor.status()), setup.statusIntervalMs);
+    onStatus === undefined ? null : setInterval(tell, Math.min(statusIntervalMs, timerMsMax));
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
 
@@ -76,6 +91,17 @@ export function jobHandle(parts: JobParts): Job {
       await stop();
     },
   };
+}
+
+/** Thrown out of a timer it would end the whole process. */
+function statusError(cause: unknown): StreamError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StreamError({
+    code: 'user-function',
+    message: `the function onStatus failed: ${reason}`,
+    hint: 'catch inside the function what it can go on after',
+    cause,
+  });
 }
 
 function summary(status: JobStatus, startCpu: NodeJS.CpuUsage): JobSummary {

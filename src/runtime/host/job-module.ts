@@ -7,7 +7,12 @@ import { StreamError } from '../../base/stream-error.ts';
 
 /** URL of the option `module`, or else of the program's main module. */
 export function jobModule(options: RunOptions): string {
-  if (options.module !== undefined) return String(options.module);
+  const { module } = options;
+  // A path is meant from the working directory, not from the engine's own folder.
+  if (module !== undefined) {
+    const text = String(module);
+    return URL.canParse(text) ? text : pathToFileURL(text).href;
+  }
   const main = process.argv[1];
   if (main !== undefined) return pathToFileURL(main).href;
   throw new StreamError({

@@ -8,7 +8,7 @@ import { groupSizeMax } from '../../control/limits.ts';
 import type { Bindings } from '../../plan/bindings.ts';
 import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import { executionModes } from '../../plan/execution-mode.ts';
-import type { LogicalPlan, SourceId } from '../../plan/logical-plan.ts';
+import type { LogicalPlan, SourceId, SourceSpec } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import { structureHash } from '../../plan/plan-hash.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
@@ -30,6 +30,7 @@ export type JobSetup = {
   /** Threads; 0: all in the calling one. */
   readonly threads: number;
   readonly statusIntervalMs: number;
+  readonly runForMs: number | null;
 };
 
 const defaults = {
@@ -65,6 +66,7 @@ export async function setUpJob(
     'statusInterval',
     options.statusInterval ?? defaults.statusInterval,
   );
+  const runForMs = options.runFor === undefined ? null : duration('runFor', options.runFor);
   const clock = new RunClock();
   const startMs = Math.round(clock.nowMs());
   const logical = pipeline.plan();
@@ -79,7 +81,7 @@ export async function setUpJob(
     const context = { nowMs: () => clock.nowMs(), startMs, schema, format, workerCount };
     const layout = (await source.layout?.(context)) ?? null;
     layouts[spec.id] = layout;
-    counts.set(spec.id, await source.partitions({ ...context, layout }));
+    counts.set(spec.id, partitionCount(spec, await source.partitions({ ...context, layout })));
   }
   const partitionCounts = plan.stages.map((stage) =>
     stage.partitions.kind === 'fixed'
@@ -98,7 +100,19 @@ export async function setUpJob(
     bytesPerTask,
   };
   const mode = executionMode(options.mode ?? 'drizzle');
-  return { logical, plan, bindings, config, clock, pace, mode, threads, statusIntervalMs };
+  const own = { config, clock, pace, mode, threads, statusIntervalMs, runForMs };
+  return { logical, plan, bindings, ...own };
+}
+
+/** A source may be the user's own. */
+function partitionCount({ name }: SourceSpec, count: number): number {
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new StreamError({
+    code: 'source-partitions',
+    message: `could not read source "${name}": it says that it has ${count} partitions`,
+    hint: 'its `partitions` must give a whole number from 1; a partition may be empty',
+    fields: { source: name },
+  });
 }
 
 function executionMode(value: ExecutionMode): ExecutionMode {
