@@ -175,8 +175,8 @@ export function topK<Value, N = never>(
 
 /**
  * An aggregate of one's own. It gets whole rows; accumulators must be JSON values, any numbers or
- * bigints, `merge` must be associative. Inside `aggregate((e) => …)`, `e.$aggregate` is the same with
- * typed rows.
+ * bigints, `merge` must be associative. Inside `aggregate((e) => …)`, `e.$aggregate` is the same
+ * with typed rows.
  *
  * @example
  * const range = customAggregate(float64(), {
