@@ -36,13 +36,16 @@ function outFile(): string {
 }
 
 /** A driver and hosts of a job that never ends, under way. */
-async function running(options: readonly string[] = []): Promise<{
+async function running(
+  options: readonly string[] = [],
+  hostOptions: readonly string[] = options,
+): Promise<{
   readonly driver: Process;
   readonly hosts: readonly Process[];
 }> {
   const driver = startDriver({ job: 'endless', out: outFile(), workers: 4, options });
   const port = await portOf(driver);
-  const hosts = [startWorker(port, 2, options), startWorker(port, 2, options)];
+  const hosts = [startWorker(port, 2, hostOptions), startWorker(port, 2, hostOptions)];
   for (const host of hosts) await host.says(/joined/);
   // Long enough for the job to be running, and right in any case if it is not yet.
   await sleep(1_500);
@@ -72,17 +75,17 @@ test('hosts end with a message when the driver is killed', async () => {
 });
 
 test('a host that stands still ends the run once it has been silent for too long', async () => {
-  const { driver, hosts } = await running(['--timeout', '1s']);
+  const { driver, hosts } = await running(['--timeout', '2s']);
   hosts[0]!.kill('SIGSTOP');
-  failed(await driver.ended, /error \[host-lost\][^]*(said nothing|not read) for 1 s/);
+  failed(await driver.ended, /error \[host-lost\][^]*(said nothing|not read) for 2 s/);
   failed(await hosts[1]!.ended, /the driver ended the job/);
   hosts[0]!.kill('SIGKILL');
 });
 
 test('a driver that stands still is given up by its hosts', async () => {
-  const { driver, hosts } = await running(['--timeout', '1s']);
+  const { driver, hosts } = await running(['--timeout', '2s']);
   driver.kill('SIGSTOP');
-  for (const host of hosts) failed(await host.ended, /error \[driver-lost\][^]*for 1 s/);
+  for (const host of hosts) failed(await host.ended, /error \[driver-lost\][^]*for 2 s/);
   driver.kill('SIGKILL');
 });
 
@@ -187,6 +190,41 @@ test('garbage to the listening port is turned away, and the job goes on', async 
   assert.match(stderr, /turned away[^]*does not speak our protocol/);
   assert.match(stderr, /speaks protocol 9, this side 1/);
   for (const socket of sockets) socket.destroy();
+});
+
+test('garbage and strangers at the port of a host are turned away', async () => {
+  const options = ['--status', '127.0.0.1:0'];
+  const { driver, hosts } = await running(options, []);
+  const place = `http://127.0.0.1:${await driver.says(/status at port (\d+)/)}`;
+  const status = await (await fetch(`${place}/status`)).json();
+  const { hosts: known } = status as { readonly hosts: readonly { readonly address: string }[] };
+  for (const { address } of known) {
+    const port = Number(address.split(':')[1]);
+    const sockets = [1, 60, 3_000].map((length) => throwAt(port, randomBytes(length)));
+    const peer = { role: 'peer' } as const;
+    assert.equal(await refusalOf(port, { introduction: peer }), 'plan-mismatch');
+    for (const socket of sockets) socket.destroy();
+  }
+  driver.kill('SIGINT');
+  for (const { ended } of [driver, ...hosts]) {
+    const { code, stderr } = await ended;
+    assert.equal(code, 0, stderr);
+  }
+  assert.match(hosts[0]!.stderr, /turned away/);
+});
+
+test('a host that is lost before the job starts leaves its place to another', async () => {
+  const driver = startDriver({ job: 'bounded', out: outFile(), workers: 2 });
+  const port = await portOf(driver);
+  const lost = startWorker(port, 1);
+  await driver.says(/missing=1/);
+  lost.kill('SIGKILL');
+  await driver.says(/lost host [^]*missing=2/);
+  const hosts = [startWorker(port, 1), startWorker(port, 1)];
+  for (const { ended } of [driver, ...hosts]) {
+    const { code, stderr } = await ended;
+    assert.equal(code, 0, stderr);
+  }
 });
 
 function throwAt(port: number, bytes: Uint8Array): Socket {

@@ -9,7 +9,6 @@ import type { Socket } from 'node:net';
 import { StreamError, errorToData } from '../../base/stream-error.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
 import { refusalText } from '../../control/protocol/byte-reader.ts';
-import type { Hello } from '../../control/protocol/handshake.ts';
 import type { HostMessage } from '../../control/protocol/host-messages.ts';
 import {
   readFrameTarget,
@@ -32,10 +31,12 @@ import { codeHash } from './bundle-job.ts';
 import type { HostEntry, JobDescription } from './job-description.ts';
 import { readJobDescription } from './job-description.ts';
 import type { Log } from './log.ts';
+import { peerRefusal } from './refusals.ts';
+import { reachDriver } from './reach-driver.ts';
 import type { Security } from './security.ts';
 import { exposure } from './security.ts';
 import type { Endpoint, Listener } from './sockets.ts';
-import { dial, isUnreachable, listen } from './sockets.ts';
+import { dial, listen } from './sockets.ts';
 
 export type HostOptions = {
   /** Where the driver listens, or will. */
@@ -53,13 +54,6 @@ export type HostOptions = {
   readonly cacheFolder: string | null;
   readonly log: Log;
 };
-
-/** First and last pause between two attempts to reach the driver, ms. */
-const retryMinMs = 50;
-const retryMaxMs = 2_000;
-
-/** A driver that hangs up during the handshake this often does not only restart. */
-const handshakesMax = 3;
 
 /** Round trips before the job starts, and the pause between them, ms. */
 const firstProbes = 8;
@@ -123,16 +117,16 @@ class Host {
     }
   }
 
-  /** Tries until there is a driver, and it has let this host in. */
-  async #join(): Promise<Connection> {
-    const { connect, security, insecure, log, waitMs } = this.#options;
+  #join(): Promise<Connection> {
+    const { connect, security, insecure, log, waitMs, workers } = this.#options;
     const name = `the driver at ${connect.host}:${connect.port}`;
-    const giveUpAtMs = this.#clock.nowMs() + waitMs;
-    let pauseMs = retryMinMs;
-    let handshakes = 0;
-    for (;;) {
-      try {
-        const socket = await dial(connect, { tls: security.tls, checkName: true });
+    return reachDriver({
+      endpoint: connect,
+      name,
+      tls: security.tls,
+      waitMs,
+      log,
+      introduce: async (socket) => {
         const address = this.#options.listen?.host ?? socket.localAddress ?? '127.0.0.1';
         const exposed = exposure(address, security, insecure);
         if (exposed !== null) {
@@ -141,7 +135,6 @@ class Host {
         }
         this.#listener ??= await this.#listen(this.#options.listen ?? { host: address, port: 0 });
         const connection = this.#connection(socket, name);
-        handshakes++;
         await introduce(connection, {
           identity: this.#identity,
           security,
@@ -152,20 +145,13 @@ class Host {
             planHash: '',
             address,
             port: this.#listener.port,
-            workers: this.#options.workers,
+            workers,
           },
         });
-        log('info', `joined ${name}`, { host: this.#id, workers: this.#options.workers });
+        log('info', `joined ${name}`, { host: this.#id, workers });
         return connection;
-      } catch (error) {
-        if (!mayTryAgain(error, handshakes))
-          throw handshakes < handshakesMax ? error : noise(name, error);
-        if (this.#clock.nowMs() + pauseMs > giveUpAtMs) throw unreachable(name, waitMs, error);
-        if (pauseMs === retryMinMs) log('info', `waiting for ${name}`);
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
-        pauseMs = Math.min(2 * pauseMs, retryMaxMs);
-      }
-    }
+      },
+    });
   }
 
   #connection(socket: Socket, peer: string): Connection {
@@ -194,7 +180,7 @@ class Host {
     const hello = await admit(connection, {
       identity: this.#identity,
       security,
-      check: async (said) => strangerError(connection.peer, said, await this.#job.promise),
+      check: async (said) => peerRefusal(connection.peer, said, await this.#job.promise),
     });
     const description = await this.#job.promise;
     this.#addPeer(
@@ -413,52 +399,4 @@ class Host {
     for (const connection of this.#peers.values()) connection.destroy(null);
     this.#driver?.end();
   }
-}
-
-function strangerError(peer: string, hello: Hello, job: JobDescription): StreamError | null {
-  if (hello.planHash !== job.config.planHash) {
-    return clusterError({
-      code: 'plan-mismatch',
-      message: `${peer} works for plan "${hello.planHash}", this side for "${job.config.planHash}"`,
-      hint: 'is it a host of another job, whose address was used again?',
-      peer,
-    });
-  }
-  const known = job.hosts.some(
-    ({ host, incarnation }) => host === hello.host && incarnation === hello.incarnation,
-  );
-  if (known && hello.role === 'peer') return null;
-  return clusterError({
-    code: 'unknown-peer',
-    message: `${peer} calls itself "${hello.host}", which is no host of this job`,
-    hint: 'hosts connect to the driver, which tells them of each other',
-    peer,
-  });
-}
-
-function mayTryAgain(error: unknown, handshakes: number): boolean {
-  if (isUnreachable(error)) return true;
-  const dropped = error instanceof StreamError && error.code === 'peer-closed';
-  return dropped && handshakes < handshakesMax;
-}
-
-function noise(name: string, error: unknown): unknown {
-  if (!(error instanceof StreamError) || error.code !== 'peer-closed') return error;
-  return clusterError({
-    code: 'handshake-failed',
-    message: `${name} hangs up during the handshake`,
-    hint: 'is it a driver of mizzle, and do both sides use TLS, or neither?',
-    peer: name,
-    cause: error,
-  });
-}
-
-function unreachable(name: string, waitMs: number, cause: unknown): StreamError {
-  return clusterError({
-    code: 'driver-unreachable',
-    message: `could not reach ${name} within ${waitMs / 1000} s: ${(cause as Error).message}`,
-    hint: 'is the driver running, and is the address right? `--wait` waits longer',
-    peer: name,
-    cause,
-  });
 }

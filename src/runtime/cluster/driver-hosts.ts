@@ -1,0 +1,406 @@
+// Hosts as the driver sees them: who is let in, which workers they have, what they say, and when
+// one is lost. The driver machine hears of workers only.
+
+import type { Socket } from 'node:net';
+import type { ErrorFields } from '../../base/stream-error.ts';
+import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
+import { codeChunkBytes } from '../../control/limits.ts';
+import { refusalText } from '../../control/protocol/byte-reader.ts';
+import { ByteWriter } from '../../control/protocol/byte-writer.ts';
+import { readWorkerMessage, writeDriverMessage } from '../../control/protocol/codec.ts';
+import type { Hello } from '../../control/protocol/handshake.ts';
+import type { HostMessage } from '../../control/protocol/host-messages.ts';
+import { readHostMessage } from '../../control/protocol/host-messages.ts';
+import type { WorkerId } from '../../control/protocol/ids.ts';
+import type { DriverMessage } from '../../control/protocol/messages.ts';
+import { decodeBatch } from '../../data/columnar/batch-codec.ts';
+import type { JobMonitor } from '../../observe/job-monitor.ts';
+import type { ClientSinks } from '../host/client-sinks.ts';
+import type { DriverShell } from '../host/driver-shell.ts';
+import type { JobConfig } from '../host/job-config.ts';
+import type { JobSetup } from '../host/job-setup.ts';
+import { clusterError } from './cluster-errors.ts';
+import type { ClusterOptions } from './cluster-options.ts';
+import { Connection } from './connection.ts';
+import { admit } from './handshake-exchange.ts';
+import { gaugesCodec } from './handle-codecs.ts';
+import { ownIdentity } from './identity.ts';
+import type { JobDescription } from './job-description.ts';
+import { hostRefusal } from './refusals.ts';
+import type { Listener } from './sockets.ts';
+import { listen } from './sockets.ts';
+import type { HostStatus } from './status-server.ts';
+
+type Member = {
+  readonly connection: Connection;
+  readonly hello: Hello;
+  /** `host "name" at address`. */
+  readonly name: string;
+  firstWorker: number;
+  readonly joined: Set<WorkerId>;
+  readonly closed: Set<WorkerId>;
+};
+
+/** How long hosts may take to load the pipeline and to find each other, ms. */
+const startMs = 120_000;
+
+/** How long workers may take to close what they have opened, ms. */
+const closeMs = 10_000;
+
+export class DriverHosts {
+  readonly #setup: JobSetup;
+  readonly #cluster: ClusterOptions;
+  readonly #driver: DriverShell;
+  readonly #monitor: JobMonitor;
+  readonly #sinks: ClientSinks;
+  #members: Member[] = [];
+  readonly #byWorker = new Map<WorkerId, Member>();
+  #listener: Listener | null = null;
+  /** The job has been sent: nobody can be let in, and nobody may be lost. */
+  #started = false;
+  #over = false;
+  #startTimer: NodeJS.Timeout | null = null;
+  #failure: unknown = null;
+  readonly #allClosed = Promise.withResolvers<void>();
+  /** The message sent last and its bytes: most go to all workers. */
+  #encoded: { readonly message: DriverMessage; readonly bytes: Uint8Array } | null = null;
+
+  constructor(options: {
+    readonly setup: JobSetup;
+    readonly cluster: ClusterOptions;
+    readonly driver: DriverShell;
+    readonly monitor: JobMonitor;
+    readonly sinks: ClientSinks;
+  }) {
+    this.#setup = options.setup;
+    this.#cluster = options.cluster;
+    this.#driver = options.driver;
+    this.#monitor = options.monitor;
+    this.#sinks = options.sinks;
+  }
+
+  async listen(): Promise<void> {
+    const { listen: endpoint, security, log, onListening } = this.#cluster;
+    this.#listener = await listen({
+      endpoint,
+      tls: security.tls,
+      onSocket: (socket, from) => {
+        this.#admit(socket, from).catch((error: unknown) => {
+          log('warn', `turned away ${from}: ${(error as Error).message}`, codeOf(error));
+        });
+      },
+      onRefused: (from, error) => log('warn', `turned away ${from}: ${error.message}`),
+    });
+    const { port } = this.#listener;
+    log('info', `waiting for ${this.#setup.threads} workers at ${endpoint.host}:${port}`);
+    onListening?.(port);
+  }
+
+  send(to: WorkerId, message: DriverMessage): void {
+    const member = this.#byWorker.get(to);
+    if (member === undefined) return;
+    if (this.#encoded?.message !== message) {
+      const writer = new ByteWriter();
+      writeDriverMessage(writer, message);
+      this.#encoded = { message, bytes: Buffer.concat(writer.finish()) };
+    }
+    member.connection.tell({ kind: 'to-worker', worker: to, message: this.#encoded.bytes });
+  }
+
+  status(): readonly HostStatus[] {
+    return this.#members.map(({ hello, joined }) => ({
+      name: hello.host,
+      address: `${hello.address}:${hello.port}`,
+      workers: hello.workers,
+      joined: joined.size,
+    }));
+  }
+
+  failedWith(error: unknown): void {
+    this.#failure = error;
+  }
+
+  async shutDown(graceful: boolean): Promise<void> {
+    if (graceful && this.#started) {
+      this.#settleClosed();
+      const late = new Promise<void>((resolve) => setTimeout(resolve, closeMs).unref());
+      await Promise.race([this.#allClosed.promise, late]);
+    }
+    this.#over = true;
+    if (this.#startTimer !== null) clearTimeout(this.#startTimer);
+    const error = this.#failure === null ? null : errorToData(this.#failure);
+    for (const { connection } of this.#members) {
+      connection.tell({ kind: 'end', error });
+      connection.end();
+    }
+    this.#listener?.close();
+  }
+
+  async #admit(socket: Socket, from: string): Promise<void> {
+    const { security, timeoutMs, log } = this.#cluster;
+    const connection = new Connection({
+      peer: `a host at ${from}`,
+      socket,
+      allocate: (bytes) => new Uint8Array(bytes),
+      timeoutMs,
+    });
+    let member: Member | null = null;
+    try {
+      await admit(connection, {
+        identity: ownIdentity(),
+        security,
+        check: async (hello) => {
+          const error = hostRefusal(connection.peer, hello, {
+            planHash: this.#setup.config.planHash,
+            hosts: this.#members.map((other) => other.hello.host),
+            workers: this.#setup.threads,
+            missing: this.#started ? 0 : this.#missing(),
+          });
+          if (error !== null) return error;
+          // Reserved at once: two hosts must not be let in for the same place.
+          const name = `host "${hello.host}" at ${from}`;
+          member = {
+            connection,
+            hello,
+            name,
+            firstWorker: 0,
+            joined: new Set(),
+            closed: new Set(),
+          };
+          this.#members.push(member);
+          return null;
+        },
+      });
+    } catch (error) {
+      if (member !== null) this.#forget(member);
+      throw error;
+    }
+    this.#listener!.known(socket);
+    const admitted: Member = member!;
+    connection.peer = admitted.name;
+    connection.open(() => this.#setup.clock.nowMs());
+    connection.listen({
+      onFrame: (frame) => this.#onFrame(admitted, frame),
+      onClosed: (error) => this.#onClosed(admitted, error),
+    });
+    const { workers } = admitted.hello;
+    log('info', `${admitted.name} joined`, { workers, missing: this.#missing() });
+    this.#startWhenComplete();
+  }
+
+  #clearWhenJoined(): void {
+    if (this.#members.some(({ joined, hello }) => joined.size < hello.workers)) return;
+    if (this.#startTimer !== null) clearTimeout(this.#startTimer);
+  }
+
+  /** A module that never finishes loading must not keep everybody waiting. */
+  #onStartLate(): void {
+    const late = this.#members.filter(({ joined, hello }) => joined.size < hello.workers);
+    const names = late.map(({ name }) => name).join(', ');
+    this.#driver.fail(
+      clusterError({
+        code: 'host-lost',
+        message: `${names} did not load the pipeline within ${startMs / 1000} s`,
+        hint: 'does the module wait for something that those hosts cannot reach?',
+        peer: names,
+      }),
+    );
+  }
+
+  #missing(): number {
+    let offered = 0;
+    for (const { hello } of this.#members) offered += hello.workers;
+    return this.#setup.threads - offered;
+  }
+
+  #startWhenComplete(): void {
+    if (this.#started || this.#over || this.#missing() > 0) return;
+    this.#started = true;
+    let worker = 0;
+    for (const member of this.#members) {
+      member.firstWorker = worker;
+      for (let index = 0; index < member.hello.workers; index++) {
+        this.#byWorker.set(worker++ as WorkerId, member);
+      }
+    }
+    const nowMs = Math.round(this.#setup.clock.nowMs());
+    this.#monitor.startsAt(nowMs);
+    const config: JobConfig = { ...this.#setup.config, startMs: nowMs };
+    const { bundle, argv } = this.#cluster;
+    const description: JobDescription = {
+      config,
+      codeHash: bundle.hash,
+      codeBytes: bundle.code.length,
+      argv,
+      hosts: this.#members.map(({ hello, firstWorker }) => ({
+        host: hello.host,
+        incarnation: hello.incarnation,
+        address: hello.address,
+        port: hello.port,
+        firstWorker,
+        workerCount: hello.workers,
+      })),
+    };
+    this.#startTimer = setTimeout(() => this.#onStartLate(), startMs);
+    const text = JSON.stringify(description);
+    for (const { connection } of this.#members) connection.tell({ kind: 'job', text });
+  }
+
+  #onFrame(member: Member, frame: Uint8Array): void {
+    const decoded = readHostMessage(frame);
+    if (!decoded.ok) return member.connection.refuse(refusalText(decoded.refusal));
+    const message = decoded.value;
+    if ('worker' in message && message.worker !== null) {
+      if (this.#byWorker.get(message.worker) !== member) {
+        return member.connection.refuse(`a frame of worker ${message.worker}, who is not there`);
+      }
+    }
+    this.#onMessage(member, message);
+  }
+
+  #onMessage(member: Member, message: HostMessage): void {
+    const { connection } = member;
+    switch (message.kind) {
+      case 'to-driver':
+        return this.#onWorkerMessage(member, message.worker, message.message);
+      case 'need-code':
+        return this.#sendCode(connection);
+      case 'joined': {
+        member.joined.add(message.worker);
+        this.#clearWhenJoined();
+        const { worker } = message;
+        const { incarnation } = member.hello;
+        return this.#driver.step({ kind: 'worker-joined', worker, incarnation });
+      }
+      case 'commit':
+        return this.#onCommit(connection, message);
+      case 'closed':
+        member.closed.add(message.worker);
+        return this.#settleClosed();
+      case 'failed':
+        return this.#onFailed(
+          member,
+          located(errorFromData(message.error), member, message.worker),
+        );
+      case 'peer-lost':
+        return this.#onPeerLost(member, message.host, errorFromData(message.error));
+      case 'pong':
+        return;
+      default:
+        return connection.refuse(`a frame "${message.kind}", which hosts do not send`);
+    }
+  }
+
+  #onWorkerMessage(member: Member, worker: WorkerId, bytes: Uint8Array): void {
+    const decoded = readWorkerMessage(bytes, gaugesCodec);
+    if (!decoded.ok) return member.connection.refuse(refusalText(decoded.refusal));
+    const message = decoded.value;
+    const { exchanges, stages } = this.#setup.plan;
+    const isOfPlan =
+      message.kind === 'ask-locations'
+        ? message.exchange < exchanges.length
+        : message.kind !== 'stage-done' || message.stage < stages.length;
+    if (!isOfPlan) return member.connection.refuse(`"${message.kind}" of another plan`);
+    this.#driver.step({ kind: 'message-received', from: worker, message });
+  }
+
+  #sendCode(connection: Connection): void {
+    const { code } = this.#cluster.bundle;
+    for (let offset = 0; offset < code.length; offset += codeChunkBytes) {
+      const bytes = code.subarray(offset, offset + codeChunkBytes);
+      connection.tell({ kind: 'code', offset, bytes });
+    }
+  }
+
+  #onCommit(connection: Connection, message: Extract<HostMessage, { kind: 'commit' }>): void {
+    const { worker, commit, partition, batch, watermarkMs } = message;
+    const sink = this.#setup.plan.sinks[message.sink];
+    if (sink === undefined) return connection.refuse(`rows for sink ${message.sink}`);
+    const settle = (error: unknown): void => {
+      const data = error === null ? null : errorToData(error);
+      connection.tell({ kind: 'committed', worker, commit, error: data });
+    };
+    try {
+      const rows = decodeBatch(sink.schema, message.rows);
+      this.#sinks
+        .commit(sink.id, partition, { batch, rows, watermarkMs })
+        .then(() => settle(null), settle);
+    } catch (error) {
+      settle(error);
+    }
+  }
+
+  /** Whatever the job was doing, also when it was about to end well. */
+  #onFailed(member: Member, error: StreamError): void {
+    this.#driver.fail(error);
+    const worker = member.firstWorker as WorkerId;
+    this.#driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
+  }
+
+  /** Both ends of a broken connection live: without it the job cannot go on. */
+  #onPeerLost(member: Member, host: string, error: StreamError): void {
+    if (this.#over) return;
+    const lost = this.#members.find(({ hello }) => hello.host === host);
+    this.#lose(
+      lost ?? member,
+      hostLost(lost?.name ?? `host "${host}"`, error, `as ${member.name} reports`),
+    );
+  }
+
+  #onClosed(member: Member, error: StreamError | null): void {
+    if (this.#over) return;
+    const { log } = this.#cluster;
+    if (!this.#started) {
+      this.#forget(member);
+      log('warn', `lost ${member.name}`, { missing: this.#missing() });
+      return;
+    }
+    this.#lose(member, hostLost(member.name, error, null));
+  }
+
+  #lose(member: Member, error: StreamError): void {
+    for (let index = 0; index < member.hello.workers; index++) {
+      const worker = (member.firstWorker + index) as WorkerId;
+      member.closed.add(worker);
+      this.#driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
+    }
+    this.#settleClosed();
+  }
+
+  #forget(member: Member): void {
+    this.#members = this.#members.filter((other) => other !== member);
+  }
+
+  #settleClosed(): void {
+    for (const { joined, closed } of this.#members) {
+      for (const worker of joined) if (!closed.has(worker)) return;
+    }
+    this.#allClosed.resolve();
+  }
+}
+
+function hostLost(name: string, cause: StreamError | null, by: string | null): StreamError {
+  const why = cause === null ? '' : `: ${cause.message}`;
+  return clusterError({
+    code: 'host-lost',
+    message: `lost ${name}${by === null ? '' : `, ${by}`}${why}`,
+    hint: 'look for the cause in the output of that host; then start the job again',
+    peer: name,
+    ...(cause === null ? {} : { cause }),
+  });
+}
+
+function located(error: StreamError, member: Member, worker: WorkerId | null): StreamError {
+  const { code, message, hint } = error;
+  const fields: ErrorFields = {
+    ...error.fields,
+    host: member.name,
+    ...(worker === null ? {} : { worker }),
+  };
+  const advice = hint === undefined ? {} : { hint };
+  return new StreamError({ code, message, fields, cause: error, ...advice });
+}
+
+function codeOf(error: unknown): ErrorFields {
+  return error instanceof StreamError ? { code: error.code } : {};
+}
