@@ -127,13 +127,14 @@ class Host {
       waitMs,
       log,
       introduce: async (socket) => {
-        const address = this.#options.listen?.host ?? socket.localAddress ?? '127.0.0.1';
-        const exposed = exposure(address, security, insecure);
+        const own = socket.localAddress ?? '127.0.0.1';
+        const bound = this.#options.listen ?? { host: own, port: 0 };
+        const exposed = exposure(bound.host, security, insecure);
         if (exposed !== null) {
           socket.destroy();
           throw exposed;
         }
-        this.#listener ??= await this.#listen(this.#options.listen ?? { host: address, port: 0 });
+        this.#listener ??= await this.#listen(bound);
         const connection = this.#connection(socket, name);
         await introduce(connection, {
           identity: this.#identity,
@@ -143,7 +144,8 @@ class Host {
             host: this.#id,
             incarnation: this.#incarnation,
             planHash: '',
-            address,
+            // A wildcard is no address that others could connect to.
+            address: ['0.0.0.0', '::'].includes(bound.host) ? own : bound.host,
             port: this.#listener.port,
             workers,
           },
