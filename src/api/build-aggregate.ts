@@ -11,7 +11,9 @@ import type { Mistake } from '../schema/mistake.ts';
 import { mistake, placed } from '../schema/mistake.ts';
 import { Aggregate } from './aggregates.ts';
 import {
+  checkChoice,
   checkNames,
+  checkOptionNames,
   checkSink,
   columnsOf,
   derived,
@@ -57,7 +59,12 @@ export function window(
 ): Grouping {
   const check = new DurationCheck();
   const allowedLatenessMs = check.whole('the allowed lateness', options.allowedLateness ?? 0);
-  const mistakes = [...grouping.mistakes, ...options.window.mistakes, ...check.mistakes];
+  const mistakes = [
+    ...grouping.mistakes,
+    ...options.window.mistakes,
+    ...check.mistakes,
+    ...checkOptionNames(options, ['window', 'allowedLateness']),
+  ];
   const { time } = grouping.input;
   if (time.column === null && !grouping.input.uncertain) {
     mistakes.push(mistake('a window needs event time', time.hint));
@@ -73,7 +80,11 @@ export function aggregate(
 ): StreamNode {
   const { input, keys, window: spec, allowedLatenessMs } = grouping;
   const { value, mistakes } = evaluate(input, options.define);
-  const own: Mistake[] = [...mistakes];
+  const own: Mistake[] = [
+    ...mistakes,
+    ...checkOptionNames(options, ['define', 'emit']),
+    ...checkChoice('emit', options.emit, ['close', 'update']),
+  ];
   const fields = keys.map(({ name, expr }) => derivedField(name, expr.type, expr.nullable));
   const windowed = spec.kind !== 'global';
   if (windowed) {

@@ -1,6 +1,7 @@
 // What all operators need to make their nodes: the node itself, the user's callback over the
 // columns of the input, and checks of names.
 
+import { closestName } from '../base/closest-name.ts';
 import type { CallSite } from '../base/call-site.ts';
 import { Expression } from '../expr/expression.ts';
 import type { Column } from '../plan/logical-plan.ts';
@@ -102,6 +103,26 @@ export function checkName(name: string | undefined): readonly Mistake[] {
   if (name === undefined || /^[A-Za-z0-9][\w.-]*$/.test(name)) return [];
   const hint = 'use letters, digits, "-", "_" and "."';
   return [mistake(`${JSON.stringify(name)} is no name for an operator`, hint)];
+}
+
+/** `mizzle run` erases types without checking them, so a slip in a word or a name comes here. */
+export function checkChoice(
+  what: string,
+  value: unknown,
+  choices: readonly string[],
+): readonly Mistake[] {
+  if (value === undefined || choices.includes(value as string)) return [];
+  const list = choices.map((choice) => `'${choice}'`).join(' or ');
+  return [mistake(`${what} cannot be ${JSON.stringify(value)}`, `give ${list}`)];
+}
+
+export function checkOptionNames(options: object, known: readonly string[]): readonly Mistake[] {
+  const unknown = Object.keys(options).filter((name) => !known.includes(name));
+  return unknown.map((name) => {
+    const closest = closestName(name, known);
+    const hint = closest === null ? `there are ${known.join(', ')}` : `did you mean "${closest}"?`;
+    return mistake(`there is no option "${name}"`, hint);
+  });
 }
 
 export function checkSink(sink: unknown): readonly Mistake[] {

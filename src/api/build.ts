@@ -18,8 +18,10 @@ import type { Mistake } from '../schema/mistake.ts';
 import { mistake, placed } from '../schema/mistake.ts';
 import { Schema, flatSchema } from '../schema/schema.ts';
 import {
+  checkChoice,
   checkFunction,
   checkName,
+  checkOptionNames,
   checkSink,
   columnsOf,
   derived,
@@ -59,6 +61,13 @@ export function from(options: FromArguments, site: CallSite): StreamNode {
     aheadMsMax: check.whole('the time that events may be ahead', ahead),
   };
   const timed = timeOfSource(schema.fields, options.time);
+  const stated = [
+    ...checkOptionNames(options, ['source', 'time', 'watermark', 'onError', 'name']),
+    ...checkOptionNames(options.watermark ?? {}, ['delay', 'idle', 'ahead']),
+    ...(typeof onError === 'object'
+      ? [...checkOptionNames(onError, ['deadLetter']), ...checkSink(onError.deadLetter)]
+      : checkChoice('onError', onError, ['fail', 'skip'])),
+  ];
   const mistakes =
     schema === noSource.schema
       ? [mistake('this is no source', 'give what a connector makes, as files({ path, schema })')]
@@ -74,7 +83,7 @@ export function from(options: FromArguments, site: CallSite): StreamNode {
     fields: schema.fields,
     time: timed.time,
     uncertain: mistakes.length > 0,
-    mistakes: placed([...mistakes, ...checkName(options.name)], site),
+    mistakes: placed([...mistakes, ...stated, ...checkName(options.name)], site),
   };
 }
 
@@ -278,7 +287,11 @@ export function join(
   site: CallSite,
 ): StreamNode {
   const { right, how = 'inner' } = options;
-  const mistakes: Mistake[] = [...right.mistakes];
+  const mistakes: Mistake[] = [
+    ...right.mistakes,
+    ...checkOptionNames(options, ['right', 'on', 'how', 'columns']),
+    ...checkChoice('how', how, ['inner', 'left']),
+  ];
   const keys: { left: Expr; right: string }[] = [];
   const pairs = Object.entries(options.on);
   if (pairs.length === 0)

@@ -341,6 +341,41 @@ test('plan reports the mistakes of groups, windows and aggregates', () => {
   );
 });
 
+test('plan reports options that do not exist, which types would have caught', () => {
+  const n = (): { readonly n: ReturnType<typeof count> } => ({ n: count() });
+  const fromWith = (options: object): readonly string[] =>
+    mistakesOf(pipeline('slips').from(source, options).to(stubSink()));
+  assert.deepEqual(fromWith({ tiem: 'event_time' }), [
+    'there is no option "tiem"',
+    'hint: did you mean "time"?',
+  ]);
+  assert.deepEqual(fromWith({ watermark: { dealy: '5s' } }), [
+    'there is no option "dealy"',
+    'hint: did you mean "delay"?',
+  ]);
+  assert.deepEqual(fromWith({ onError: 'Skip' }), [
+    'onError cannot be "Skip"',
+    "hint: give 'fail' or 'skip'",
+  ]);
+  assert.deepEqual(fromWith({ onError: { deadLetter: 'bad.jsonl' } }), [
+    'this is no sink',
+    'hint: give what a connector makes, as collect()',
+  ]);
+  const outer = { on: { ad_id: 'ad_id' }, how: 'outer' } as unknown as { on: { ad_id: 'ad_id' } };
+  assert.deepEqual(mistakesOf(events.join(ads, outer).to(stubSink())), [
+    'how cannot be "outer"',
+    "hint: give 'inner' or 'left'",
+  ]);
+  const windowed = events.window(tumbling('1s'), { allowedLatenes: '1s' } as object);
+  const updates = { emit: 'updates' } as unknown as { emit: 'update' };
+  assert.deepEqual(mistakesOf(windowed.aggregate(n, updates).to(stubSink())), [
+    'there is no option "allowedLatenes"',
+    'hint: did you mean "allowedLateness"?',
+    'emit cannot be "updates"',
+    "hint: give 'close' or 'update'",
+  ]);
+});
+
 test('plan reports sessions that are to emit updates', () => {
   const sessions = events
     .groupBy('ad_id')
