@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { rowsToBatch } from '../../data/columnar/rows.ts';
+import { StreamError } from '../../base/stream-error.ts';
 import type { Batch } from '../../data/columnar/batch.ts';
 import type { Sink } from '../../ports/sink.ts';
 import type { RowSchema } from '../../schema/data-type.ts';
@@ -142,4 +143,15 @@ test('jsonLines: refuses a path that another sink of the process writes to', asy
   await first.finish();
   await second.prepare(context);
   await second.finish();
+});
+
+test('jsonLines: leaves nothing of a part file behind that it could not write', async () => {
+  const path = `${join(folder, 'blocked')}/`;
+  const sink = jsonLines(path);
+  await sink.prepare(context);
+  mkdirSync(join(path, 'part-0-000000000001.jsonl'));
+  const writer = await sink.open(0, context);
+  const output = { batch: 1, rows: batchOf({ n: 1, text: 'a' }), watermarkMs: 0 };
+  await assert.rejects(writer.commit(output), StreamError);
+  assert.deepEqual(readdirSync(path), ['part-0-000000000001.jsonl']);
 });

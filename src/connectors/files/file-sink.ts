@@ -169,6 +169,8 @@ class PartWriter implements SinkWriter {
       await writeFile(temporary, length === 0 ? lines : Buffer.concat([this.#header, lines]));
       await rename(temporary, path);
     } catch (error) {
+      // On a full disk it holds what space there was.
+      await rm(temporary, { force: true });
       throw fileError('write file', path, error);
     }
   }
