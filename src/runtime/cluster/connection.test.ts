@@ -89,6 +89,29 @@ test('a frame that is too long, or empty, is refused before it is there', async 
   }
 });
 
+test('a peer that sends on and on before it is let in is refused', async () => {
+  const accepted = Promise.withResolvers<Socket>();
+  const server: Server = createServer((socket) => accepted.resolve(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const peer = connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port });
+  peer.on('error', () => {
+    // The connection under test hangs up.
+  });
+  const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
+  const socket = await accepted.promise;
+  const connection = new Connection({ peer: 'a stranger', socket, allocate, timeoutMs: 5_000 });
+  assert.equal((await Promise.all([connection.next(5_000), sendMany(peer)]))[0].length, 3);
+  await new Promise((resolve) => peer.once('close', resolve));
+  const lost = Promise.withResolvers<StreamError | null>();
+  connection.listen({ onFrame: () => {}, onClosed: lost.resolve });
+  assert.equal((await lost.promise)?.code, 'malformed-frame');
+  server.close();
+});
+
+function sendMany(peer: Socket): void {
+  for (let index = 0; index < 200; index++) peer.write(framed(Uint8Array.of(1, 2, 3)));
+}
+
 test('a peer that hangs up is lost; one that this side ends is not', async () => {
   const left = await pair(5_000);
   left.peer.destroy();

@@ -39,6 +39,9 @@ export type ConnectionHandlers = {
  */
 const waitingBytesMax = 1024 * 1024 * 1024;
 
+/** Frames that may come before anybody listens: a handshake's, and the first ones behind it. */
+const earlyFramesMax = 64;
+
 /** How long an orderly end may take before the connection is cut, ms. */
 const closeMs = 2_000;
 
@@ -199,7 +202,9 @@ export class Connection {
     this.#heardAtMs = performance.now();
     const refused = this.#reader.push(chunk, (frame) => {
       if (this.#closed !== null || this.#answered(frame)) return;
-      if (this.#handlers === null) this.#early.push(frame);
+      if (this.#handlers === null && this.#early.length === earlyFramesMax) {
+        this.refuse('more than one frame at a time before it was let in');
+      } else if (this.#handlers === null) this.#early.push(frame);
       else this.#handlers.onFrame(frame);
     });
     this.#handlers?.onFramesEnd?.();

@@ -182,13 +182,21 @@ class Host {
     const hello = await admit(connection, {
       identity: this.#identity,
       security,
-      check: async (said) => peerRefusal(connection.peer, said, await this.#job.promise),
+      check: async (said) => peerRefusal(connection.peer, said, await this.#jobSoon()),
     });
     const description = await this.#job.promise;
     this.#addPeer(
       connection,
       description.hosts.find(({ host }) => host === hello.host)!,
     );
+  }
+
+  /** Another host may know of the job before this one does, but not long before; else null. */
+  #jobSoon(): Promise<JobDescription | null> {
+    const late = new Promise<null>((resolve) => {
+      setTimeout(() => resolve(null), welcomeMs).unref();
+    });
+    return Promise.race([this.#job.promise, late]);
   }
 
   #onDriverFrame(frame: Uint8Array): void {

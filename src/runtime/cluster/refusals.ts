@@ -46,7 +46,19 @@ export function hostRefusal(
 }
 
 /** Why a host does not let another in, or null. */
-export function peerRefusal(peer: string, hello: Hello, job: JobDescription): StreamError | null {
+export function peerRefusal(
+  peer: string,
+  hello: Hello,
+  job: JobDescription | null,
+): StreamError | null {
+  if (job === null) {
+    return clusterError({
+      code: 'unknown-peer',
+      message: `${peer} came to a host that has no job yet`,
+      hint: 'hosts connect to the driver, which tells them of each other',
+      peer,
+    });
+  }
   if (hello.planHash !== job.config.planHash) {
     return clusterError({
       code: 'plan-mismatch',

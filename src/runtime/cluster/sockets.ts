@@ -48,7 +48,10 @@ export async function listen(options: {
     options.tls === null
       ? net.createServer({ highWaterMark, noDelay: true }, onConnection)
       : tls
-          .createServer({ ...tlsOptions(options.tls), highWaterMark, noDelay: true }, onConnection)
+          .createServer(
+            { ...tlsOptions(options.tls), highWaterMark, noDelay: true, handshakeTimeout: dialMs },
+            onConnection,
+          )
           .on('tlsClientError', (error, socket) => onRefused(addressOf(socket), error));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
