@@ -106,7 +106,7 @@ function kernelThread({ partition, times }: { partition: number; times: number }
       const piece = { bytes: ring, start, end, origin: 'ring', originOffset: 0, columns: null };
       const data = { kind: 'bytes', pieces: [piece] } as const;
       const chunk = { from: start, to: end, ended: false, data };
-      const id = { stage: 0 as StageId, partition, batch: batch++ };
+      const id = { stage: 0 as StageId, partition, batch: batch++, part: 0 };
       executor.run(id, { kind: 'scan', chunk, triggerMs: Date.now() });
     }
   };

@@ -67,7 +67,7 @@ function kernelOf(name: string, job: Pipeline): Contender {
       const piece = { bytes: ring, start, end, origin: 'ring', originOffset: 0, columns: null };
       const data = { kind: 'bytes', pieces: [piece] } as const;
       const chunk = { from: start, to: end, ended: false, data };
-      const task = { stage: 0 as StageId, partition: 0, batch: batch++ };
+      const task = { stage: 0 as StageId, partition: 0, batch: batch++, part: 0 };
       views += rowsOf(executor.run(task, { kind: 'scan', chunk, triggerMs }));
       start = end;
     }

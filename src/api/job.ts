@@ -15,16 +15,22 @@ export type RunOptions = {
    */
   readonly hosts?: number;
   /**
-   * Time between micro-batches; 0: the next as soon as the last is read. Default: 10 ms.
+   * Time between micro-batches; 0: the next as soon as the last is read. Default: 10 ms, in
+   * `continuous` mode 1 s.
    */
   readonly interval?: Duration;
   /** Micro-batches that the driver schedules at once. Default: 10. */
   readonly groupSize?: number;
   /**
-   * `drizzle` schedules whole groups and pushes blocks; `bsp` launches every stage of every
-   * micro-batch and pulls them, as a baseline. Results are the same. Default: `drizzle`.
+   * `drizzle` schedules whole groups and pushes blocks. Two baselines: `bsp` launches every stage
+   * of every micro-batch and pulls blocks; `continuous` takes blocks as they come, and results
+   * become visible once an `interval`, which is the time between two barriers. Results are the
+   * same, but that in `continuous` mode the order of arrival may decide ties, sums of doubles, and
+   * which rows are late. Default: `drizzle`.
    */
   readonly mode?: ExecutionMode;
+  /** In `continuous` mode: how long a source gathers records for a block. Default: 10 ms. */
+  readonly bufferTimeout?: Duration;
   /** Permit a group while the one before it still runs. Default: true. */
   readonly lookAhead?: boolean;
   /** Partitions of keyed state; several times the number of workers. Default: 8. */

@@ -11,6 +11,7 @@ export const jobOptions: OptionsConfig = {
   interval: { type: 'string' },
   group: { type: 'string' },
   mode: { type: 'string' },
+  'buffer-timeout': { type: 'string' },
   partitions: { type: 'string' },
   quiet: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -19,7 +20,9 @@ export const jobOptions: OptionsConfig = {
 export const jobHelp = `\
   --interval TIME      time between micro-batches, such as 10ms; 0: no pause (default 10ms)
   --group N            micro-batches that are scheduled at once (default 10)
-  --mode MODE          drizzle, or bsp as a baseline: each stage by an order of its own
+  --mode MODE          drizzle; as baselines bsp (each stage by an order of its own) and continuous
+                       (blocks as they come; results once an interval, which is 1s by default)
+  --buffer-timeout T   in continuous mode: how long sources gather records (default 10ms)
   --partitions N       partitions of keyed state (default 8)
   --quiet              no live view
   --json               the summary as one JSON object on the last line of standard output
@@ -32,6 +35,7 @@ export function runOptions(
   return {
     ...given('workers', numberOption('workers', values['workers'])),
     ...given('interval', intervalOption(values['interval'])),
+    ...given('bufferTimeout', intervalOption(values['buffer-timeout'])),
     // What is no mode is refused by the run itself.
     ...given('mode', values['mode'] as ExecutionMode | undefined),
     ...given('groupSize', numberOption('group', values['group'])),

@@ -34,6 +34,9 @@ export const makespansPerReportMax = 1024;
 /** Intervals that a group may start late before the driver moves the anchor to the present. */
 export const reanchorIntervals = 2;
 
+/** In `continuous` mode, time between two parts of a source's micro-batch, ms: Flink's is 100. */
+export const partMsDefault = 10;
+
 /** Look-ahead beyond the measured cost of a boundary, micro-batches: absorbs its jitter. */
 export const lookAheadMargin = 2;
 

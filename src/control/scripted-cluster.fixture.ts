@@ -292,7 +292,8 @@ function linkOf(from: Peer, to: Peer): string {
 
 function printOrder(order: RunTask): string {
   if (order.inputs === null) return ` trigger=${order.triggerMs}${order.final ? ' final' : ''}`;
-  return ` from ${order.inputs.map((handles) => `[${handles.join(' ')}]`).join(' ')}`;
+  const inputs = order.inputs.map((handles) => handles.map(({ output }) => output));
+  return ` from ${inputs.map((outputs) => `[${outputs.join(' ')}]`).join(' ')}`;
 }
 
 /** A message as one line, without what all of them carry. */

@@ -9,6 +9,7 @@ import type { DataType, RowSchema } from '../schema/data-type.ts';
 import { inputsOf, LogicalGraph } from './logical-graph.ts';
 import type {
   AggregateCall,
+  AggregateFunction,
   AggregateSpec,
   Column,
   FunctionSpec,
@@ -61,9 +62,36 @@ export function explainPhysical(plan: PhysicalPlan): string {
     ...stages.flat(),
     ...plan.exchanges.flatMap(describeExchange),
     ...opaqueLines(plan.functions, used),
+    ...orderLines(plan),
     '',
   ].join('\n');
 }
+
+/** Where the order in which blocks come may decide, which it does in `continuous` mode only. */
+function orderLines(plan: PhysicalPlan): string[] {
+  const operators = plan.stages
+    .flatMap(({ root }) => root)
+    .filter(({ kind }) => kind === 'aggregate');
+  return operators.flatMap((operator) => {
+    if (operator.kind !== 'aggregate') return [];
+    const { aggregates, late, emit } = operator.aggregate;
+    const calls = aggregates.filter(({ fn }) => orderSensitive.has(fn)).map(({ name }) => name);
+    const why = [
+      ...calls,
+      ...(late === null ? [] : ['which rows are late']),
+      ...(emit === 'update' ? ['how often a row is updated'] : []),
+    ];
+    if (why.length === 0) return [];
+    return [`in continuous mode the order of arrival may decide ${operator.id}: ${why.join(', ')}`];
+  });
+}
+
+const orderSensitive: ReadonlySet<AggregateFunction> = new Set([
+  'first',
+  'last',
+  'top-k',
+  'custom',
+]);
 
 type TreeNode = { readonly label: string; readonly children: readonly TreeNode[] };
 

@@ -15,10 +15,13 @@ import type {
 } from '../control/protocol/messages.ts';
 import type { Template } from '../control/protocol/template.ts';
 import { workersOf } from '../control/protocol/template.ts';
-import type { WorkerEffect } from '../control/worker/events.ts';
+import type { InputHandle, WorkerEffect } from '../control/worker/events.ts';
 import type { WorkerMachine } from '../control/worker/worker-machine.ts';
 
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
+
+/** What a task has given, part by part. */
+type Outputs = { readonly parts: readonly (readonly Handle[])[]; readonly closed: boolean };
 
 type Place = { readonly stage: number; readonly partition: number };
 
@@ -37,7 +40,11 @@ export class ScheduleChecker {
   /** By stage and partition: the micro-batch whose task must run next. */
   readonly #next = new Map<string, number>();
   /** By task: what it gave. */
-  readonly #outputs = new Map<string, readonly Handle[]>();
+  readonly #outputs = new Map<string, Outputs>();
+  /** By stage and partition: the part that comes next. */
+  readonly #parts = new Map<string, number>();
+  /** By task and input exchange: how much it has taken. */
+  readonly #taken = new Map<string, number>();
   /** By source stage and partition: the trigger of its last task. */
   readonly #triggersMs = new Map<string, number>();
   readonly #frames = new Set<string>();
@@ -93,14 +100,15 @@ export class ScheduleChecker {
   workerSent(worker: WorkerId, to: Peer, message: WorkerMessage | PeerMessage): void {
     if (to === 'driver') this.#toDriver++;
     if (message.kind !== 'blocks') return;
-    const frame = `w${worker}>w${to} x${message.exchange}@${message.batch}`;
+    const parts = message.entries.map(({ producer, part }) => `${producer}.${part}`).join(' ');
+    const frame = `w${worker}>w${to} x${message.exchange}@${message.batch} ${parts}`;
     // A pull may be repeated on its way; then what it asks for is sent again.
     const pulled = this.#template?.delivery === 'pull';
     assert(pulled || !this.#frames.has(frame), `${frame} is sent twice`);
     this.#frames.add(frame);
   }
 
-  taskStarted(worker: WorkerId, { task, inputs, triggerMs }: RunTask): void {
+  taskStarted(worker: WorkerId, { task, part, last, inputs, triggerMs }: RunTask): void {
     const template = this.#installed();
     const stage = template.stages[task.stage];
     assert(stage !== undefined, `no stage ${task.stage}`);
@@ -108,7 +116,9 @@ export class ScheduleChecker {
     const place = `${task.stage}/${task.partition}`;
     const expected = this.#next.get(place) ?? 0;
     assert(task.batch === expected, `${name(task)} runs where @${expected} was next`);
-    this.#next.set(place, expected + 1);
+    assert(part === (this.#parts.get(place) ?? 0), `${name(task)} leaves out a part`);
+    this.#parts.set(place, last ? 0 : part + 1);
+    if (last) this.#next.set(place, expected + 1);
     this.#tasks++;
     assert(task.batch < this.#permittedEnd, `${name(task)} runs without permission`);
     this.#startedThrough = Math.max(this.#startedThrough, task.batch);
@@ -120,16 +130,17 @@ export class ScheduleChecker {
     }
     assert(stage.source === (inputs === null), `${name(task)}: only sources have no inputs`);
     stage.inputs.forEach((exchange, index) => {
-      this.#checkInputs(task, exchange, inputs?.[index] ?? []);
+      this.#checkInputs({ task, last }, exchange, inputs?.[index] ?? []);
     });
   }
 
-  taskFinished(worker: WorkerId, task: TaskName, outputs: readonly Handle[]): void {
+  taskFinished(worker: WorkerId, { task, last }: RunTask, outputs: readonly Handle[]): void {
     assert(
       this.#installed().stages[task.stage]?.placement[task.partition] === worker,
       'a stranger',
     );
-    this.#outputs.set(name(task), outputs);
+    const given = this.#outputs.get(name(task)) ?? { parts: [], closed: false };
+    this.#outputs.set(name(task), { parts: [...given.parts, outputs], closed: last });
   }
 
   /** A worker's machine made a step. */
@@ -192,22 +203,40 @@ export class ScheduleChecker {
     }
   }
 
-  #checkInputs(task: TaskName, exchange: number, handles: readonly Handle[]): void {
+  /** Every input is what its producer gave for the micro-batch; the last part misses none. */
+  #checkInputs(
+    { task, last }: { readonly task: TaskName; readonly last: boolean },
+    exchange: number,
+    handles: readonly InputHandle[],
+  ): void {
     const template = this.#installed();
     const from = template.exchanges[exchange]?.from ?? -1;
     const producers = template.stages[from];
     const position = producers?.outputs.indexOf(exchange) ?? -1;
     assert(producers !== undefined && position >= 0, `no exchange ${exchange}`);
-    assert(handles.length === producers.placement.length, `${name(task)} lacks inputs`);
-    handles.forEach((handle, partition) => {
+    for (const { producer: partition, output } of handles) {
       const producer = { stage: from, partition, batch: task.batch };
       const given = this.#outputs.get(name(producer));
       assert(given !== undefined, `${name(task)} runs before ${name(producer)}`);
       assert(
-        given[position] === handle,
+        given.parts.some((part) => part[position] === output),
         `${name(task)} has other inputs than ${name(producer)} gave`,
       );
+    }
+    const key = `${name(task)} x${exchange}`;
+    const taken = (this.#taken.get(key) ?? 0) + handles.length;
+    this.#taken.set(key, taken);
+    if (!last) return;
+    this.#taken.delete(key);
+    let all = 0;
+    producers.placement.forEach((_, partition) => {
+      const given = this.#outputs.get(name({ stage: from, partition, batch: task.batch }));
+      assert(given?.closed === true, `${name(task)} ends before its inputs`);
+      all += given.parts.length;
     });
+    assert(taken === all, `${name(task)} lacks inputs`);
+    const ordered = handles.every(({ producer }, index) => producer === index);
+    assert(template.partMs !== null || ordered, `${name(task)} has its inputs in another order`);
   }
 
   #installed(): Template {

@@ -22,6 +22,7 @@ function gapsMs(pace: { readonly groupSize: number; readonly lookAhead: boolean 
     },
     workerCount: 2,
     mode: 'drizzle',
+    partMs: 10,
     pace: { ...pace, intervalMs },
     network: { delayMsMax: 10, stallChance: 0, repeatChance: 0 },
     costs: { taskMs: 0.05, commitMsMax: 0 },

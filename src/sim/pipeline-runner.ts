@@ -4,6 +4,8 @@ import { assert } from '../base/assert.ts';
 import { canonicalJson } from '../base/canonical-json.ts';
 import type { Handle } from '../control/protocol/messages.ts';
 import { batchToRows } from '../data/columnar/rows.ts';
+import type { InputHandle } from '../control/worker/events.ts';
+import { OpenRows } from '../data/task/open-rows.ts';
 import { TaskExecutor } from '../data/task/task-executor.ts';
 import type { ExchangeOutput, InputBlock, TaskInput } from '../data/task/task.ts';
 import type { Bindings } from '../plan/bindings.ts';
@@ -22,6 +24,8 @@ export type PipelineRunnerOptions = {
 };
 
 export class PipelineRunner implements TaskRunner {
+  recordsLate = 0;
+  readonly #openRows = new OpenRows();
   readonly #options: PipelineRunnerOptions;
   readonly #executor: TaskExecutor;
   readonly #sinkPartitions: SinkPartitions;
@@ -35,9 +39,10 @@ export class PipelineRunner implements TaskRunner {
 
   run(order: TaskOrder): TaskOutcome {
     const { stage, partition, batch } = order.task;
-    const task = { stage: stage as StageId, partition, batch };
+    const task = { stage: stage as StageId, partition, batch, part: order.part };
     const result = this.#executor.run(task, this.#input(order));
-    const commits = result.sinks.map((output): Commit => {
+    this.recordsLate += result.counts.recordsLate;
+    const commits = this.#openRows.add(task, result.sinks, order.last).map((output): Commit => {
       const rows = batchToRows(output.batch);
       const place = this.#sinkPartitions.of(output.sink, stage, partition);
       return { sink: output.sink, partition: place, batch, rows };
@@ -73,10 +78,10 @@ export function sourceOfStage(
   return source;
 }
 
-function blocksFor(partition: number, handles: readonly Handle[]): readonly InputBlock[] {
-  return handles.map((handle) => {
+function blocksFor(partition: number, handles: readonly InputHandle[]): readonly InputBlock[] {
+  return handles.map(({ producer, output }) => {
     // Only task outputs are ever handed over, and opaquely.
-    const { header, blocks } = handle as ExchangeOutput;
-    return { header, block: blocks[partition] ?? null };
+    const { header, blocks } = output as ExchangeOutput;
+    return { producer, header, block: blocks[partition] ?? null };
   });
 }

@@ -23,6 +23,7 @@ function goodRun(): ClusterRun {
     shape,
     workerCount: 2,
     mode: 'drizzle',
+    partMs: 10,
     pace: { groupSize: 3, intervalMs: 1, lookAhead: true },
     network: { delayMsMax: 1, stallChance: 0, repeatChance: 0 },
     costs: { taskMs: 0.1, commitMsMax: 1 },

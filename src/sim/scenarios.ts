@@ -29,6 +29,8 @@ import { SimulatedSink, simulatedRows } from './simulated-rows.ts';
 export type Scenario = {
   readonly name: string;
   readonly build: (random: Random) => Pipeline;
+  /** The result does not depend on the order in which blocks come. */
+  readonly anyOrder: boolean;
   /** Why only the data plane itself can say what is right; null: an interpreter can as well. */
   readonly opaque: string | null;
 };
@@ -82,6 +84,7 @@ const pageGroups = table('groups', { page: string(), section: string() }, [
 export const scenarios: readonly Scenario[] = [
   {
     name: 'tumbling-join',
+    anyOrder: true,
     opaque: null,
     build: (random) =>
       pipeline('tumbling-join')
@@ -95,6 +98,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'hopping-updates',
+    anyOrder: false,
     opaque: null,
     build: (random) =>
       pipeline('hopping-updates')
@@ -114,6 +118,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'sessions',
+    anyOrder: false,
     opaque: null,
     build: (random) =>
       pipeline('sessions')
@@ -125,6 +130,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'union',
+    anyOrder: true,
     opaque: null,
     build: (random) => {
       const start = pipeline('union');
@@ -141,6 +147,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'two-levels',
+    anyOrder: true,
     opaque: null,
     build: (random) =>
       pipeline('two-levels')
@@ -155,6 +162,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'lambdas',
+    anyOrder: true,
     opaque: null,
     build: (random) =>
       pipeline('lambdas')
@@ -189,6 +197,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'distinct',
+    anyOrder: false,
     opaque: null,
     build: (random) =>
       pipeline('distinct')
@@ -203,6 +212,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'approximate',
+    anyOrder: true,
     opaque: 'approximate numbers differ from exact ones',
     build: (random) =>
       pipeline('approximate')
@@ -214,6 +224,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'late-rows',
+    anyOrder: false,
     opaque: null,
     build: (random) =>
       pipeline('late-rows')
@@ -226,6 +237,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'stateless',
+    anyOrder: true,
     opaque: null,
     build: (random) =>
       pipeline('stateless')
@@ -236,6 +248,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'bad-records',
+    anyOrder: false,
     opaque: 'the interpreter knows no bad records',
     build: (random) => {
       const onError = random.chance(0.5) ? 'skip' : { deadLetter: new SimulatedSink() };
@@ -249,6 +262,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'idle-partitions',
+    anyOrder: false,
     opaque: 'partitions of one micro-batch are triggered at different times',
     build: (random) =>
       pipeline('idle-partitions')
@@ -261,6 +275,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'context',
+    anyOrder: false,
     opaque: 'its lambda asks for the time and for random numbers',
     build: (random) =>
       pipeline('context')
@@ -281,6 +296,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'all-time',
+    anyOrder: false,
     opaque: null,
     build: (random) =>
       pipeline('all-time')

@@ -57,7 +57,8 @@ const clusters: fc.Arbitrary<ClusterOptions> = fc
     seed: fc.integer({ min: 0 }),
     shape: shapes,
     workerCount: fc.integer({ min: 1, max: 5 }),
-    mode: fc.constantFrom('drizzle', 'drizzle', 'bsp'),
+    mode: fc.constantFrom('drizzle', 'bsp', 'continuous'),
+    partMs: fc.constantFrom(3, 20),
     pace: paces,
     network: fc.record({
       delayMsMax: fc.constantFrom(0, 0.1, 3, 40),
@@ -91,7 +92,9 @@ test('machines run every task once, in order, with its inputs, and come to the e
     fc.property(clusters, (options) => {
       const run = runCluster(options);
       const runner = new HashRunner(options.shape.stages.map(({ outputs }) => outputs.length));
-      if (run.tasks.length > 0) compareWithReference(run, options.shape, runner);
+      // The hash of a task that stays open depends on who comes first.
+      const whole = run.tasks.every(({ last }) => last);
+      if (whole && run.tasks.length > 0) compareWithReference(run, options.shape, runner);
     }),
     { numRuns: 1000 },
   );

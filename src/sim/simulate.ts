@@ -48,7 +48,12 @@ export function simulate(seed: number, options: SimulateOptions = {}): Simulatio
       ? stage.partitions.count
       : sourceOfStage({ plan, bindings }, stage.id).rows.length,
   );
-  const runnerOf = (): PipelineRunner => new PipelineRunner({ plan, bindings, partitionCounts });
+  const runners: PipelineRunner[] = [];
+  const runnerOf = (): PipelineRunner => {
+    const runner = new PipelineRunner({ plan, bindings, partitionCounts });
+    runners.push(runner);
+    return runner;
+  };
   const shape = planShape(plan, partitionCounts);
   const run = runCluster({
     ...drawCluster(random.fork(), shape),
@@ -61,7 +66,11 @@ export function simulate(seed: number, options: SimulateOptions = {}): Simulatio
     const { code, message, stack } = run.outcome.error;
     throw new Error(`the job failed: ${code}: ${message}\n${stack ?? ''}`);
   }
-  compareWithReference(run, shape, runnerOf());
+  const late = runners.some(({ recordsLate }) => recordsLate > 0);
+  // Where tasks take blocks as they come, what is late depends on who comes first.
+  if (run.tasks.every(({ last }) => last) || (scenario.anyOrder && !late)) {
+    compareWithReference(run, shape, runnerOf());
+  }
   return { seed, scenario, logical, plan, bindings, run };
 }
 
@@ -81,7 +90,8 @@ function drawCluster(random: Random, shape: PlanShape): Drawn {
     seed: random.uint32(),
     shape,
     workerCount: random.integer(1, 5),
-    mode: random.chance(0.8) ? 'drizzle' : 'bsp',
+    mode: random.pick(['drizzle', 'drizzle', 'drizzle', 'bsp', 'continuous']),
+    partMs: random.pick([2, 20]),
     pace: drawPace(random),
     network: {
       delayMsMax: random.pick([0, 0.2, 5, 30]),

@@ -105,7 +105,7 @@ export class SimulatedWorker {
 
   #run(effect: RunTask): void {
     const { checker, clock, costs, onTask, random, runner, trace, worker } = this.#options;
-    const { run, task, inputs, triggerMs, final } = effect;
+    const { run, task, part, last, inputs, triggerMs, final } = effect;
     assert(!this.#busy, `worker ${worker} is asked to run two tasks at once`);
     this.#busy = true;
     const { stage, partition, batch } = task;
@@ -113,19 +113,21 @@ export class SimulatedWorker {
     checker.taskStarted(worker, effect);
     const source = inputs === null ? this.#options.sourceOf(stage, partition) : null;
     const range = source?.take(final) ?? null;
-    const order: TaskOrder = { task, inputs, range, triggerMs };
-    let outcome: TaskOutcome;
-    try {
-      outcome = runner.run(order);
-    } catch (error) {
-      return this.#fail(run, errorToData(error));
-    }
-    const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
-    onTask({ ...order, outputTexts, startedMs: clock.nowMs });
+    const order: TaskOrder = { task, part, last, inputs, range, triggerMs };
+    const startedMs = clock.nowMs;
     const elapsedMs = costs.taskMs * 2 * random.float();
+    // It runs at its end: whatever else happens until then must not change what it was given.
     clock.after(elapsedMs, () => {
+      let outcome: TaskOutcome;
+      try {
+        outcome = runner.run(order);
+      } catch (error) {
+        return this.#fail(run, errorToData(error));
+      }
+      const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
+      onTask({ ...order, outputTexts, startedMs });
       this.#busy = false;
-      checker.taskFinished(worker, task, outcome.outputs);
+      checker.taskFinished(worker, effect, outcome.outputs);
       this.#commit(effect, outcome.commits);
       const quietMs = source?.quietMs() ?? 0;
       if (source !== null && quietMs > 0) this.#wakeLater(effect, { source, quietMs });

@@ -4,13 +4,17 @@
 import { assert } from '../base/assert.ts';
 import { hashText } from '../base/hash.ts';
 import type { Handle, TaskName } from '../control/protocol/messages.ts';
+import type { InputHandle } from '../control/worker/events.ts';
 import type { RowObject } from '../schema/data-type.ts';
 import type { ChosenRange } from './simulated-source.ts';
 
 export type TaskOrder = {
   readonly task: TaskName;
-  /** [input exchange of the stage][producer partition]; null for a source task. */
-  readonly inputs: readonly (readonly Handle[])[] | null;
+  readonly part: number;
+  /** The task is over with this part. */
+  readonly last: boolean;
+  /** By input exchange of the stage; null for a source task. */
+  readonly inputs: readonly (readonly InputHandle[])[] | null;
   /** Source tasks only. */
   readonly range: ChosenRange | null;
   readonly triggerMs: number;
@@ -32,6 +36,8 @@ export type TaskOutcome = {
 
 /** Holds the state of the partitions it runs; deterministic. */
 export type TaskRunner = {
+  /** Rows that came after their last window was closed. */
+  readonly recordsLate: number;
   run(order: TaskOrder): TaskOutcome;
   /** The whole content of an output: equal texts mean equal bytes. */
   textOf(output: Handle): string;
@@ -44,6 +50,7 @@ export type RanTask = TaskOrder & {
 };
 
 export class HashRunner implements TaskRunner {
+  readonly recordsLate = 0;
   readonly #outputCounts: readonly number[];
   readonly #states = new Map<string, string>();
 
@@ -52,7 +59,7 @@ export class HashRunner implements TaskRunner {
     this.#outputCounts = outputCounts;
   }
 
-  run({ task, inputs, range }: TaskOrder): TaskOutcome {
+  run({ task, last, inputs, range }: TaskOrder): TaskOutcome {
     const { stage, partition, batch } = task;
     const place = `${stage}/${partition}`;
     const before = this.#states.get(place) ?? '';
@@ -62,7 +69,7 @@ export class HashRunner implements TaskRunner {
     assert(outputCount !== undefined, `no stage ${stage}`);
     const outputs = Array.from({ length: outputCount }, (_, index) => `${after}/${index}`);
     // Most micro-batches of a sink partition have output, some have none.
-    const silent = outputCount > 0 || after.startsWith('0');
+    const silent = !last || outputCount > 0 || after.startsWith('0');
     const commit: Commit = { sink: `s${stage}`, partition, batch, rows: [{ after }] };
     return { outputs, commits: silent ? [] : [commit] };
   }

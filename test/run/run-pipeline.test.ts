@@ -76,22 +76,30 @@ for (const workers of [0, 1, 2, 3]) {
   }
 }
 
-test('mode: stage by stage gives the same windows as groups', async () => {
-  for (const workers of [0, 2]) {
-    const job = await start('bounded', bounded, { workers, interval: 1, mode: 'bsp' });
-    const summary = await job.done;
-    assert.equal(summary.mode, 'bsp');
-    assert.deepEqual(sorted(revenue.rows), expectedRevenue());
+test('mode: all modes give the same windows', async () => {
+  for (const mode of ['bsp', 'continuous'] as const) {
+    for (const workers of [0, 2]) {
+      const interval = mode === 'bsp' ? 1 : 50;
+      const job = await start('bounded', bounded, { workers, interval, mode, bufferTimeout: 2 });
+      const summary = await job.done;
+      assert.equal(summary.mode, mode);
+      assert.deepEqual(sorted(revenue.rows), expectedRevenue());
+    }
   }
 });
 
+test('mode: continuous without an interval between barriers is refused', async () => {
+  const options = { mode: 'continuous', interval: 0 } as const;
+  await assert.rejects(bounded.run(options), { code: 'invalid-option' });
+});
+
 const pairs = [0, 2].flatMap((workers) =>
-  (['drizzle', 'bsp'] as const).map((mode) => ({ workers, mode })),
+  (['drizzle', 'bsp', 'continuous'] as const).map((mode) => ({ workers, mode })),
 );
 
 test('stop: drains, so that what was read is exactly what was counted', async () => {
   for (const { workers, mode } of pairs) {
-    const job = await start('endless', endless, { workers, interval: 5, mode });
+    const job = await start('endless', endless, { workers, interval: 20, mode, bufferTimeout: 3 });
     await until(() => endlessCounts.rows.length >= 10);
     const summary = await job.stop();
     let counted = 0;

@@ -21,12 +21,13 @@ import type {
   Term,
   WorkerId,
 } from '../protocol/ids.ts';
+import { partMsDefault } from '../limits.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type { DriverMessage, Report, TaskName, WorkerMessage } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
 import { workersOf } from '../protocol/template.ts';
 import type { DriverEffect, DriverEvent } from './events.ts';
-import { deliveryIn, plannerOf } from './modes.ts';
+import { executionOf, plannerOf } from './modes.ts';
 import type { PlanShape } from './placement.ts';
 import { placeRoundRobin } from './placement.ts';
 import type { Pace, PlannedOrder, Planner } from './planner.ts';
@@ -36,6 +37,8 @@ export type DriverOptions = {
   /** The job starts when this many workers have joined. */
   readonly workerCount: number;
   readonly mode: ExecutionMode;
+  /** In `continuous` mode: time between two parts of a source's micro-batch. Default: 10. */
+  readonly partMs?: number;
   readonly pace: Pace;
   readonly term: Term;
 };
@@ -160,7 +163,7 @@ export class DriverMachine {
     if (this.#members.size < this.#options.workerCount) return;
     this.#template = placeRoundRobin(this.#options.shape, [...this.#members.keys()], {
       version: 0 as PlacementVersion,
-      delivery: deliveryIn(this.#options.mode),
+      ...executionOf(this.#options.mode, this.#options.partMs ?? partMsDefault),
     });
     this.#sourcePartitions = sourcePartitionsOf(this.#template);
     this.#state = 'installing';

@@ -12,6 +12,7 @@ import { StagePlanner } from './stage-planner.ts';
 export function plannerOf(mode: ExecutionMode, shape: PlanShape, pace: Pace): Planner {
   switch (mode) {
     case 'drizzle':
+    case 'continuous':
       return new GroupPlanner(pace);
     case 'bsp':
       return new StagePlanner(shape, pace);
@@ -20,12 +21,17 @@ export function plannerOf(mode: ExecutionMode, shape: PlanShape, pace: Pace): Pl
   }
 }
 
-export function deliveryIn(mode: ExecutionMode): Delivery {
+export type Execution = { readonly delivery: Delivery; readonly partMs: number | null };
+
+/** How workers carry a mode out. `partMs`: time between two parts, in `continuous` mode. */
+export function executionOf(mode: ExecutionMode, partMs: number): Execution {
   switch (mode) {
     case 'drizzle':
-      return 'push';
+      return { delivery: 'push', partMs: null };
     case 'bsp':
-      return 'pull';
+      return { delivery: 'pull', partMs: null };
+    case 'continuous':
+      return { delivery: 'push', partMs };
     default:
       return unreachable(mode);
   }

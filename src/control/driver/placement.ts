@@ -1,8 +1,9 @@
 // Which worker owns which partition: round robin, staggered by stage so that stages of a single
 // partition do not all land on the first worker. Every worker gets its share of each stage.
 
+import type { Execution } from './modes.ts';
 import type { PlacementVersion, WorkerId } from '../protocol/ids.ts';
-import type { Delivery, Template } from '../protocol/template.ts';
+import type { Template } from '../protocol/template.ts';
 import { assertTemplate } from '../protocol/template.ts';
 
 /** What the control plane needs to know of a physical plan, and nothing more. */
@@ -20,7 +21,7 @@ export type PlanShape = {
 export function placeRoundRobin(
   shape: PlanShape,
   workers: readonly WorkerId[],
-  order: { readonly version: PlacementVersion; readonly delivery: Delivery },
+  order: { readonly version: PlacementVersion } & Execution,
 ): Template {
   const sorted = [...workers].sort((a, b) => a - b);
   const template: Template = {

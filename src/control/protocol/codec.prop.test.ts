@@ -187,6 +187,7 @@ test('a template that refers to what is not there is refused', () => {
       version: 0 as PlacementVersion,
       planHash: 'p',
       delivery: 'push',
+      partMs: null,
       exchanges: [{ from: 0, to: 7 }],
       stages: [{ source: true, inputs: [], outputs: [0], placement: [] }],
     },

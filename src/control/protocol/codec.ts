@@ -243,8 +243,10 @@ export function writePeerMessage(to: ByteWriter, message: PeerMessage, outputs: 
       writeBatchNumber(to, message.batch);
       to.varint(message.exchange);
       to.varint(message.entries.length);
-      for (const { producer, output } of message.entries) {
+      for (const { producer, part, last, output } of message.entries) {
         to.varint(producer);
+        to.varint(part);
+        to.flag(last);
         outputs.write(to, output);
       }
       return;
@@ -302,7 +304,9 @@ function readBlocks(
   const count = from.count('producers', partitionsMax);
   for (let index = 0; index < count && from.ok; index++) {
     const producer = from.varint('producer', partitionsMax);
-    entries.push({ producer, output: outputs.read(from) });
+    const part = from.varint('part');
+    const last = from.flag('last part');
+    entries.push({ producer, part, last, output: outputs.read(from) });
   }
   return from.finish({ kind: 'blocks', ...life, version, batch, exchange, entries });
 }

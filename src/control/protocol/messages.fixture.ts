@@ -53,6 +53,7 @@ const template: fc.Arbitrary<Template> = fc
     version,
     planHash: text,
     delivery: fc.constantFrom('push', 'pull'),
+    partMs: fc.constantFrom(null, 0.5, 10),
     placements: fc.array(fc.array(worker, { minLength: 1, maxLength: 6 }), {
       minLength: 1,
       maxLength: 5,
@@ -139,7 +140,9 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     version,
     batch,
     exchange: stage,
-    entries: fc.array(fc.record({ producer: partition, output: handle })),
+    entries: fc.array(
+      fc.record({ producer: partition, part: fc.nat(1000), last: fc.boolean(), output: handle }),
+    ),
   }),
   fc.record({ kind: fc.constant('progress' as const), term, incarnation, doneThrough: batch }),
   fc.record({ kind: fc.constant('pull' as const), term, incarnation, batch, exchange: stage }),

@@ -158,6 +158,14 @@ export type PeerMessage =
       readonly doneThrough: BatchNumber;
     };
 
-export type BlockEntry = { readonly producer: number; readonly output: Handle };
+/** What one producer partition gives for one exchange and micro-batch, or a part of it. */
+export type BlockEntry = {
+  readonly producer: number;
+  /** Parts of a producer are numbered from 0. */
+  readonly part: number;
+  /** No further part follows. */
+  readonly last: boolean;
+  readonly output: Handle;
+};
 
 export type Peer = WorkerId | 'driver';

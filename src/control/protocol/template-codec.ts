@@ -11,6 +11,7 @@ export function writeTemplate(to: ByteWriter, template: Template): void {
   to.varint(template.version);
   to.text(template.planHash, textBytesMax);
   to.flag(template.delivery === 'pull');
+  to.f64(template.partMs ?? 0);
   to.varint(template.exchanges.length);
   for (const { from, to: target } of template.exchanges) {
     to.varint(from);
@@ -29,6 +30,8 @@ export function readTemplate(from: ByteReader): Template {
   const version = from.varint('placement version') as PlacementVersion;
   const planHash = from.text('plan hash', textBytesMax);
   const delivery = from.flag('delivery') ? 'pull' : 'push';
+  const parts = from.f64('part time');
+  const partMs = parts > 0 ? parts : null;
   const exchanges: TemplateExchange[] = [];
   const exchangeCount = from.count('exchanges', stagesMax);
   for (let index = 0; index < exchangeCount && from.ok; index++) {
@@ -44,7 +47,7 @@ export function readTemplate(from: ByteReader): Template {
     const placement = readNumbers(from, 'placement', { count: partitionsMax, value: workersMax });
     stages.push({ source, inputs, outputs, placement: placement as readonly WorkerId[] });
   }
-  const template: Template = { version, planHash, delivery, exchanges, stages };
+  const template: Template = { version, planHash, delivery, partMs, exchanges, stages };
   if (from.ok && !isConsistent(template)) from.refuse('inconsistent', 'template');
   return template;
 }

@@ -15,6 +15,12 @@ export type Delivery = 'push' | 'pull';
 export type Template = {
   readonly version: PlacementVersion;
   readonly delivery: Delivery;
+  /**
+   * Null: a task runs once, when its inputs are complete. Otherwise the task of a micro-batch stays
+   * open: a source task gives a part every `partMs`, and consumers take parts as they come, until
+   * every producer has given its last.
+   */
+  readonly partMs: number | null;
   readonly planHash: string;
   /** `stages[i]` is stage i: producers before consumers. */
   readonly stages: readonly TemplateStage[];

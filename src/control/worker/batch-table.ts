@@ -4,27 +4,31 @@
 
 import { assert } from '../../base/assert.ts';
 import type { BatchNumber } from '../protocol/ids.ts';
-import type { BlockEntry, Handle } from '../protocol/messages.ts';
+import type { BlockEntry } from '../protocol/messages.ts';
+import type { InputHandle } from './events.ts';
+
+export type BatchTableOptions = {
+  /** By exchange: producer partitions whose blocks make it complete. */
+  readonly producerCounts: readonly number[];
+  /** By stage: partitions that live here. */
+  readonly taskCounts: readonly number[];
+  /** Producers give their blocks in parts. */
+  readonly hasParts: boolean;
+};
 
 export class BatchTable {
   readonly #records = new Map<BatchNumber, BatchRecord>();
-  readonly #producerCounts: readonly number[];
-  readonly #taskCounts: readonly number[];
+  readonly #options: BatchTableOptions;
 
-  /**
-   * `producerCounts[exchange]`: producer partitions whose blocks make the exchange complete;
-   * `taskCounts[stage]`: partitions of the stage that live here.
-   */
-  constructor(producerCounts: readonly number[], taskCounts: readonly number[]) {
-    this.#producerCounts = producerCounts;
-    this.#taskCounts = taskCounts;
+  constructor(options: BatchTableOptions) {
+    this.#options = options;
   }
 
   get size(): number {
     return this.#records.size;
   }
 
-  /** Records one producer's blocks; false when they are here already. */
+  /** Records one producer's part; false when it is here already. */
   arrive(batch: BatchNumber, exchange: number, entry: BlockEntry): boolean {
     return this.#record(batch).arrive(exchange, entry);
   }
@@ -33,11 +37,12 @@ export class BatchTable {
     return this.#records.get(batch)?.missing(exchange) === 0;
   }
 
-  /** All producers' handles in producer order, for a complete exchange. */
-  inputs(batch: BatchNumber, exchange: number): readonly Handle[] {
-    const record = this.#records.get(batch);
-    assert(record !== undefined && record.missing(exchange) === 0, 'inputs are not complete');
-    return record.handles(exchange);
+  /**
+   * What has come: without parts and complete, of all producers in their order; with parts, in the
+   * order of arrival.
+   */
+  inputs(batch: BatchNumber, exchange: number): readonly InputHandle[] {
+    return this.#records.get(batch)?.inputs(exchange) ?? [];
   }
 
   /** Keeps a local producer's output and gives all of the exchange's so far. */
@@ -68,12 +73,12 @@ export class BatchTable {
   /** All local tasks of the stage are done and their output is visible. */
   stageDone(batch: BatchNumber, stage: number): boolean {
     const record = this.#records.get(batch);
-    return (record?.tasksLeft[stage] ?? this.#taskCounts[stage]) === 0;
+    return (record?.tasksLeft[stage] ?? this.#options.taskCounts[stage]) === 0;
   }
 
   /** All local tasks are done and their output is visible. */
   done(batch: BatchNumber): boolean {
-    const left = this.#records.get(batch)?.tasksLeft ?? this.#taskCounts;
+    const left = this.#records.get(batch)?.tasksLeft ?? this.#options.taskCounts;
     return left.every((count) => count === 0);
   }
 
@@ -96,7 +101,7 @@ export class BatchTable {
   #record(batch: BatchNumber): BatchRecord {
     let record = this.#records.get(batch);
     if (record === undefined) {
-      record = new BatchRecord(this.#producerCounts, this.#taskCounts);
+      record = new BatchRecord(this.#options);
       this.#records.set(batch, record);
     }
     return record;
@@ -107,28 +112,37 @@ class BatchRecord {
   /** By stage: local tasks that are not done or not visible. */
   readonly tasksLeft: number[];
   readonly commitsPending: number[];
+  /** By exchange: producers whose last part is not here. */
   readonly #missing: number[];
-  readonly #inputs: (Handle[] | null)[];
+  readonly #arrived: InputHandle[][];
+  /** By exchange and producer: the part that comes next, Infinity behind the last. */
+  readonly #nextParts: (number[] | null)[];
   readonly #outputs: BlockEntry[][];
 
-  constructor(producerCounts: readonly number[], taskCounts: readonly number[]) {
+  readonly #hasParts: boolean;
+
+  constructor({ producerCounts, taskCounts, hasParts }: BatchTableOptions) {
+    this.#hasParts = hasParts;
     this.tasksLeft = [...taskCounts];
     this.commitsPending = taskCounts.map(() => 0);
     this.#missing = [...producerCounts];
-    this.#inputs = producerCounts.map(() => null);
+    this.#arrived = producerCounts.map(() => []);
+    this.#nextParts = producerCounts.map(() => null);
     this.#outputs = producerCounts.map(() => []);
   }
 
-  arrive(exchange: number, entry: BlockEntry): boolean {
-    let handles = this.#inputs[exchange];
-    if (handles === null || handles === undefined) {
-      handles = new Array<Handle>(this.#missing[exchange]!).fill(undefined);
-      this.#inputs[exchange] = handles;
-    }
-    assert(entry.producer < handles.length, `exchange ${exchange} has no such producer`);
-    if (handles[entry.producer] !== undefined) return false;
-    handles[entry.producer] = entry.output;
-    this.#missing[exchange]!--;
+  arrive(exchange: number, { producer, part, last, output }: BlockEntry): boolean {
+    const next = (this.#nextParts[exchange] ??= new Array<number>(this.#missing[exchange]!).fill(
+      0,
+    ));
+    assert(producer < next.length, `exchange ${exchange} has no such producer`);
+    if (part < next[producer]!) return false;
+    assert(part === next[producer], `exchange ${exchange} lost a part of producer ${producer}`);
+    this.#arrived[exchange]!.push({ producer, output });
+    next[producer] = last ? Infinity : part + 1;
+    if (last) this.#missing[exchange]!--;
+    const whole = !this.#hasParts && this.#missing[exchange] === 0;
+    if (whole) this.#arrived[exchange]!.sort((a, b) => a.producer - b.producer);
     return true;
   }
 
@@ -136,8 +150,8 @@ class BatchRecord {
     return this.#missing[exchange]!;
   }
 
-  handles(exchange: number): readonly Handle[] {
-    return this.#inputs[exchange]!;
+  inputs(exchange: number): readonly InputHandle[] {
+    return this.#arrived[exchange]!;
   }
 
   outputs(exchange: number): readonly BlockEntry[] {
@@ -155,6 +169,6 @@ class BatchRecord {
   }
 
   dropInputs(): void {
-    this.#inputs.fill([]);
+    this.#arrived.fill([]);
   }
 }

@@ -42,14 +42,23 @@ export type WorkerEvent =
   | { readonly kind: 'gauges-measured'; readonly gauges: Handle }
   | { readonly kind: 'time-passed' };
 
+/** What a producer partition of an input exchange gave. */
+export type InputHandle = { readonly producer: number; readonly output: Handle };
+
 export type WorkerEffect =
   | {
       readonly kind: 'run-task';
       /** Names this run of the task: a late result of another one is ignored. */
       readonly run: number;
       readonly task: TaskName;
-      /** [input exchange of the stage][producer partition]; null for a source task. */
-      readonly inputs: readonly (readonly Handle[])[] | null;
+      /** Parts of a micro-batch's task are numbered from 0; `last` ends the task. */
+      readonly part: number;
+      readonly last: boolean;
+      /**
+       * By input exchange of the stage: of all producers in their order, or, where tasks have
+       * parts, what has come since the last part. Null for a source task.
+       */
+      readonly inputs: readonly (readonly InputHandle[])[] | null;
       /** Planned trigger (interval 0: the actual start) of a source task. */
       readonly triggerMs: number;
       /** The source must end with this task. */

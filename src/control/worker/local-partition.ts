@@ -9,6 +9,14 @@ export type LocalPartition = {
   readonly partition: number;
   readonly source: boolean;
   next: BatchNumber;
+  /** The part of `next` that comes next; above 0 the task is open. */
+  part: number;
+  /** By input exchange of the stage: how much of what has come for `next` was taken. */
+  taken: number[];
+  /** Source partitions: the open task is to give its last part. */
+  closing: boolean;
+  /** Source partitions: when the last part was taken, ms. */
+  partedMs: number;
   state: 'waiting' | 'queued' | 'running';
   /** Source partitions: something can be read now. */
   ready: boolean;
@@ -34,6 +42,10 @@ export function localPartition(stage: number, partition: number, source: boolean
     partition,
     source,
     next: noBatch,
+    part: 0,
+    taken: [],
+    closing: false,
+    partedMs: -Infinity,
     state: 'waiting',
     ready: false,
     ended: false,

@@ -24,7 +24,6 @@ import { noBatch } from '../protocol/ids.ts';
 import type {
   BlockEntry,
   DriverMessage,
-  Handle,
   Peer,
   PeerMessage,
   StartGroup,
@@ -37,13 +36,20 @@ import { BatchTable } from './batch-table.ts';
 import type { DeliveryHost, DeliveryPolicy } from './delivery.ts';
 import { deliveryOf } from './delivery.ts';
 import { Downstream } from './downstream.ts';
-import type { IgnoreReason, WorkerEffect, WorkerEvent } from './events.ts';
+import type { IgnoreReason, InputHandle, WorkerEffect, WorkerEvent } from './events.ts';
 import type { LocalPartition } from './local-partition.ts';
 import { localPartition, runsBefore } from './local-partition.ts';
+import type { PermittedGroup } from './permissions.ts';
 import { Permissions } from './permissions.ts';
 import { ReportLog } from './report-log.ts';
 
-type Running = { readonly run: number; readonly task: TaskName; readonly local: LocalPartition };
+type Running = {
+  readonly run: number;
+  readonly task: TaskName;
+  readonly part: number;
+  readonly last: boolean;
+  readonly local: LocalPartition;
+};
 
 export class WorkerMachine {
   readonly #worker: WorkerId;
@@ -54,7 +60,7 @@ export class WorkerMachine {
   #stopped = false;
 
   #template: Template | null = null;
-  #table: BatchTable = new BatchTable([], []);
+  #table: BatchTable = new BatchTable({ producerCounts: [], taskCounts: [], hasParts: false });
   #locals: LocalPartition[] = [];
   /** By stage: partitions that live here. */
   #localCounts: number[] = [];
@@ -161,6 +167,7 @@ export class WorkerMachine {
         if (message.cut <= this.#cutsDecided) return this.#ignore('ask-cut', 'duplicate');
         const promised = Math.max(this.#startedThrough + 1, message.from) as BatchNumber;
         this.#permissions.promiseFrom(promised);
+        this.#closeOpenSources();
         return this.#tellDriver({
           kind: 'cut-answer',
           term: this.#term,
@@ -188,6 +195,12 @@ export class WorkerMachine {
     }
   }
 
+  /** Nothing waits for an open task's time when a boundary is wanted. */
+  #closeOpenSources(): void {
+    for (const local of this.#locals) if (local.source && local.part > 0) local.closing = true;
+    this.#wakeSources();
+  }
+
   #onStop(): void {
     this.#stopped = true;
     this.#tellDriver({
@@ -202,7 +215,7 @@ export class WorkerMachine {
   #onTemplate(template: Template): void {
     if (this.#template !== null) return this.#ignore('install-template', 'duplicate');
     this.#template = template;
-    const producers = template.exchanges.map(
+    const producerCounts = template.exchanges.map(
       (exchange) => template.stages[exchange.from]!.placement.length,
     );
     template.stages.forEach((stage, id) => {
@@ -212,7 +225,8 @@ export class WorkerMachine {
         this.#locals.push(localPartition(id, partition, stage.source));
       }
     });
-    this.#table = new BatchTable(producers, this.#localCounts);
+    const hasParts = template.partMs !== null;
+    this.#table = new BatchTable({ producerCounts, taskCounts: this.#localCounts, hasParts });
     this.#delivery = deliveryOf(this.#deliveryHost(template));
     this.#downstream = new Downstream(template, this.#worker);
     this.#log.restart(this.#nowMs);
@@ -264,7 +278,7 @@ export class WorkerMachine {
     for (const entry of entries) {
       if (!this.#table.arrive(batch, exchange, entry)) this.#ignore('blocks', 'duplicate');
     }
-    if (!this.#table.complete(batch, exchange)) return;
+    if (this.#template!.partMs === null && !this.#table.complete(batch, exchange)) return;
     const consumer = this.#template!.exchanges[exchange]!.to;
     for (const local of this.#locals) if (local.stage === consumer) this.#wake(local);
   }
@@ -282,30 +296,43 @@ export class WorkerMachine {
     if (running === null || running.run !== event.run) {
       return this.#ignore('task-finished', 'unknown-run');
     }
-    const { task, local } = running;
+    const { task, local, part, last } = running;
     this.#running = null;
     this.#log.taskRun(event.elapsedMs);
     local.state = 'waiting';
-    local.next = (task.batch + 1) as BatchNumber;
     local.quietSinceMs = Infinity;
-    this.#table.taskDone(task.batch, task.stage, event.commitPending);
+    if (last) this.#closeTask(local, event.commitPending);
+    else local.part = part + 1;
     const stage = this.#template!.stages[task.stage]!;
     stage.outputs.forEach((exchange, index) => {
-      this.#onProduced(task, exchange, event.outputs[index]);
+      const output = event.outputs[index];
+      this.#onProduced(task, exchange, { producer: task.partition, part, last, output });
     });
     if (stage.source) {
       local.ready = event.sourceReady;
       if (event.ended && !local.ended) this.#onSourceEnded(local, task);
     }
-    if (!event.commitPending) this.#onVisible(task);
+    if (last && !event.commitPending) this.#onVisible(task);
     this.#wake(local);
   }
 
-  /** One frame a (peer, micro-batch, exchange): when the last local producer is done. */
-  #onProduced(task: TaskName, exchange: number, output: Handle): void {
-    const { batch } = task;
+  #closeTask(local: LocalPartition, commitPending: boolean): void {
+    this.#table.taskDone(local.next, local.stage, commitPending);
+    local.next = (local.next + 1) as BatchNumber;
+    local.part = 0;
+    local.taken = [];
+    local.closing = false;
+  }
+
+  /**
+   * One frame a (peer, micro-batch, exchange), when the last local producer is done; a part is sent
+   * by itself at once.
+   */
+  #onProduced({ batch }: TaskName, exchange: number, entry: BlockEntry): void {
+    if (this.#template!.partMs !== null) {
+      return this.#delivery!.produced({ batch, exchange, entries: [entry] });
+    }
     const { from } = this.#template!.exchanges[exchange]!;
-    const entry: BlockEntry = { producer: task.partition, output };
     const entries = this.#table.produce(batch, exchange, entry);
     if (entries.length < this.#localCounts[from]!) return;
     this.#delivery!.produced({ batch, exchange, entries });
@@ -425,10 +452,8 @@ export class WorkerMachine {
   #runnable(local: LocalPartition): boolean {
     const group = this.#permissions.groupOf(local.next, local.stage);
     if (group === null) return false;
-    if (!local.source) {
-      const { inputs } = this.#template!.stages[local.stage]!;
-      return inputs.every((exchange) => this.#table.complete(local.next, exchange));
-    }
+    if (!local.source) return this.#inputsReady(local);
+    if (local.part > 0) return this.#partDue(local, group);
     if (local.next > this.#downstream!.finished(this.#doneThrough) + inFlightMax) return false;
     const trigger = Permissions.triggerMs(group, local.next);
     if (trigger > this.#nowMs) {
@@ -443,6 +468,27 @@ export class WorkerMachine {
     return false;
   }
 
+  /** All inputs are complete; or, where tasks have parts, something new has come. */
+  #inputsReady({ stage, next, taken }: LocalPartition): boolean {
+    const { inputs } = this.#template!.stages[stage]!;
+    if (this.#template!.partMs === null) {
+      return inputs.every((exchange) => this.#table.complete(next, exchange));
+    }
+    return inputs.some(
+      (exchange, index) => this.#table.inputs(next, exchange).length > (taken[index] ?? 0),
+    );
+  }
+
+  /** An open source task gives a part every so often, and its last when the next one's time is. */
+  #partDue(local: LocalPartition, group: PermittedGroup): boolean {
+    if (local.ended || local.closing) return true;
+    const { partMs } = this.#template!;
+    const due = Math.min(local.partedMs + (partMs ?? 0), closesMs(group, local.next));
+    if (due <= this.#nowMs) return true;
+    local.lookAgainMs = due;
+    return false;
+  }
+
   #runNext(): void {
     while (this.#running === null) {
       const local = this.#queue.pop();
@@ -453,35 +499,51 @@ export class WorkerMachine {
         local.state = 'waiting';
         continue;
       }
-      const task: TaskName = {
-        stage: local.stage,
-        partition: local.partition,
-        batch: local.next,
-      };
-      local.state = 'running';
-      const run = this.#runs++;
-      this.#running = { run, task, local };
-      if (task.batch > this.#startedThrough) {
-        this.#startedThrough = task.batch;
-        if (task.batch === group.reportAt) this.#log.request();
-      }
-      const planned = Permissions.triggerMs(group, task.batch);
-      // A new anchor may lie before the last trigger; time must not go back for a source.
-      const triggerMs = Math.max(local.triggeredMs, planned === -Infinity ? this.#nowMs : planned);
-      local.triggeredMs = triggerMs;
-      if (!this.#triggers.has(task.batch)) this.#triggers.set(task.batch, triggerMs);
-      const { inputs } = this.#template!.stages[task.stage]!;
-      this.#effects.push({
-        kind: 'run-task',
-        run,
-        task,
-        inputs: local.source
-          ? null
-          : inputs.map((exchange) => this.#table.inputs(task.batch, exchange)),
-        triggerMs,
-        final: group.final && task.batch === group.end - 1,
-      });
+      this.#start(local, group);
     }
+  }
+
+  #start(local: LocalPartition, group: PermittedGroup): void {
+    const { stage, partition, next: batch, part } = local;
+    local.state = 'running';
+    if (batch > this.#startedThrough) {
+      this.#startedThrough = batch;
+      if (batch === group.reportAt) this.#log.request();
+    }
+    const planned = Permissions.triggerMs(group, batch);
+    const now = planned === -Infinity || part > 0;
+    // A changed pace may plan a trigger before the last one's; time of a partition never goes back.
+    const triggerMs = Math.max(now ? this.#nowMs : planned, local.triggeredMs);
+    local.triggeredMs = triggerMs;
+    if (!this.#triggers.has(batch)) this.#triggers.set(batch, triggerMs);
+    const inputs = local.source ? null : this.#takeInputs(local);
+    const last = local.source ? this.#isLastPart(local, group) : this.#allTaken(local);
+    const run = this.#runs++;
+    const task: TaskName = { stage, partition, batch };
+    this.#running = { run, task, part, last, local };
+    local.partedMs = this.#nowMs;
+    const final = group.final && batch === group.end - 1;
+    this.#effects.push({ kind: 'run-task', run, task, part, last, inputs, triggerMs, final });
+  }
+
+  #takeInputs(local: LocalPartition): readonly (readonly InputHandle[])[] {
+    return this.#template!.stages[local.stage]!.inputs.map((exchange, index) => {
+      const arrived = this.#table.inputs(local.next, exchange);
+      const taken = local.taken[index] ?? 0;
+      local.taken[index] = arrived.length;
+      // What comes until the task runs is for the next part.
+      return this.#template!.partMs === null ? arrived : arrived.slice(taken);
+    });
+  }
+
+  #allTaken({ stage, next }: LocalPartition): boolean {
+    const { inputs } = this.#template!.stages[stage]!;
+    return inputs.every((exchange) => this.#table.complete(next, exchange));
+  }
+
+  #isLastPart({ ended, closing, next }: LocalPartition, group: PermittedGroup): boolean {
+    if (this.#template!.partMs === null || ended || closing || group.final) return true;
+    return closesMs(group, next) <= this.#nowMs;
   }
 
   #reportIfDue(): void {
@@ -507,4 +569,9 @@ export class WorkerMachine {
   #ignore(what: string, why: IgnoreReason): void {
     this.#effects.push({ kind: 'trace', trace: { kind: 'ignored', what, why } });
   }
+}
+
+/** When the next micro-batch of a group starts, which ends an open task of this one, ms. */
+function closesMs(group: PermittedGroup, batch: BatchNumber): number {
+  return Permissions.triggerMs(group, batch) + group.intervalMs;
 }

@@ -14,18 +14,19 @@ export class UserCalls {
   batchTimeMs = 0;
   /** Rows of the task that came after their last window was closed. */
   lateRows = 0;
-  #batch = 0;
-  #partition = 0;
   readonly #contexts: SeededContext[] = [];
 
   /** Before each task. */
-  begin(task: { readonly batch: number; readonly partition: number; batchTimeMs: number }): void {
+  begin(task: {
+    readonly batch: number;
+    readonly partition: number;
+    readonly part: number;
+    readonly batchTimeMs: number;
+  }): void {
     this.active = null;
     this.lateRows = 0;
     this.batchTimeMs = task.batchTimeMs;
-    this.#batch = task.batch;
-    this.#partition = task.partition;
-    for (const context of this.#contexts) context.seed(this.#batch, this.#partition);
+    for (const context of this.#contexts) context.seed(task);
   }
 
   context(operator: OperatorId): OperatorContext {
@@ -99,8 +100,9 @@ class SeededContext implements OperatorContext {
     return this.#calls.batchTimeMs;
   }
 
-  seed(batch: number, partition: number): void {
-    this.#state = finishHash(mixHash(mixHash(this.#operator, batch), partition));
+  seed(task: { readonly batch: number; readonly partition: number; readonly part: number }): void {
+    const place = mixHash(mixHash(this.#operator, task.batch), task.partition);
+    this.#state = finishHash(task.part === 0 ? place : mixHash(place, task.part));
   }
 
   /** Mulberry32: a Weyl sequence through a mixer. Bound, so that users may take it apart. */

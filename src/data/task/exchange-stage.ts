@@ -26,6 +26,7 @@ export class ExchangeStage {
   readonly #kernel: StageKernel;
   readonly #output: StageOutput;
   readonly #exchanges: readonly Exchange[];
+  readonly #producerCounts: readonly number[];
   readonly #partitions: (Partition | undefined)[] = [];
   readonly #order = new TaskOrder();
   /** Rows that leave the windows go to these sinks as they are. */
@@ -37,15 +38,17 @@ export class ExchangeStage {
     this.#kernel = compileKernel(options.kernel, null);
     this.#output = new StageOutput(this.#kernel, options.allocate);
     this.#exchanges = input.exchanges.map((id) => this.#kernel.context.exchange(id));
+    const { partitionCounts } = options.kernel;
+    this.#producerCounts = this.#exchanges.map(({ from }) => partitionCounts[from]!);
     this.#directSinks = this.#kernel.aggregate && directSinks(this.#kernel.aggregate);
   }
 
   run(task: TaskId, blocks: readonly (readonly InputBlock[])[]): TaskResult {
-    this.#order.start(task.partition, task.batch);
+    this.#order.start(task);
     const { calls } = this.#kernel.context;
     const partition = this.#partition(task.partition);
     const batchTimeMs = greatestBatchTime(blocks);
-    calls.begin({ batch: task.batch, partition: task.partition, batchTimeMs });
+    calls.begin({ ...task, batchTimeMs });
     try {
       return this.#run(partition, blocks, batchTimeMs);
     } catch (error) {
@@ -141,7 +144,7 @@ export class ExchangeStage {
               schema: root.schema,
               functions: context.functionsOf(root.id),
             });
-      partition = { watermark: new InputWatermark(), state };
+      partition = { watermark: new InputWatermark(this.#producerCounts), state };
       this.#partitions[index] = partition;
     }
     return partition;

@@ -2,12 +2,19 @@
 // their end. It never goes back. When all that have not ended are idle it stays, and the partition
 // is idle itself; an ended producer never makes an idle one's rows late.
 
-import type { InputBlock } from './task.ts';
+import type { BlockHeader, InputBlock } from './task.ts';
 
 export class InputWatermark {
   watermarkMs = -Infinity;
   idle = false;
   #everIdle = false;
+  /** By input exchange and producer: its last header; null before the first. */
+  readonly #headers: readonly (BlockHeader | null)[][];
+
+  /** `producerCounts`: by input exchange of the stage. */
+  constructor(producerCounts: readonly number[]) {
+    this.#headers = producerCounts.map((count) => new Array<BlockHeader | null>(count).fill(null));
+  }
 
   /**
    * No consumer's watermark was beyond this at the end of the last micro-batch: a consumer takes
@@ -17,18 +24,23 @@ export class InputWatermark {
     return this.#everIdle ? Infinity : this.watermarkMs;
   }
 
-  /** Takes the headers of a micro-batch. */
+  /** Takes the headers of a micro-batch, or of a part of one; who is silent is as before. */
   advance(blocks: readonly (readonly InputBlock[])[]): void {
+    for (let index = 0; index < blocks.length; index++) {
+      const headers = this.#headers[index]!;
+      for (const { producer, header } of blocks[index]!) headers[producer] = header;
+    }
     let running = 0;
     let awake = 0;
     let least = Infinity;
-    for (const producers of blocks) {
-      for (const { header } of producers) {
-        if (header.watermarkMs === Infinity) continue;
+    for (const headers of this.#headers) {
+      for (const header of headers) {
+        const watermarkMs = header === null ? -Infinity : header.watermarkMs;
+        if (watermarkMs === Infinity) continue;
         running++;
-        if (header.idle) continue;
+        if (header !== null && header.idle) continue;
         awake++;
-        if (header.watermarkMs < least) least = header.watermarkMs;
+        if (watermarkMs < least) least = watermarkMs;
       }
     }
     this.idle = running > 0 && awake === 0;

@@ -56,7 +56,7 @@ export function runPlan({ plan, bindings, batches, allocate }: RunOptions): RunO
     const sent = new Map<number, ExchangeOutput[]>();
     for (const stage of plan.stages) {
       for (let partition = 0; partition < partitionCounts[stage.id]!; partition++) {
-        const task = { stage: stage.id, partition, batch: index };
+        const task = { stage: stage.id, partition, batch: index, part: 0 };
         const result = executor.run(task, inputOf(plan, stage, { partition, batch, sent }));
         results.push(result);
         stage.outputs.forEach((exchange, at) => {
@@ -90,8 +90,8 @@ function inputOf(plan: PhysicalPlan, stage: Stage, scope: InputScope) {
   const { input } = stage;
   if (input.kind === 'exchanges') {
     const blocks = input.exchanges.map((exchange) =>
-      (sent.get(exchange) ?? []).map(({ header, blocks: all }): InputBlock => {
-        return { header, block: all[partition] ?? null };
+      (sent.get(exchange) ?? []).map(({ header, blocks: all }, producer): InputBlock => {
+        return { producer, header, block: all[partition] ?? null };
       }),
     );
     return { kind: 'blocks', blocks } as const;

@@ -48,7 +48,7 @@ class Runner {
 
   run(data: SourceData, triggerMs = 1000, ended = false): TaskResult {
     const chunk = { from: 0, to: 1, ended, data };
-    const task = { stage: 0 as StageId, partition: 0, batch: this.#batch++ };
+    const task = { stage: 0 as StageId, partition: 0, batch: this.#batch++, part: 0 };
     return this.#executor.run(task, { kind: 'scan', chunk, triggerMs });
   }
 }
@@ -226,7 +226,10 @@ test('TaskExecutor refuses tasks of a partition that are out of order', () => {
   });
   const chunk = { from: 0, to: 0, ended: false, data: { kind: 'none' } } as const;
   const run = (batch: number): TaskResult =>
-    other.run({ stage: 0 as StageId, partition: 0, batch }, { kind: 'scan', chunk, triggerMs: 0 });
+    other.run(
+      { stage: 0 as StageId, partition: 0, batch, part: 0 },
+      { kind: 'scan', chunk, triggerMs: 0 },
+    );
   run(5);
   run(6);
   assert.throws(() => run(8), /follows/);

@@ -55,10 +55,10 @@ export class SourceStage {
   }
 
   run(task: TaskId, { chunk, triggerMs }: Scan): TaskResult {
-    this.#order.start(task.partition, task.batch);
+    this.#order.start(task);
     const { calls } = this.#kernel.context;
     const watermark = this.#watermark(task.partition);
-    calls.begin({ batch: task.batch, partition: task.partition, batchTimeMs: triggerMs });
+    calls.begin({ ...task, batchTimeMs: triggerMs });
     this.#piece = null;
     const progress: Progress = { records: 0, timeMax: -Infinity, bytesIn: 0 };
     try {

@@ -11,6 +11,8 @@ export type TaskId = {
   readonly partition: number;
   /** The micro-batch. */
   readonly batch: number;
+  /** A task that stays open takes its input in parts, numbered from 0. */
+  readonly part: number;
 };
 
 /** All that a source task decided; it rides on the blocks and is logged. */
@@ -50,12 +52,19 @@ export type BlockHeader = {
 };
 
 /** A block as its consumer gets it. */
-export type InputBlock = { readonly header: BlockHeader; readonly block: Uint8Array | null };
+export type InputBlock = {
+  readonly producer: number;
+  readonly header: BlockHeader;
+  readonly block: Uint8Array | null;
+};
 
 export type TaskInput =
   | { readonly kind: 'scan'; readonly chunk: SourceChunk; readonly triggerMs: number }
   | {
-      /** [index in the stage's `input.exchanges`][producer partition]; none is missing. */
+      /**
+       * By index in the stage's `input.exchanges`: of all producers in their order, or, in a part,
+       * of those from whom something has come.
+       */
       readonly kind: 'blocks';
       readonly blocks: readonly (readonly InputBlock[])[];
     };

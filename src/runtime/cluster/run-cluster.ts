@@ -27,7 +27,7 @@ export async function runCluster(
 ): Promise<ClusterJob> {
   const exposed = exposure(cluster.listen.host, cluster.security, cluster.insecure);
   if (exposed !== null) throw exposed;
-  const { plan, logical, bindings, config, clock, pace, mode } = setup;
+  const { plan, logical, bindings, config, clock, pace, mode, partMs } = setup;
   for (const [id, source] of bindings.sources) {
     if (source.location === 'client') throw notShared(id, source.description);
   }
@@ -48,6 +48,7 @@ export async function runCluster(
       workerCount: setup.threads,
       pace,
       mode,
+      partMs,
       term: 1 as Term,
     },
     clock,

@@ -30,7 +30,7 @@ type Thread = {
 };
 
 export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise<Job> {
-  const { plan, logical, bindings, config, clock, pace, mode } = setup;
+  const { plan, logical, bindings, config, clock, pace, mode, partMs } = setup;
   const module = jobModule(options);
   const monitor = new JobMonitor({
     workers: setup.threads,
@@ -48,6 +48,7 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
       shape: planShape(plan, config.partitionCounts),
       workerCount: setup.threads,
       mode,
+      partMs,
       pace,
       term: 1 as Term,
     },

@@ -4,7 +4,7 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { RunOptions } from '../../api/job.ts';
 import { parseDurationMs } from '../../base/duration.ts';
 import type { Pace } from '../../control/driver/planner.ts';
-import { groupSizeMax } from '../../control/limits.ts';
+import { groupSizeMax, partMsDefault } from '../../control/limits.ts';
 import type { Bindings } from '../../plan/bindings.ts';
 import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import { executionModes } from '../../plan/execution-mode.ts';
@@ -27,6 +27,7 @@ export type JobSetup = {
   readonly clock: RunClock;
   readonly pace: Pace;
   readonly mode: ExecutionMode;
+  readonly partMs: number;
   /** Threads; 0: all in the calling one. */
   readonly threads: number;
   readonly statusIntervalMs: number;
@@ -35,7 +36,7 @@ export type JobSetup = {
 
 const defaults = {
   workers: 2,
-  interval: 10,
+  interval: { drizzle: 10, bsp: 10, continuous: 1000 },
   groupSize: 10,
   partitions: 8,
   bytesPerTask: 4 * 1024 * 1024,
@@ -57,11 +58,21 @@ export async function setUpJob(
     1,
     1 << 30,
   ]);
+  const mode = executionMode(options.mode ?? 'drizzle');
+  const partMs = duration('bufferTimeout', options.bufferTimeout ?? partMsDefault);
   const pace: Pace = {
     groupSize: wholeNumber('groupSize', options.groupSize ?? defaults.groupSize, [1, groupSizeMax]),
-    intervalMs: duration('interval', options.interval ?? defaults.interval),
+    intervalMs: duration('interval', options.interval ?? defaults.interval[mode]),
     lookAhead: options.lookAhead ?? true,
   };
+  if (mode === 'continuous' && (pace.intervalMs === 0 || partMs === 0)) {
+    throw new StreamError({
+      code: 'invalid-option',
+      message: 'could not use no interval, or no buffer timeout, in continuous mode',
+      hint: 'the interval is the time between two barriers, such as 1s; the buffer timeout, 10ms',
+      fields: { option: pace.intervalMs === 0 ? 'interval' : 'bufferTimeout' },
+    });
+  }
   const statusIntervalMs = duration(
     'statusInterval',
     options.statusInterval ?? defaults.statusInterval,
@@ -99,8 +110,7 @@ export async function setUpJob(
     clockBase: clock.base,
     bytesPerTask,
   };
-  const mode = executionMode(options.mode ?? 'drizzle');
-  const own = { config, clock, pace, mode, threads, statusIntervalMs, runForMs };
+  const own = { config, clock, pace, mode, partMs, threads, statusIntervalMs, runForMs };
   return { logical, plan, bindings, ...own };
 }
 

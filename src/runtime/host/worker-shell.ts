@@ -14,6 +14,7 @@ import { partitionsOn } from '../../control/protocol/template.ts';
 import type { Template } from '../../control/protocol/template.ts';
 import type { WorkerEffect, WorkerEvent } from '../../control/worker/events.ts';
 import { WorkerMachine } from '../../control/worker/worker-machine.ts';
+import { OpenRows } from '../../data/task/open-rows.ts';
 import { TaskExecutor } from '../../data/task/task-executor.ts';
 import type {
   ExchangeOutput,
@@ -70,6 +71,7 @@ export class WorkerShell {
   readonly #readers = new Map<string, SourceReader>();
   readonly #writers: SinkWriters;
   readonly #meters = new WorkerMeters();
+  readonly #openRows = new OpenRows();
   /** Where source partitions ended, by `stage/partition`. */
   readonly #ends = new Map<string, number>();
   #template: Template | null = null;
@@ -211,16 +213,16 @@ export class WorkerShell {
     if (message.kind !== 'blocks') return message;
     const { to: stage } = this.#template!.exchanges[message.exchange]!;
     const { placement } = this.#template!.stages[stage]!;
-    const entries = message.entries.map(({ producer, output }) => {
-      const { header, blocks } = output as ExchangeOutput;
+    const entries = message.entries.map((entry) => {
+      const { header, blocks } = entry.output as ExchangeOutput;
       const own = blocks.map((block, partition) => (placement[partition] === to ? block : null));
-      return { producer, output: { header, blocks: own } satisfies ExchangeOutput };
+      return { ...entry, output: { header, blocks: own } satisfies ExchangeOutput };
     });
     return { ...message, entries };
   }
 
   #runTask(effect: Extract<WorkerEffect, { kind: 'run-task' }>): void {
-    const { run, task } = effect;
+    const { run, task, part, last } = effect;
     const { clock } = this.#options;
     const startMs = clock.nowMs();
     try {
@@ -228,12 +230,14 @@ export class WorkerShell {
         stage: task.stage as StageId,
         partition: task.partition,
         batch: task.batch,
+        part,
       };
       const reader = this.#readers.get(`${task.stage}/${task.partition}`);
       const input = this.#input(effect, reader);
       const result = this.#executor.run(id, input);
       this.#meters.count(task, result);
-      const commitPending = this.#commit(task, result);
+      const sinks = this.#openRows.add(id, result.sinks, last);
+      const commitPending = this.#commit(task, sinks, result.watermarkMs);
       const ended = result.range?.ended ?? false;
       this.#machine.step(clock.nowMs(), {
         kind: 'task-finished',
@@ -257,9 +261,9 @@ export class WorkerShell {
     const { task, inputs, triggerMs, final } = effect;
     if (inputs !== null) {
       const blocks = inputs.map((handles) =>
-        handles.map((handle): InputBlock => {
-          const { header, blocks: all } = handle as ExchangeOutput;
-          return { header, block: all[task.partition] ?? null };
+        handles.map(({ producer, output }): InputBlock => {
+          const { header, blocks: all } = output as ExchangeOutput;
+          return { producer, header, block: all[task.partition] ?? null };
         }),
       );
       return { kind: 'blocks', blocks };
@@ -279,10 +283,10 @@ export class WorkerShell {
     return chunk;
   }
 
-  #commit(task: TaskName, result: TaskResult): boolean {
-    if (result.sinks.length === 0) return false;
-    const commits = result.sinks.map(({ sink, batch }) => {
-      const output = { batch: task.batch, rows: batch, watermarkMs: result.watermarkMs };
+  #commit(task: TaskName, sinks: TaskResult['sinks'], watermarkMs: number): boolean {
+    if (sinks.length === 0) return false;
+    const commits = sinks.map(({ sink, batch }) => {
+      const output = { batch: task.batch, rows: batch, watermarkMs };
       return this.#commitTo(
         sink,
         this.#sinkPartitions.of(sink, task.stage, task.partition),

@@ -16,7 +16,7 @@ const worker = 0 as WorkerId;
 const incarnation = 1 as Incarnation;
 
 export async function runInline(setup: JobSetup, options: RunOptions): Promise<Job> {
-  const { plan, logical, bindings, config, clock, pace, mode } = setup;
+  const { plan, logical, bindings, config, clock, pace, mode, partMs } = setup;
   const monitor = new JobMonitor({
     workers: 1,
     startMs: config.startMs,
@@ -35,6 +35,7 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
       shape: planShape(plan, config.partitionCounts),
       workerCount: 1,
       mode,
+      partMs,
       pace,
       term: 1 as Term,
     },
