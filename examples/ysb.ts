@@ -58,6 +58,7 @@ const summary = await runInTerminal(
     hosts: options.hosts,
     interval: options.interval,
     groupSize: options.group,
+    mode: options.mode,
   },
   { quiet: options.json && !process.stderr.isTTY, extra: () => latency.lines() },
 );

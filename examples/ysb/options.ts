@@ -2,7 +2,7 @@
 
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import type { Duration } from '../../src/index.ts';
+import type { Duration, ExecutionMode } from '../../src/index.ts';
 
 export type YsbOptions = {
   readonly seconds: number;
@@ -13,6 +13,7 @@ export type YsbOptions = {
   readonly hosts: number;
   readonly interval: Duration;
   readonly group: number;
+  readonly mode: ExecutionMode;
   readonly window: Duration;
   /** A file or folder of events as JSON lines, `-` for standard input; null: the generator. */
   readonly input: string | null;
@@ -29,8 +30,10 @@ The Yahoo Streaming Benchmark on an embedded Mizzle.
   --rate N         events per second (default 100000)
   --workers N      worker threads, 0: all in one thread (default 2)
   --hosts N        a cluster of N host processes, each with so many workers (default 0: none)
-  --interval TIME  time between micro-batches (default 10ms)
+  --interval TIME  time between micro-batches (default 10ms; between barriers in continuous
+                   mode, 1s)
   --group N        micro-batches that are scheduled at once (default 10)
+  --mode MODE      drizzle; bsp and continuous to compare (default drizzle)
   --window TIME    length of the windows (default 1s; the benchmark's own figure is 10s)
   --input FILE     events as JSON lines from a file, a folder, or - for standard input
   --output FILE    the counts as JSON lines, too
@@ -56,8 +59,9 @@ function parsed(argv: readonly string[]): YsbOptions {
       rate: { type: 'string', default: '100000' },
       workers: { type: 'string', default: '2' },
       hosts: { type: 'string', default: '0' },
-      interval: { type: 'string', default: '10ms' },
+      interval: { type: 'string' },
       group: { type: 'string', default: '10' },
+      mode: { type: 'string', default: 'drizzle' },
       window: { type: 'string', default: '1s' },
       input: { type: 'string' },
       output: { type: 'string' },
@@ -75,8 +79,11 @@ function parsed(argv: readonly string[]): YsbOptions {
     rate: number('rate', values.rate),
     workers: number('workers', values.workers),
     hosts: number('hosts', values.hosts),
-    interval: duration(values.interval),
+    // In continuous mode the interval is the time between two barriers.
+    interval: duration(values.interval ?? (values.mode === 'continuous' ? '1s' : '10ms')),
     group: number('group', values.group),
+    // What is no mode is refused by the run itself.
+    mode: values.mode as ExecutionMode,
     window: duration(values.window),
     input: values.input ?? null,
     output: values.output ?? null,
