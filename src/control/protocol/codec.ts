@@ -22,7 +22,8 @@
 // | 21         | stage-done         | v term, v incarnation, v stage, b+1 batch                  |
 // | 22         | ask-locations      | v term, v incarnation, b+1 batch, v exchange               |
 // | 32         | blocks             | v term, v incarnation, v version, b+1 batch, v exchange,   |
-// |            |                    | v count, then for each: v producer, output                 |
+// |            |                    | v count, then for each: v producer, v part, u8 last,       |
+// |            |                    | output                                                     |
 // | 33         | progress           | v term, v incarnation, b+1 done                            |
 // | 34         | pull               | v term, v incarnation, b+1 batch, v exchange               |
 
