@@ -29,6 +29,15 @@ export class StreamError extends Error {
   }
 }
 
+/**
+ * What code of a user threw, as an error that names where: a StreamError says enough by itself.
+ */
+export function asStreamError(error: unknown, where: StreamErrorOptions): StreamError {
+  if (error instanceof StreamError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new StreamError({ ...where, message: `${where.message}: ${reason}`, cause: error });
+}
+
 /** The error as data, for crossing threads and processes. */
 export type StreamErrorData = {
   readonly code: string;

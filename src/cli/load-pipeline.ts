@@ -38,6 +38,14 @@ export async function loadPipeline(
       fields: { path },
     });
   }
+  if (!/\.[cm]?[jt]s$/.test(path)) {
+    throw new StreamError({
+      code: 'not-a-module',
+      message: `could not ${command} "${file}": it is no TypeScript or JavaScript module`,
+      hint: 'give the file that defines the pipeline; the data it reads is named in there',
+      fields: { path },
+    });
+  }
   const url = pathToFileURL(path).href;
   // The module sees the command line that it would see if it were run itself; threads get it, too.
   process.argv.splice(1, Infinity, path, ...moduleArgs);

@@ -9,6 +9,8 @@ export type SinkContext = {
   readonly schema: RowSchema;
   /** The name it has in the plan, for errors. */
   readonly name: string;
+  /** In `prepare`: absolute paths of the files that the job reads. */
+  readonly inputs?: readonly string[];
 };
 
 /** A sink as the user names it in a pipeline: opens nothing until the run starts. */

@@ -43,6 +43,8 @@ export interface Source {
   /** Asked once, at the driver, when a run starts; rejects with StreamError. */
   partitions(context: SourceContext): Promise<number>;
   open(partition: number, context: SourceContext): Promise<SourceReader>;
+  /** Absolute paths of the files that a layout reads, so that no sink of the job empties them. */
+  paths?(layout: JsonValue): readonly string[];
 }
 
 /** Reads one partition, in order. */

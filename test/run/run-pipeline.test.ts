@@ -13,6 +13,7 @@ import {
   count,
   files,
   first,
+  jsonLines,
   last,
   memory,
   pipeline,
@@ -21,7 +22,7 @@ import {
   StreamError,
   timestamp,
 } from '../../src/index.ts';
-import type { Job, Pipeline, RunOptions } from '../../src/index.ts';
+import type { Job, Pipeline, RunOptions, Sink } from '../../src/index.ts';
 import {
   bounded,
   endless,
@@ -209,6 +210,37 @@ test('threads: what a program prints before it runs is printed once', async () =
   assert.deepEqual(stdout.trim().split('\n'), ['before', 'row once', 'after']);
 });
 
+test('failure: what a source or a sink of a user throws is named', async () => {
+  const broken: Sink = {
+    kind: 'broken',
+    description: 'always broken',
+    partitions: null,
+    location: 'client',
+    prepare: () => Promise.resolve(),
+    open: () =>
+      Promise.resolve({
+        commit: () => Promise.reject(new TypeError('no such table')),
+        close: () => Promise.resolve(),
+      }),
+    finish: () => Promise.resolve(),
+  };
+  const job = await pipeline('broken')
+    .from(memory([{ name: 'a' }], { schema: event }))
+    .to(broken)
+    .run({ workers: 0 });
+  await assert.rejects(job.done, { code: 'sink-failed', message: /sink#0.*no such table/ });
+});
+
+test('output: a job that would empty its own input is refused and the input stays', async () => {
+  const path = eventsFile('{"name":"a"}\n');
+  const run = pipeline('own')
+    .from(files({ path, schema: event }))
+    .to(jsonLines(path, { overwrite: true }))
+    .run({ workers: 0 });
+  await assert.rejects(run, { code: 'output-is-input' });
+  assert.equal(readFileSync(path, 'utf8'), '{"name":"a"}\n');
+});
+
 test('options: what makes no sense is refused before anything starts', async () => {
   for (const options of [
     { workers: -1 },
@@ -216,6 +248,7 @@ test('options: what makes no sense is refused before anything starts', async () 
     { groupSize: 0 },
     { partitions: 0 },
     { mode: 'spark' as 'bsp' },
+    { signal: {} as AbortSignal },
     { interval: '10 parsecs' as '10s' },
     { runFor: 'ever' as '10s' },
     { hosts: -1 },

@@ -3,9 +3,10 @@
 // forced to the disk: what the system has not written yet is lost with the machine.
 
 import { statSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rename, rm, stat, truncate } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { StreamError } from '../../base/stream-error.ts';
 import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import { errnoOf, fileError } from './file-errors.ts';
@@ -85,6 +86,7 @@ class FileSink implements Sink {
   async prepare(context: SinkContext): Promise<void> {
     this.#hold();
     try {
+      await this.#refuseInputs(context.inputs ?? []);
       if (this.partitions === null) await this.#prepareFolder();
       else await this.#prepareFile(context);
     } catch (error) {
@@ -110,6 +112,16 @@ class FileSink implements Sink {
     if (this.#holds !== null) pathsInUse.delete(this.#holds);
     this.#holds = null;
     return Promise.resolve();
+  }
+
+  /** What the job reads must not be emptied before it was read. */
+  async #refuseInputs(inputs: readonly string[]): Promise<void> {
+    const own = await realPath(this.#path);
+    for (const input of inputs) {
+      const path = await realPath(input);
+      const part = dirname(path) === own && partName.test(basename(path));
+      if (path === own || (this.partitions === null && part)) throw isInput(this.#path, input);
+    }
   }
 
   #hold(): void {
@@ -230,6 +242,25 @@ async function sizeOf(path: string): Promise<number> {
     if (errnoOf(error) === 'ENOENT') return 0;
     throw error;
   }
+}
+
+/** Without links; what is not there yet, as it is called. */
+async function realPath(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return resolve(path);
+    throw error;
+  }
+}
+
+function isInput(path: string, input: string): StreamError {
+  return new StreamError({
+    code: 'output-is-input',
+    message: `could not write to "${path}": the pipeline reads it`,
+    hint: 'write to another file or folder',
+    fields: { path, input },
+  });
 }
 
 function inUse(path: string): StreamError {

@@ -1,6 +1,7 @@
 // JSON lines and CSV from files, folders, growing files and standard input as a source. A
 // partition's offset is a byte offset in its file (uncompressed), or over its files in order.
 
+import { resolve } from 'node:path';
 import { StreamError } from '../../base/stream-error.ts';
 import type { SourceFormat } from '../../plan/logical-plan.ts';
 import type { Source, SourceContext, SourceReader } from '../../ports/source.ts';
@@ -88,6 +89,13 @@ export class FilesSource implements Source {
     const hasHeader = csv !== null && csv.header === null;
     const slabBytes = slabBytesFor(segments, layout.length);
     return new FileReader({ segments, format, hasHeader, follow, slabBytes });
+  }
+
+  paths(layout: JsonValue): readonly string[] {
+    const segments = (layout as unknown as FileLayout).flat();
+    return [...new Set(segments.map(({ path }) => path))]
+      .filter((path) => path !== '-')
+      .map((path) => resolve(path));
   }
 
   #layOut(context: SourceContext): Promise<FileLayout> {

@@ -40,7 +40,12 @@ export async function runCluster(
     rssBytes: () => process.memoryUsage.rss(),
     mode,
   });
-  const sinks = new ClientSinks({ plan: logical, sinks: bindings.sinks, clock });
+  const sinks = new ClientSinks({
+    plan: logical,
+    sinks: bindings.sinks,
+    clock,
+    inputs: setup.inputs,
+  });
   await sinks.prepare();
   const driver = new DriverShell({
     driver: {

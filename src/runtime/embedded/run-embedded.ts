@@ -41,7 +41,12 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
     nowMs: () => clock.nowMs(),
     rssBytes: () => process.memoryUsage.rss(),
   });
-  const sinks = new ClientSinks({ plan: logical, sinks: bindings.sinks, clock });
+  const sinks = new ClientSinks({
+    plan: logical,
+    sinks: bindings.sinks,
+    clock,
+    inputs: setup.inputs,
+  });
   await sinks.prepare();
   const driver = new DriverShell({
     driver: {

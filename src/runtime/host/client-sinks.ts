@@ -9,20 +9,26 @@ import { SinkWriters } from './sink-writers.ts';
 export class ClientSinks {
   readonly #sinks: ReadonlyMap<SinkId, Sink>;
   readonly #writers: SinkWriters;
+  readonly #inputs: readonly string[];
 
   constructor(options: {
     readonly plan: LogicalPlan;
     readonly sinks: ReadonlyMap<SinkId, Sink>;
     readonly clock: RunClock;
+    /** Absolute paths of the files that the job reads. */
+    readonly inputs: readonly string[];
   }) {
-    const { plan, sinks, clock } = options;
+    const { plan, sinks, clock, inputs } = options;
     this.#sinks = sinks;
+    this.#inputs = inputs;
     this.#writers = new SinkWriters({ specs: plan.sinks, sinks, clock });
   }
 
   async prepare(): Promise<void> {
     try {
-      for (const [id, sink] of this.#sinks) await sink.prepare(this.#writers.context(id));
+      for (const [id, sink] of this.#sinks) {
+        await sink.prepare({ ...this.#writers.context(id), inputs: this.#inputs });
+      }
     } catch (error) {
       await this.abandon();
       throw error;

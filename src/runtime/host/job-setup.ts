@@ -25,6 +25,8 @@ export type JobSetup = {
   readonly bindings: Bindings<Source, Sink>;
   readonly config: JobConfig;
   readonly clock: RunClock;
+  /** Absolute paths of the files that the job reads. */
+  readonly inputs: readonly string[];
   readonly pace: Pace;
   readonly mode: ExecutionMode;
   readonly partMs: number;
@@ -77,6 +79,15 @@ export async function setUpJob(
     'statusInterval',
     options.statusInterval ?? defaults.statusInterval,
   );
+  const { signal } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new StreamError({
+      code: 'invalid-option',
+      message: 'could not use the signal: it is no AbortSignal',
+      hint: 'give the `signal` of an AbortController',
+      fields: { option: 'signal' },
+    });
+  }
   const runForMs = options.runFor === undefined ? null : duration('runFor', options.runFor);
   const clock = new RunClock();
   const startMs = Math.round(clock.nowMs());
@@ -86,12 +97,14 @@ export async function setUpJob(
   const workerCount = Math.max(1, threads);
   const counts = new Map<SourceId, number>();
   const layouts: Record<SourceId, JsonValue> = {};
+  const inputs: string[] = [];
   for (const spec of plan.sources) {
     const source = bindings.sources.get(spec.id)!;
     const { schema, format } = spec;
     const context = { nowMs: () => clock.nowMs(), startMs, schema, format, workerCount };
     const layout = (await source.layout?.(context)) ?? null;
     layouts[spec.id] = layout;
+    inputs.push(...(source.paths?.(layout) ?? []));
     counts.set(spec.id, partitionCount(spec, await source.partitions({ ...context, layout })));
   }
   const partitionCounts = plan.stages.map((stage) =>
@@ -110,7 +123,7 @@ export async function setUpJob(
     clockBase: clock.base,
     bytesPerTask,
   };
-  const own = { config, clock, pace, mode, partMs, threads, statusIntervalMs, runForMs };
+  const own = { config, clock, inputs, pace, mode, partMs, threads, statusIntervalMs, runForMs };
   return { logical, plan, bindings, ...own };
 }
 

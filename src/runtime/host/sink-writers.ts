@@ -1,6 +1,7 @@
 // The open writers of one thread: each is opened when its first rows come, and commits one
 // micro-batch at a time.
 
+import { asStreamError } from '../../base/stream-error.ts';
 import type { SinkId, SinkSpec } from '../../plan/logical-plan.ts';
 import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import type { RunClock } from './run-clock.ts';
@@ -30,7 +31,17 @@ export class SinkWriters {
       this.#writers.set(key, writer);
     }
     const before = this.#commits.get(key) ?? Promise.resolve();
-    const commit = before.then(() => writer).then((opened) => opened.commit(output));
+    const commit = before
+      .then(() => writer)
+      .then((opened) => opened.commit(output))
+      .catch((error: unknown) => {
+        throw asStreamError(error, {
+          code: 'sink-failed',
+          message: `could not write micro-batch ${output.batch} to sink "${id}"`,
+          hint: 'the error comes from the sink itself; its stack is in the cause',
+          fields: { sink: id, partition, batch: output.batch },
+        });
+      });
     this.#commits.set(key, commit);
     return commit;
   }

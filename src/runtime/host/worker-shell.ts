@@ -1,7 +1,8 @@
 // Runs a worker machine in the real world: turns its orders into task calls, messages and commits,
 // and their results into events. It decides nothing. Shared by every shell that has real time.
 
-import { errorToData } from '../../base/stream-error.ts';
+import type { StreamError } from '../../base/stream-error.ts';
+import { asStreamError, errorToData } from '../../base/stream-error.ts';
 import type { BatchNumber, Incarnation, WorkerId } from '../../control/protocol/ids.ts';
 import type {
   DriverMessage,
@@ -268,16 +269,22 @@ export class WorkerShell {
       );
       return { kind: 'blocks', blocks };
     }
-    const chunk = this.#take(`${task.stage}/${task.partition}`, reader!, final);
+    const chunk = this.#take(task, reader!, final);
     return { kind: 'scan', chunk, triggerMs };
   }
 
   /** A partition that has ended gives nothing for ever; its reader is not asked again. */
-  #take(name: string, reader: SourceReader, final: boolean): SourceChunk {
+  #take({ stage, partition }: TaskName, reader: SourceReader, final: boolean): SourceChunk {
+    const name = `${stage}/${partition}`;
     const end = this.#ends.get(name);
     if (end !== undefined) return { from: end, to: end, ended: true, data: { kind: 'none' } };
     if (final) reader.finish();
-    const taken = reader.take(this.#options.config.bytesPerTask);
+    let taken: SourceChunk;
+    try {
+      taken = reader.take(this.#options.config.bytesPerTask);
+    } catch (error) {
+      throw sourceError(error, { plan: this.#options.plan, stage, partition });
+    }
     const chunk = final ? { ...taken, ended: true } : taken;
     if (chunk.ended) this.#ends.set(name, chunk.to);
     return chunk;
@@ -345,4 +352,19 @@ export class WorkerShell {
   get doneThrough(): BatchNumber {
     return this.#machine.doneThrough;
   }
+}
+
+/** A reader of a user's own may throw anything. */
+function sourceError(
+  error: unknown,
+  { plan, stage, partition }: { plan: PhysicalPlan; stage: number; partition: number },
+): StreamError {
+  const { input } = plan.stages[stage]!;
+  const source = input.kind === 'scan' ? input.scan.source : '';
+  return asStreamError(error, {
+    code: 'source-failed',
+    message: `could not read partition ${partition} of source "${source}"`,
+    hint: 'the error comes from the source itself; its stack is in the cause',
+    fields: { source, partition },
+  });
 }

@@ -26,7 +26,12 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     nowMs: () => clock.nowMs(),
     rssBytes: () => process.memoryUsage.rss(),
   });
-  const sinks = new ClientSinks({ plan: logical, sinks: bindings.sinks, clock });
+  const sinks = new ClientSinks({
+    plan: logical,
+    sinks: bindings.sinks,
+    clock,
+    inputs: setup.inputs,
+  });
   await sinks.prepare();
   const turn = new TurnQueue();
   const stopped = Promise.withResolvers<void>();
