@@ -28,6 +28,7 @@ import type { Template } from '../protocol/template.ts';
 import { workersOf } from '../protocol/template.ts';
 import type { DriverEffect, DriverEvent } from './events.ts';
 import { executionOf, plannerOf } from './modes.ts';
+import { LeastProgress } from './least-progress.ts';
 import type { PlanShape } from './placement.ts';
 import { placeRoundRobin } from './placement.ts';
 import type { Pace, PlannedOrder, Planner } from './planner.ts';
@@ -53,12 +54,12 @@ type State =
   | 'failed';
 
 type Member = {
+  /** Members are numbered from 0 in the order in which they joined. */
+  readonly index: number;
   readonly worker: WorkerId;
   readonly incarnation: Incarnation;
   installed: boolean;
-  startedThrough: BatchNumber;
-  doneThrough: BatchNumber;
-  cutAnswer: BatchNumber | null;
+  cutAnswered: boolean;
   stopped: boolean;
 };
 
@@ -72,8 +73,16 @@ export class DriverMachine {
   #nowMs = 0;
   #installSentMs = 0;
 
+  #doneThrough = new LeastProgress(1, noBatch);
+  /** Members of whom it is true; counted, because every one of many workers tells it once. */
+  #installed = 0;
+  #stopped = 0;
+
   #cuts = 0;
   #cutAskedMs = 0;
+  #cutAnswers = 0;
+  /** The greatest answer. */
+  #cutEnd = 0;
   #stopRequested = false;
   /** The last micro-batch has been planned. */
   #closing = false;
@@ -81,6 +90,8 @@ export class DriverMachine {
   /** The micro-batch whose finished stages are counted, and who has finished which. */
   #stagesOf: BatchNumber = noBatch;
   readonly #stageWorkers = new Map<number, Set<WorkerId>>();
+  /** By stage: who holds a part of it. */
+  #placed: readonly (readonly WorkerId[])[] = [];
   /** Source partitions that ended, and the last micro-batch in which one did. */
   readonly #ended = new Set<string>();
   #endedThrough: BatchNumber = noBatch;
@@ -152,12 +163,11 @@ export class DriverMachine {
     }
     if (this.#state !== 'gathering') return this.#ignore('worker-joined', this.#state);
     this.#members.set(worker, {
+      index: this.#members.get(worker)?.index ?? this.#members.size,
       worker,
       incarnation,
       installed: false,
-      startedThrough: noBatch,
-      doneThrough: noBatch,
-      cutAnswer: null,
+      cutAnswered: false,
       stopped: false,
     });
     if (this.#members.size < this.#options.workerCount) return;
@@ -166,6 +176,8 @@ export class DriverMachine {
       ...executionOf(this.#options.mode, this.#options.partMs ?? partMsDefault),
     });
     this.#sourcePartitions = sourcePartitionsOf(this.#template);
+    this.#placed = this.#template.stages.map(workersOf);
+    this.#doneThrough = new LeastProgress(this.#members.size, noBatch);
     this.#state = 'installing';
     this.#installSentMs = this.#nowMs;
     const { term } = this.#options;
@@ -175,10 +187,7 @@ export class DriverMachine {
   #onLost(worker: WorkerId, error: StreamErrorData): void {
     if (this.#state === 'finished' || this.#state === 'failed') return;
     const member = this.#members.get(worker);
-    if (this.#state === 'stopping' && member !== undefined) {
-      member.stopped = true;
-      return this.#finishIfStopped();
-    }
+    if (this.#state === 'stopping' && member !== undefined) return this.#onStopped(member);
     this.#fail(worker, error, null);
   }
 
@@ -202,17 +211,18 @@ export class DriverMachine {
       case 'task-failed':
         return this.#fail(from, message.error, message.task);
       case 'stopped':
-        member.stopped = true;
         this.#effects.push({ kind: 'worker-stopped', worker: from, gauges: message.gauges });
-        return this.#finishIfStopped();
+        return this.#onStopped(member);
       default:
         unreachable(message);
     }
   }
 
   #onInstalled(member: Member): void {
+    if (member.installed) return;
     member.installed = true;
-    if (this.#state !== 'installing' || !this.#every((other) => other.installed)) return;
+    this.#installed++;
+    if (this.#state !== 'installing' || this.#installed < this.#members.size) return;
     this.#planner.measuredBoundary(this.#nowMs - this.#installSentMs);
     this.#state = 'running';
     this.#effects.push({ kind: 'job-started' });
@@ -221,9 +231,8 @@ export class DriverMachine {
 
   #onReport(member: Member, report: Report): void {
     this.#effects.push({ kind: 'report-received', worker: member.worker, report });
-    member.startedThrough = Math.max(member.startedThrough, report.startedThrough) as BatchNumber;
-    member.doneThrough = Math.max(member.doneThrough, report.doneThrough) as BatchNumber;
-    const done = this.#doneEverywhere();
+    this.#doneThrough.raise(member.index, report.doneThrough);
+    const done = this.#doneThrough.least as BatchNumber;
     this.#planner.progressed(this.#nowMs, report.startedThrough, done);
     for (const { stage, partition, batch } of report.ended) {
       this.#ended.add(`${stage}/${partition}`);
@@ -245,13 +254,11 @@ export class DriverMachine {
     }
     const workers = this.#stageWorkers.get(stage) ?? new Set<WorkerId>();
     this.#stageWorkers.set(stage, workers.add(worker));
-    const placed = new Set(this.#template!.stages[stage]!.placement);
-    if (workers.size === placed.size) this.#planner.stageDone(stage, batch);
+    if (workers.size === this.#placed[stage]!.length) this.#planner.stageDone(stage, batch);
   }
 
   #onAskLocations(worker: WorkerId, batch: BatchNumber, exchange: number): void {
-    const { stages, exchanges } = this.#template!;
-    const workers = workersOf(stages[exchanges[exchange]!.from]!);
+    const workers = this.#placed[this.#template!.exchanges[exchange]!.from]!;
     const { term } = this.#options;
     const message: DriverMessage = { kind: 'locations', term, batch, exchange, workers };
     this.#effects.push({ kind: 'send-message', to: worker, message });
@@ -273,7 +280,9 @@ export class DriverMachine {
     this.#state = 'cutting';
     this.#cutAskedMs = this.#nowMs;
     this.#cuts++;
-    for (const member of this.#members.values()) member.cutAnswer = null;
+    this.#cutAnswers = 0;
+    this.#cutEnd = 0;
+    for (const member of this.#members.values()) member.cutAnswered = false;
     const { term } = this.#options;
     this.#sendAll({ kind: 'ask-cut', term, cut: this.#cuts, from: 0 as BatchNumber });
   }
@@ -281,11 +290,12 @@ export class DriverMachine {
   /** The boundary is the maximum of the answers: nobody has started it, nobody will miss it. */
   #onCutAnswer(member: Member, cut: number, from: BatchNumber): void {
     if (this.#state !== 'cutting' || cut !== this.#cuts) return this.#ignore('cut-answer', 'late');
-    member.cutAnswer = from;
-    if (!this.#every((other) => other.cutAnswer !== null)) return;
-    let end = 0;
-    for (const other of this.#members.values()) end = Math.max(end, other.cutAnswer!);
-    const boundary = Math.min(end, this.#planner.end) as BatchNumber;
+    this.#cutEnd = Math.max(this.#cutEnd, from);
+    if (member.cutAnswered) return;
+    member.cutAnswered = true;
+    this.#cutAnswers++;
+    if (this.#cutAnswers < this.#members.size) return;
+    const boundary = Math.min(this.#cutEnd, this.#planner.end) as BatchNumber;
     this.#sendAll({ kind: 'set-boundary', term: this.#options.term, cut, end: boundary });
     this.#planner.truncate(this.#nowMs, boundary);
     this.#state = 'running';
@@ -315,18 +325,14 @@ export class DriverMachine {
     this.#trace({ kind: 'group-permitted', group, first, count, anchorMs });
   }
 
-  #doneEverywhere(): BatchNumber {
-    let done = Infinity;
-    for (const { doneThrough } of this.#members.values()) done = Math.min(done, doneThrough);
-    return done as BatchNumber;
-  }
-
   #sourcesEnded(): boolean {
     return this.#ended.size === this.#sourcePartitions;
   }
 
-  #finishIfStopped(): void {
-    if (this.#state !== 'stopping' || !this.#every((member) => member.stopped)) return;
+  #onStopped(member: Member): void {
+    if (!member.stopped) this.#stopped++;
+    member.stopped = true;
+    if (this.#state !== 'stopping' || this.#stopped < this.#members.size) return;
     this.#state = 'finished';
     this.#effects.push({ kind: 'job-finished', lastBatch: this.#endedThrough });
   }
@@ -341,11 +347,6 @@ export class DriverMachine {
     for (const worker of this.#members.keys()) {
       this.#effects.push({ kind: 'send-message', to: worker, message });
     }
-  }
-
-  #every(condition: (member: Member) => boolean): boolean {
-    for (const member of this.#members.values()) if (!condition(member)) return false;
-    return true;
   }
 
   #ignore(what: string, why: string): void {

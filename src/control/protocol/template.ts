@@ -50,34 +50,46 @@ export function partitionsOn(stage: TemplateStage, worker: WorkerId): readonly n
 
 /** The workers that hold at least one partition of a stage, ascending. */
 export function workersOf(stage: TemplateStage): readonly WorkerId[] {
-  return [...new Set(stage.placement)].sort((a, b) => a - b);
+  return ascending(new Set(stage.placement));
 }
 
+/** Whom a worker tells about its finished micro-batches, and who tells it; both ascending. */
+export type ProgressLinks = {
+  readonly producers: readonly WorkerId[];
+  readonly consumers: readonly WorkerId[];
+};
+
 /**
- * Who tells whom about finished micro-batches, as pairs [consumer, producer]: so that sources run
- * ahead of every stage downstream by a bound. A consumer need not tell when its own sources, which
- * wait for it, feed a stage on the producer: then the producer's micro-batches wait for it too.
+ * Who tells whom about finished micro-batches: so that sources run ahead of every stage downstream
+ * by a bound. A consumer need not tell when its own sources, which wait for it, feed a stage on the
+ * producer: then the producer's micro-batches wait for it too.
  */
-export function progressPairs(template: Template): readonly (readonly [WorkerId, WorkerId])[] {
+export function progressLinks(template: Template, worker: WorkerId): ProgressLinks {
   // For each source: who reads it, and who holds a stage that its rows reach.
   const flows = template.stages.flatMap((stage, id) => {
     if (!stage.source) return [];
-    const reached = downstreamOf(template, id).map((to) => workersOf(template.stages[to]!));
-    return [{ readers: new Set(workersOf(stage)), reached: new Set(reached.flat()) }];
+    const reached = downstreamOf(template, id).flatMap((to) => template.stages[to]!.placement);
+    return [{ readers: new Set(stage.placement), reached: new Set(reached) }];
   });
-  const pairs = new Map<string, readonly [WorkerId, WorkerId]>();
+  const gated = (consumer: WorkerId, producer: WorkerId): boolean =>
+    flows.some((flow) => flow.readers.has(consumer) && flow.reached.has(producer));
+  const producers = new Set<WorkerId>();
+  const consumers = new Set<WorkerId>();
   for (const { readers, reached } of flows) {
-    for (const producer of readers) {
-      for (const consumer of reached) {
-        const gated = flows.some(
-          (flow) => flow.readers.has(consumer) && flow.reached.has(producer),
-        );
-        if (consumer === producer || gated) continue;
-        pairs.set(`${consumer}>${producer}`, [consumer, producer]);
-      }
+    if (reached.has(worker)) {
+      for (const reader of readers) if (!gated(worker, reader)) producers.add(reader);
+    }
+    if (readers.has(worker)) {
+      for (const other of reached) if (!gated(other, worker)) consumers.add(other);
     }
   }
-  return [...pairs.values()];
+  producers.delete(worker);
+  consumers.delete(worker);
+  return { producers: ascending(producers), consumers: ascending(consumers) };
+}
+
+function ascending(workers: Iterable<WorkerId>): readonly WorkerId[] {
+  return [...workers].sort((a, b) => a - b);
 }
 
 /** The stages that rows of a stage reach, ascending, without itself. */

@@ -4,7 +4,7 @@
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type { Template } from '../protocol/template.ts';
-import { progressPairs } from '../protocol/template.ts';
+import { progressLinks } from '../protocol/template.ts';
 
 export class Downstream {
   readonly #consumers = new Map<WorkerId, BatchNumber>();
@@ -12,11 +12,8 @@ export class Downstream {
   readonly producers: readonly WorkerId[];
 
   constructor(template: Template, worker: WorkerId) {
-    const producers: WorkerId[] = [];
-    for (const [consumer, producer] of progressPairs(template)) {
-      if (consumer === worker) producers.push(producer);
-      if (producer === worker) this.#consumers.set(consumer, noBatch);
-    }
+    const { producers, consumers } = progressLinks(template, worker);
+    for (const consumer of consumers) this.#consumers.set(consumer, noBatch);
     this.producers = producers;
   }
 
