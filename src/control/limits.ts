@@ -11,6 +11,12 @@ export const inFlightMax = 4;
 export const reportIntervalMs = 50;
 
 /**
+ * Periodic reports that all workers together send, a second: about a tenth of the driver's
+ * processor. From 500 workers on, each reports less often.
+ */
+export const reportsPerSecondMax = 10_000;
+
+/**
  * With interval 0, a source task that has nothing to read waits this long, ms, for its source
  * before it contributes nothing: other partitions must not starve behind a quiet one.
  */
@@ -28,8 +34,11 @@ export const groupsOutstandingMax = 64;
  */
 export const heldMessagesMax = 4096;
 
-/** Micro-batch makespans kept between two reports; beyond it each further one replaces the last. */
-export const makespansPerReportMax = 1024;
+/**
+ * Micro-batch makespans in a report: every one up to here, then every second, fourth …, so that
+ * what a report costs the driver does not grow with the micro-batches it covers.
+ */
+export const makespansPerReportMax = 64;
 
 /** Intervals that a group may start late before the driver moves the anchor to the present. */
 export const reanchorIntervals = 2;

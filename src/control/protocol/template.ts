@@ -53,6 +53,11 @@ export function workersOf(stage: TemplateStage): readonly WorkerId[] {
   return ascending(new Set(stage.placement));
 }
 
+/** How many workers hold a partition of any stage. */
+export function workersIn(template: Template): number {
+  return new Set(template.stages.flatMap(({ placement }) => placement)).size;
+}
+
 /** Whom a worker tells about its finished micro-batches, and who tells it; both ascending. */
 export type ProgressLinks = {
   readonly producers: readonly WorkerId[];

@@ -1,14 +1,18 @@
 // What has happened since a worker's last report, and when the next one is due.
 
-import { makespansPerReportMax, reportIntervalMs } from '../limits.ts';
+import { makespansPerReportMax, reportIntervalMs, reportsPerSecondMax } from '../limits.ts';
 import type { BatchNumber } from '../protocol/ids.ts';
 import type { Handle, Report, TaskName } from '../protocol/messages.ts';
 
 export class ReportLog {
   #due = false;
+  #intervalMs = reportIntervalMs;
   #reportedAtMs = 0;
   #ended: TaskName[] = [];
   #makespansMs: number[] = [];
+  /** Micro-batches done since the last report; every so many's makespan is kept. */
+  #batches = 0;
+  #stride = 1;
   #busyMs = 0;
   #tasksRun = 0;
   /** What the runtime measured last. */
@@ -19,8 +23,10 @@ export class ReportLog {
     this.#due = true;
   }
 
-  restart(nowMs: number): void {
+  /** The more workers there are, the less often each one reports. */
+  restart(nowMs: number, workerCount: number): void {
     this.#reportedAtMs = nowMs;
+    this.#intervalMs = Math.max(reportIntervalMs, (workerCount * 1000) / reportsPerSecondMax);
   }
 
   sourceEnded(task: TaskName): void {
@@ -33,12 +39,17 @@ export class ReportLog {
   }
 
   batchDone(makespanMs: number): void {
-    if (this.#makespansMs.length === makespansPerReportMax) this.#makespansMs.pop();
-    this.#makespansMs.push(makespanMs);
+    const index = this.#batches++;
+    if (index % this.#stride !== 0) return;
+    if (this.#makespansMs.length === makespansPerReportMax) {
+      this.#makespansMs = this.#makespansMs.filter((_, position) => position % 2 === 0);
+      this.#stride *= 2;
+    }
+    if (index % this.#stride === 0) this.#makespansMs.push(makespanMs);
   }
 
   nextDeadlineMs(): number {
-    return this.#reportedAtMs + reportIntervalMs;
+    return this.#reportedAtMs + this.#intervalMs;
   }
 
   /** The report, if one is due; what it says is then forgotten. */
@@ -63,6 +74,8 @@ export class ReportLog {
     this.#reportedAtMs = nowMs;
     this.#ended = [];
     this.#makespansMs = [];
+    this.#batches = 0;
+    this.#stride = 1;
     this.#busyMs = 0;
     this.#tasksRun = 0;
     return report;

@@ -31,7 +31,7 @@ import type {
   WorkerMessage,
 } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
-import { partitionsOn } from '../protocol/template.ts';
+import { partitionsOn, workersIn } from '../protocol/template.ts';
 import { BatchTable } from './batch-table.ts';
 import type { DeliveryHost, DeliveryPolicy } from './delivery.ts';
 import { deliveryOf } from './delivery.ts';
@@ -229,7 +229,7 @@ export class WorkerMachine {
     this.#table = new BatchTable({ producerCounts, taskCounts: this.#localCounts, hasParts });
     this.#delivery = deliveryOf(this.#deliveryHost(template));
     this.#downstream = new Downstream(template, this.#worker);
-    this.#log.restart(this.#nowMs);
+    this.#log.restart(this.#nowMs, workersIn(template));
     this.#tellDriver({
       kind: 'template-installed',
       term: this.#term,

@@ -1,0 +1,28 @@
+// How often a worker reports, and how much it says.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makespansPerReportMax } from '../limits.ts';
+import { noBatch } from '../protocol/ids.ts';
+import { ReportLog } from './report-log.ts';
+
+const now = { startedThrough: noBatch, doneThrough: noBatch, queued: 0 };
+
+test('ReportLog reports every 50 ms, and less often where there are many workers', () => {
+  const log = new ReportLog();
+  log.restart(0, 500);
+  assert.equal(log.nextDeadlineMs(), 50);
+  log.restart(0, 10_000);
+  assert.equal(log.nextDeadlineMs(), 1000);
+});
+
+test('ReportLog keeps makespans evenly spread, never more than its bound', () => {
+  const log = new ReportLog();
+  for (let batch = 0; batch < 1000; batch++) log.batchDone(batch);
+  log.request();
+  const makespansMs = log.take(0, now)?.makespansMs ?? [];
+  assert.ok(makespansMs.length <= makespansPerReportMax);
+  assert.ok(makespansMs.length >= makespansPerReportMax / 2);
+  const gaps = new Set(makespansMs.slice(1).map((value, index) => value - makespansMs[index]!));
+  assert.deepEqual([...gaps], [16]);
+});
