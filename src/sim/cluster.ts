@@ -223,7 +223,7 @@ export const startMs = 1_000_000;
 /** Bounds of a run: several times what the slowest scenario needs. */
 const stepsMax = 2_000_000;
 /**
- * Ten minutes: a bulk-synchronous stage waits for six messages, one after another, each of which may
- * stall, and a source may be quiet again and again. A job that waits for ever is found all the same.
+ * Ten minutes: a bulk-synchronous stage waits for six messages, one after another, each of which
+ * may stall, and a source may be quiet again and again. A job that waits for ever is found anyway.
  */
 const elapsedMsMax = 600_000;
