@@ -19,9 +19,14 @@ import {
 const shape = { seed: 1, eventsPerSecond: 1e7, campaigns: 100, adsPerCampaign: 10 };
 const windowStartMs = 1_700_000_000_000;
 
+/** What a ring of so many events takes in memory. */
+export function ysbRingBytes(eventCount: number): number {
+  return (eventCount + 2) * ysbEventBytesMax;
+}
+
 /** `eventCount` events as JSON lines, each with its line end. */
 export function ysbRing(eventCount: number, first = 0): Uint8Array {
-  const bytes = new Uint8Array((eventCount + 2) * ysbEventBytesMax);
+  const bytes = new Uint8Array(ysbRingBytes(eventCount));
   const writer = new YsbEventWriter(shape, windowStartMs);
   const view = new DataView(bytes.buffer);
   const end = writer.write(view, { first, step: 1, count: eventCount }, bytes.length);
