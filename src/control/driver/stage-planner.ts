@@ -48,7 +48,9 @@ export class StagePlanner implements Planner {
 
   stageDone(stage: number, batch: BatchNumber): void {
     // A copy of the news may come when the micro-batch is history.
-    if (batch === this.#batch && this.#launched.has(stage)) this.#done.add(stage);
+    if (batch !== this.#batch || !this.#launched.has(stage)) return;
+    this.#done.add(stage);
+    if (this.#batchDone()) this.#doneThrough = batch;
   }
 
   truncate(_nowMs: number, end: BatchNumber): void {
@@ -82,7 +84,8 @@ export class StagePlanner implements Planner {
         stage,
         intervalMs: this.#final ? 0 : this.#pace.intervalMs,
         anchorMs: this.#triggerMs,
-        reportAt: this.#batch,
+        // What this planner plans by are the stages that are done: `stageDone`.
+        reportAt: noBatch,
         retireThrough: this.#doneThrough,
         final: this.#final,
       },

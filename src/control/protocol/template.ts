@@ -55,7 +55,16 @@ export function workersOf(stage: TemplateStage): readonly WorkerId[] {
 
 /** How many workers hold a partition of any stage. */
 export function workersIn(template: Template): number {
-  return new Set(template.stages.flatMap(({ placement }) => placement)).size;
+  const seen: boolean[] = [];
+  let count = 0;
+  for (const { placement } of template.stages) {
+    for (const worker of placement) {
+      if (seen[worker] === true) continue;
+      seen[worker] = true;
+      count++;
+    }
+  }
+  return count;
 }
 
 /** Whom a worker tells about its finished micro-batches, and who tells it; both ascending. */

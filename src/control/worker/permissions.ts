@@ -79,12 +79,15 @@ export class Permissions {
     this.#end = end;
   }
 
-  /** Forgets groups that lie wholly before `batch`. Gives true when there was one. */
+  /**
+   * Forgets groups that lie wholly before `batch`. Gives true when there was one that permitted all
+   * stages: the driver waits for its end; the end of a stage alone is told by `stage-done`.
+   */
   forgetBefore(batch: BatchNumber): boolean {
     let forgotten = false;
     while (this.#groups.length > 0 && this.#groups[0]!.end <= batch) {
+      forgotten ||= this.#groups[0]!.stage === null;
       this.#groups.shift();
-      forgotten = true;
     }
     return forgotten;
   }
