@@ -1,0 +1,265 @@
+// Thousands of workers on a virtual clock: the real driver and worker machines, with processors and
+// links that cost time. Unlike `cluster.ts` it computes no results and checks no single event; what
+// it holds is that every task ran once and in order, and it tells how long queues became.
+
+import { assert, unreachable } from '../../base/assert.ts';
+import { Random } from '../../base/random.ts';
+import { DriverMachine } from '../../control/driver/driver-machine.ts';
+import type { DriverEffect, DriverEvent } from '../../control/driver/events.ts';
+import type { Incarnation, Term, WorkerId } from '../../control/protocol/ids.ts';
+import type {
+  DriverMessage,
+  Peer,
+  PeerMessage,
+  WorkerMessage,
+} from '../../control/protocol/messages.ts';
+import type { Message } from '../network.ts';
+import type { Timer } from '../virtual-clock.ts';
+import { VirtualClock } from '../virtual-clock.ts';
+import { messageBytes } from './message-bytes.ts';
+import { ScaleMeters } from './scale-meters.ts';
+import type { PermittedAt, ScaleOptions, ScaleRun } from './scale-run.ts';
+import { ScaleWorker } from './scale-worker.ts';
+import { Cores, SerialProcessor } from './serial-processor.ts';
+
+/** Throws an AssertionError when a task is lost or repeated, or the job stands still. */
+export function runScale(options: ScaleOptions): ScaleRun {
+  return new ScaleCluster(options).run();
+}
+
+class ScaleCluster {
+  readonly #options: ScaleOptions;
+  readonly #clock: VirtualClock;
+  readonly #driver: DriverMachine;
+  readonly #processor: SerialProcessor;
+  readonly #workers: ScaleWorker[] = [];
+  readonly #meters: ScaleMeters;
+  readonly #groups: PermittedAt[] = [];
+  /** By worker and stage: partitions there. */
+  readonly #taskCounts: Int32Array;
+  /** By worker: the group whose end it has reported. */
+  readonly #groupsReported: Int32Array;
+  #linkFreeMs = 0;
+  #timer: Timer | null = null;
+  #timerAtMs = Infinity;
+  #cutOff = false;
+
+  constructor(options: ScaleOptions) {
+    this.#options = options;
+    const { shape, workerCount, mode, pace, seed } = options;
+    const random = new Random(seed);
+    this.#clock = new VirtualClock(random.fork(), 0);
+    const cores = options.cores == null ? null : new Cores(options.cores);
+    this.#processor = new SerialProcessor(this.#clock, cores);
+    this.#driver = new DriverMachine({ shape, workerCount, mode, pace, term: 1 as Term });
+    this.#taskCounts = new Int32Array(workerCount * shape.stages.length);
+    this.#groupsReported = new Int32Array(workerCount);
+    const partitions = shape.stages.reduce((sum, stage) => sum + stage.partitionCount, 0);
+    this.#meters = new ScaleMeters({ batches: options.batches, partitions });
+    for (let index = 0; index < workerCount; index++) {
+      this.#workers.push(
+        new ScaleWorker({
+          worker: (index + 1) as WorkerId,
+          clock: this.#clock,
+          processor: new SerialProcessor(this.#clock, cores),
+          random: random.fork(),
+          meters: this.#meters,
+          job: options,
+          permittedMs: (batch) => this.#permittedMs(batch),
+          deliver: (to, message, arrivalMs) => this.#deliver(to, index, message, arrivalMs),
+        }),
+      );
+    }
+  }
+
+  run(): ScaleRun {
+    this.#workers.forEach((_, index) => {
+      const event = { worker: (index + 1) as WorkerId, incarnation: 1 as Incarnation };
+      this.#step({ kind: 'worker-joined', ...event });
+    });
+    this.#countTasks();
+    const { batches } = this.#options;
+    const third = Math.floor(batches / 3);
+    const half = Math.floor(batches / 2);
+    const meters = this.#meters;
+    while (meters.done < batches) {
+      const { done } = meters;
+      assert(this.#clock.nowMs < elapsedMsMax, 'the job makes no progress');
+      assert(this.#clock.advance(), `everything waits after ${meters.done} micro-batches`);
+      if (done === meters.done) continue;
+      const nowMs = this.#clock.nowMs;
+      if (done < third && meters.done >= third) meters.begin(nowMs, this.#processor.busyMs);
+      if (done < half && meters.done >= half) meters.halve(this.#processor);
+    }
+    return meters.finish({
+      nowMs: this.#clock.nowMs,
+      processor: this.#processor,
+      groups: this.#groups,
+      workers: this.#workers,
+    });
+  }
+
+  /** When the order came from the driver that permits a micro-batch, ms. */
+  #permittedMs(batch: number): number {
+    for (let index = this.#groups.length - 1; index >= 0; index--) {
+      const group = this.#groups[index]!;
+      if (batch >= group.first) return group.atMs;
+    }
+    return 0;
+  }
+
+  #countTasks(): void {
+    const { template } = this.#driver;
+    assert(template !== null, 'all workers have joined');
+    const stages = template.stages.length;
+    template.stages.forEach(({ placement }, stage) => {
+      for (const worker of placement) this.#taskCounts[(worker - 1) * stages + stage]!++;
+    });
+  }
+
+  /** Partitions of a stage, or of all, at a worker, counted from 0. */
+  #tasksAt(worker: number, stage: number | null): number {
+    const stages = this.#options.shape.stages.length;
+    if (stage !== null) return this.#taskCounts[worker * stages + stage]!;
+    let count = 0;
+    for (let id = 0; id < stages; id++) count += this.#taskCounts[worker * stages + id]!;
+    return count;
+  }
+
+  #deliver(to: Peer, from: number, message: WorkerMessage | PeerMessage, arrivalMs: number): void {
+    if (to !== 'driver') {
+      this.#clock.at(arrivalMs, () => {
+        this.#workers[to - 1]!.receive((from + 1) as WorkerId, message as PeerMessage);
+      });
+      return;
+    }
+    this.#clock.at(arrivalMs, () => {
+      if (this.#cutOff) return;
+      const heard = message as WorkerMessage;
+      this.#processor.add({
+        costMs: this.#receiveMs(from, heard),
+        act: () => {
+          this.#meters.driverMessages++;
+          const worker = (from + 1) as WorkerId;
+          return this.#step({ kind: 'message-received', from: worker, message: heard });
+        },
+      });
+    });
+  }
+
+  #receiveMs(from: number, message: WorkerMessage): number {
+    const { receiveMs, completeTaskMs } = this.#options.costs.driver;
+    if (completeTaskMs === 0) return receiveMs;
+    if (message.kind === 'stage-done') {
+      return receiveMs + completeTaskMs * this.#tasksAt(from, message.stage);
+    }
+    if (message.kind !== 'report' || this.#options.groupsPayPerTask !== true) return receiveMs;
+    const group = this.#groups[this.#groupsReported[from]!];
+    if (group === undefined || message.report.doneThrough < group.first + group.count - 1) {
+      return receiveMs;
+    }
+    this.#groupsReported[from]!++;
+    return receiveMs + completeTaskMs * this.#tasksAt(from, null);
+  }
+
+  /** Gives the time that what the driver does about it takes of its processor, ms. */
+  #step(event: DriverEvent): number {
+    if (this.#cutOff) return 0;
+    const nowMs = this.#clock.nowMs;
+    const { driverStep } = this.#options;
+    let effects: DriverEffect[] = [];
+    const step = (): void => {
+      this.#driver.step(nowMs, event);
+      effects = this.#driver.takeEffects();
+    };
+    if (driverStep === undefined) step();
+    else driverStep(step);
+    let elapsedMs = 0;
+    let ordered: object | null = null;
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'send-message':
+          if (effect.message.kind === 'start-group' && effect.message !== ordered) {
+            ordered = effect.message;
+            elapsedMs += this.#options.costs.driver.orderMs;
+          }
+          elapsedMs += this.#sendMs(effect.to, effect.message);
+          this.#send(effect.to, effect.message, nowMs + elapsedMs);
+          break;
+        case 'trace':
+          this.#onTrace(effect.trace);
+          break;
+        case 'job-failed':
+          assert(false, `the job failed: ${effect.error.message}`);
+          break;
+        case 'job-started':
+        case 'report-received':
+        case 'worker-stopped':
+        case 'job-finished':
+          break;
+        default:
+          unreachable(effect);
+      }
+    }
+    this.#arm();
+    return elapsedMs;
+  }
+
+  #onTrace(trace: Extract<DriverEffect, { kind: 'trace' }>['trace']): void {
+    if (trace.kind !== 'group-permitted') return;
+    const { group, first, count } = trace;
+    this.#groups.push({ atMs: this.#clock.nowMs, first, count });
+    if (group !== this.#options.cutOffAfterGroup) return;
+    // Behind all copies of the order that were just sent.
+    this.#clock.at(Math.max(this.#linkFreeMs, this.#clock.nowMs), () => {
+      this.#cutOff = true;
+    });
+  }
+
+  #sendMs(to: WorkerId, message: DriverMessage): number {
+    const { sendMs, launchTaskMs } = this.#options.costs.driver;
+    if (message.kind !== 'start-group' || launchTaskMs === 0) return sendMs;
+    const { stage } = message;
+    if (stage === null && this.#options.groupsPayPerTask !== true) return sendMs;
+    return sendMs + launchTaskMs * this.#tasksAt(to - 1, stage);
+  }
+
+  #send(to: WorkerId, message: DriverMessage, departureMs: number): void {
+    const { delayMs, bytesPerMs } = this.#options.costs.link;
+    const bytes = this.#bytes(message);
+    this.#linkFreeMs = Math.max(this.#linkFreeMs, departureMs) + bytes / bytesPerMs;
+    this.#meters.sent(message);
+    this.#meters.driverMessages++;
+    this.#clock.at(this.#linkFreeMs + delayMs, () => {
+      this.#workers[to - 1]!.receive('driver', message);
+    });
+  }
+
+  #lastMessage: Message | null = null;
+  #lastBytes = 0;
+
+  /** The same message goes to every worker. */
+  #bytes(message: DriverMessage): number {
+    if (message !== this.#lastMessage) {
+      this.#lastMessage = message;
+      this.#lastBytes = messageBytes(message, this.#options.blockBytes);
+    }
+    return this.#lastBytes;
+  }
+
+  #arm(): void {
+    const deadlineMs = this.#driver.nextDeadlineMs();
+    if (this.#timer !== null && deadlineMs === this.#timerAtMs) return;
+    if (this.#timer !== null) this.#timer.cancelled = true;
+    this.#timer = null;
+    this.#timerAtMs = deadlineMs;
+    if (deadlineMs === Infinity) return;
+    this.#timer = this.#clock.at(Math.max(deadlineMs, this.#clock.nowMs), () => {
+      this.#timer = null;
+      this.#processor.add({ costMs: 0, act: () => this.#step({ kind: 'time-passed' }) });
+    });
+  }
+}
+
+/** Virtual time in which a run must end: an hour. */
+const elapsedMsMax = 3_600_000;

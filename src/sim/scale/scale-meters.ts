@@ -1,0 +1,147 @@
+// What is measured in a simulation of scale while it runs: times of micro-batches, messages, and
+// how long queues became.
+
+import { assert } from '../../base/assert.ts';
+import type { Message } from '../network.ts';
+import type { PermittedAt, ScaleRun } from './scale-run.ts';
+import type { ScaleWorker } from './scale-worker.ts';
+import type { SerialProcessor } from './serial-processor.ts';
+
+export type RanAt = {
+  readonly batch: number;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  readonly workMs: number;
+};
+
+type Totals = {
+  readonly nowMs: number;
+  readonly done: number;
+  readonly driverBusyMs: number;
+  readonly driverMessages: number;
+  readonly workMs: number;
+  readonly flightMs: number;
+};
+
+export class ScaleMeters {
+  readonly #batches: number;
+  readonly #partitions: number;
+  readonly #triggerMs: Float64Array;
+  readonly #firstStartMs: Float64Array;
+  readonly #lastStartMs: Float64Array;
+  readonly #doneMs: Float64Array;
+  readonly #ran: Int32Array;
+  readonly #messages = new Map<string, number>();
+  #tasks = 0;
+  #workMs = 0;
+  #flightMs = 0;
+  #from: Totals | null = null;
+  #queuedFirstHalf = 0;
+  /** Micro-batches that are done everywhere. */
+  done = 0;
+  driverMessages = 0;
+
+  constructor(options: { readonly batches: number; readonly partitions: number }) {
+    const { batches, partitions } = options;
+    this.#batches = batches;
+    this.#partitions = partitions;
+    this.#triggerMs = new Float64Array(batches).fill(Infinity);
+    this.#firstStartMs = new Float64Array(batches).fill(Infinity);
+    this.#lastStartMs = new Float64Array(batches);
+    this.#doneMs = new Float64Array(batches);
+    this.#ran = new Int32Array(batches);
+  }
+
+  planned(batch: number, triggerMs: number): void {
+    if (batch < this.#batches && triggerMs < this.#triggerMs[batch]!) {
+      this.#triggerMs[batch] = triggerMs;
+    }
+  }
+
+  ran({ batch, startedMs, endedMs, workMs }: RanAt): void {
+    this.#tasks++;
+    this.#workMs += workMs;
+    if (batch >= this.#batches) return;
+    this.#firstStartMs[batch] = Math.min(this.#firstStartMs[batch]!, startedMs);
+    this.#lastStartMs[batch] = Math.max(this.#lastStartMs[batch]!, startedMs);
+    this.#doneMs[batch] = Math.max(this.#doneMs[batch]!, endedMs);
+    this.#ran[batch]!++;
+    assert(this.#ran[batch]! <= this.#partitions, `micro-batch ${batch} ran too often`);
+    while (this.done < this.#batches && this.#ran[this.done] === this.#partitions) this.done++;
+  }
+
+  sent({ kind }: Message): void {
+    this.#messages.set(kind, (this.#messages.get(kind) ?? 0) + 1);
+  }
+
+  flew(ms: number): void {
+    this.#flightMs += ms;
+  }
+
+  /** The steady part begins. */
+  begin(nowMs: number, driverBusyMs: number): void {
+    this.#from = this.#totals(nowMs, driverBusyMs);
+  }
+
+  halve(processor: SerialProcessor): void {
+    this.#queuedFirstHalf = processor.queuedMax;
+    processor.queuedMax = processor.queued;
+  }
+
+  finish(end: {
+    readonly nowMs: number;
+    readonly processor: SerialProcessor;
+    readonly groups: readonly PermittedAt[];
+    readonly workers: readonly ScaleWorker[];
+  }): ScaleRun {
+    const { nowMs, processor, groups, workers } = end;
+    const to = this.#totals(nowMs, processor.busyMs);
+    const from = this.#from ?? { ...to, ...zero };
+    const mean = (sum: number): number => sum / workers.length;
+    return {
+      triggerMs: this.#triggerMs,
+      firstStartMs: this.#firstStartMs,
+      lastStartMs: this.#lastStartMs,
+      doneMs: this.#doneMs,
+      elapsedMs: nowMs,
+      groups,
+      tasks: this.#tasks,
+      messages: Object.fromEntries(this.#messages),
+      steady: {
+        batches: to.done - from.done,
+        elapsedMs: to.nowMs - from.nowMs,
+        driverBusyMs: to.driverBusyMs - from.driverBusyMs,
+        driverMessages: to.driverMessages - from.driverMessages,
+        workMs: mean(to.workMs - from.workMs),
+        workerBusyMs: mean(workers.reduce((sum, worker) => sum + worker.processor.busyMs, 0)),
+        flightMs: mean(to.flightMs - from.flightMs),
+      },
+      queues: {
+        driverFirstHalf: this.#queuedFirstHalf,
+        driverSecondHalf: processor.queuedMax,
+        worker: workers.reduce((max, worker) => Math.max(max, worker.processor.queuedMax), 0),
+        batchesHeld: workers.reduce((max, { machine }) => Math.max(max, machine.batchesHeld), 0),
+      },
+    };
+  }
+
+  #totals(nowMs: number, driverBusyMs: number): Totals {
+    return {
+      nowMs,
+      done: this.done,
+      driverBusyMs,
+      driverMessages: this.driverMessages,
+      workMs: this.#workMs,
+      flightMs: this.#flightMs,
+    };
+  }
+}
+
+const zero: Totals = {
+  nowMs: 0,
+  done: 0,
+  driverBusyMs: 0,
+  driverMessages: 0,
+  workMs: 0,
+  flightMs: 0,
+};

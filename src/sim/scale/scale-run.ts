@@ -1,0 +1,80 @@
+// What a simulation of scale is asked for, and what it gives.
+
+import type { Pace } from '../../control/driver/planner.ts';
+import type { PlanShape } from '../../control/driver/placement.ts';
+import type { ExecutionMode } from '../../plan/execution-mode.ts';
+import type { ScaleCosts } from './scale-costs.ts';
+
+export type ScaleOptions = {
+  readonly seed: number;
+  readonly shape: PlanShape;
+  readonly workerCount: number;
+  readonly mode: ExecutionMode;
+  readonly pace: Pace;
+  readonly costs: ScaleCosts;
+  /** Once a group the driver pays for every task at the receiver, as in [Drizzle §3.1]. */
+  readonly groupsPayPerTask?: boolean;
+  /** By stage: the work of one task, ms. */
+  readonly workMs: readonly number[];
+  /** A task's work differs from the usual by up to this share. */
+  readonly jitter: number;
+  /** What one producer gives one consumer partition. */
+  readonly blockBytes: number;
+  /** The run ends when so many micro-batches are done everywhere. */
+  readonly batches: number;
+  /** All processors share so many cores; null: each has its own. */
+  readonly cores?: number | null;
+  /** By how much a worker's tasks take longer, by worker (from 0), time, and when permitted. */
+  readonly slowdown?: (worker: number, nowMs: number, permittedMs: number) => number;
+  /** Nobody hears of the driver, nor it of anybody, once this group's order is everywhere. */
+  readonly cutOffAfterGroup?: number;
+  /** Runs the driver machine's step; a caller with a clock can time it. */
+  readonly driverStep?: (step: () => void) => void;
+};
+
+export type PermittedAt = {
+  readonly atMs: number;
+  readonly first: number;
+  readonly count: number;
+};
+
+/** Times are virtual, ms since the start; arrays are by micro-batch. */
+export type ScaleRun = {
+  /** When the first task of the micro-batch started, or was to start by plan. */
+  readonly triggerMs: Float64Array;
+  readonly firstStartMs: Float64Array;
+  readonly lastStartMs: Float64Array;
+  /** When its last task ended. */
+  readonly doneMs: Float64Array;
+  readonly elapsedMs: number;
+  readonly groups: readonly PermittedAt[];
+  readonly tasks: number;
+  /** Messages by kind. */
+  readonly messages: Readonly<Record<string, number>>;
+  /** From the end of the first third of the micro-batches to the end of all. */
+  readonly steady: {
+    readonly batches: number;
+    readonly elapsedMs: number;
+    readonly driverBusyMs: number;
+    readonly driverMessages: number;
+    /** Means over workers. */
+    readonly workMs: number;
+    readonly workerBusyMs: number;
+    readonly flightMs: number;
+  };
+  readonly queues: {
+    /** Messages that waited for the driver, in the first half of the micro-batches and after. */
+    readonly driverFirstHalf: number;
+    readonly driverSecondHalf: number;
+    /** What waited for a worker, at most. */
+    readonly worker: number;
+    /** Micro-batches a worker kept a record of, at most. */
+    readonly batchesHeld: number;
+  };
+};
+
+/** The driver was asked for more than it can do: what waits for it grows. */
+export function isOverloaded({ queues, steady }: ScaleRun): boolean {
+  const grows = queues.driverSecondHalf > 1.5 * queues.driverFirstHalf + 16;
+  return grows && steady.driverBusyMs > 0.9 * steady.elapsedMs;
+}

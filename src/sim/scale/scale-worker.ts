@@ -1,0 +1,161 @@
+// A worker of a simulation of scale: the machine, and a processor that messages and tasks share.
+
+import { assert, unreachable } from '../../base/assert.ts';
+import type { Random } from '../../base/random.ts';
+import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
+import type {
+  DriverMessage,
+  Peer,
+  PeerMessage,
+  WorkerMessage,
+} from '../../control/protocol/messages.ts';
+import { partitionsOn } from '../../control/protocol/template.ts';
+import type { Template } from '../../control/protocol/template.ts';
+import type { WorkerEffect, WorkerEvent } from '../../control/worker/events.ts';
+import { WorkerMachine } from '../../control/worker/worker-machine.ts';
+import type { Timer, VirtualClock } from '../virtual-clock.ts';
+import { messageBytes } from './message-bytes.ts';
+import type { ScaleMeters } from './scale-meters.ts';
+import type { ScaleOptions } from './scale-run.ts';
+import type { SerialProcessor } from './serial-processor.ts';
+
+export type ScaleWorkerOptions = {
+  readonly worker: WorkerId;
+  readonly clock: VirtualClock;
+  readonly processor: SerialProcessor;
+  readonly random: Random;
+  readonly meters: ScaleMeters;
+  readonly job: ScaleOptions;
+  readonly permittedMs: (batch: number) => number;
+  readonly deliver: (to: Peer, message: WorkerMessage | PeerMessage, arrivalMs: number) => void;
+};
+
+type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
+
+const nothing: readonly unknown[] = [];
+
+export class ScaleWorker {
+  readonly machine: WorkerMachine;
+  readonly processor: SerialProcessor;
+  readonly #options: ScaleWorkerOptions;
+  /** By stage: what its tasks give. */
+  readonly #outputs: readonly (readonly unknown[])[];
+  /** By stage and partition: the micro-batch whose task must run next. */
+  readonly #next = new Map<number, number>();
+  #linkFreeMs = 0;
+  #timer: Timer | null = null;
+  #timerAtMs = Infinity;
+
+  constructor(options: ScaleWorkerOptions) {
+    this.#options = options;
+    this.processor = options.processor;
+    this.machine = new WorkerMachine({ worker: options.worker, incarnation: 1 as Incarnation });
+    this.#outputs = options.job.shape.stages.map(({ outputs }) =>
+      outputs.length === 0 ? nothing : outputs.map(() => null),
+    );
+  }
+
+  receive(from: Peer, message: DriverMessage | PeerMessage): void {
+    const { costs } = this.#options.job;
+    this.processor.add({
+      costMs: costs.worker.receiveMs,
+      act: () => {
+        const tookMs = this.#step({ kind: 'message-received', from, message }, 0);
+        if (message.kind !== 'install-template') return tookMs;
+        return this.#wakeSources(message.template, tookMs);
+      },
+    });
+  }
+
+  /** Sources can always be read. */
+  #wakeSources(template: Template, tookMs: number): number {
+    let elapsedMs = tookMs;
+    template.stages.forEach((stage, id) => {
+      if (!stage.source) return;
+      for (const partition of partitionsOn(stage, this.#options.worker)) {
+        elapsedMs = this.#step({ kind: 'source-ready', stage: id, partition }, elapsedMs);
+      }
+    });
+    return elapsedMs;
+  }
+
+  /** `tookMs` of the processor's time has been taken already; gives what has been then. */
+  #step(event: WorkerEvent, tookMs: number): number {
+    const { clock } = this.#options;
+    this.machine.step(clock.nowMs, event);
+    let elapsedMs = tookMs;
+    for (const effect of this.machine.takeEffects()) {
+      switch (effect.kind) {
+        case 'send-message':
+          elapsedMs += this.#options.job.costs.worker.sendMs;
+          this.#send(effect.to, effect.message, clock.nowMs + elapsedMs);
+          break;
+        case 'run-task':
+          this.#run(effect);
+          break;
+        case 'stop':
+        case 'trace':
+          break;
+        default:
+          unreachable(effect);
+      }
+    }
+    this.#arm();
+    return elapsedMs;
+  }
+
+  #send(to: Peer, message: WorkerMessage | PeerMessage, departureMs: number): void {
+    const { job, meters } = this.#options;
+    const { delayMs, bytesPerMs } = job.costs.link;
+    const bytes = messageBytes(message, job.blockBytes);
+    this.#linkFreeMs = Math.max(this.#linkFreeMs, departureMs) + bytes / bytesPerMs;
+    meters.sent(message);
+    const arrivalMs = this.#linkFreeMs + delayMs;
+    meters.flew(arrivalMs - departureMs);
+    this.#options.deliver(to, message, arrivalMs);
+  }
+
+  #run({ run, task, triggerMs }: RunTask): void {
+    const { clock, job, meters, random } = this.#options;
+    const { stage, partition, batch } = task;
+    const place = stage * 2 ** 20 + partition;
+    assert(batch === (this.#next.get(place) ?? 0), `s${stage}p${partition}@${batch} is not next`);
+    this.#next.set(place, batch + 1);
+    meters.planned(batch, triggerMs);
+    const slowdown =
+      job.slowdown?.(this.#options.worker - 1, clock.nowMs, this.#options.permittedMs(batch)) ?? 1;
+    const jitter = 1 + job.jitter * (2 * random.float() - 1);
+    const workMs = job.workMs[stage]! * jitter * slowdown;
+    const costMs = job.costs.worker.taskMs + workMs;
+    this.processor.add({
+      costMs,
+      act: () => {
+        meters.ran({ batch, startedMs: clock.nowMs - costMs, endedMs: clock.nowMs, workMs });
+        const event = {
+          kind: 'task-finished',
+          run,
+          outputs: this.#outputs[stage]!,
+          commitPending: false,
+          ended: false,
+          sourceReady: true,
+          elapsedMs: costMs,
+        } as const;
+        return this.#step(event, 0);
+      },
+    });
+  }
+
+  #arm(): void {
+    const deadlineMs = this.machine.nextDeadlineMs();
+    if (this.#timer !== null && deadlineMs === this.#timerAtMs) return;
+    if (this.#timer !== null) this.#timer.cancelled = true;
+    this.#timer = null;
+    this.#timerAtMs = deadlineMs;
+    if (deadlineMs === Infinity) return;
+    const { clock } = this.#options;
+    this.#timer = clock.at(Math.max(deadlineMs, clock.nowMs), () => {
+      this.#timer = null;
+      this.processor.add({ costMs: 0, act: () => this.#step({ kind: 'time-passed' }, 0) });
+    });
+  }
+}
