@@ -34,13 +34,16 @@ class EndlessReader implements SourceReader {
   }
 }
 
-export function endless<C extends Columns>(schema: Schema<C>): TypedSource<C> {
+export function endless<C extends Columns>(
+  schema: Schema<C>,
+  partitionsPerWorker = 1,
+): TypedSource<C> {
   const source: Source = {
     kind: 'endless',
     description: 'no records, for ever',
     format: { kind: 'rows' },
     replayable: true,
-    partitions: (context) => Promise.resolve(context.workerCount),
+    partitions: (context) => Promise.resolve(context.workerCount * partitionsPerWorker),
     open: () => Promise.resolve(new EndlessReader()),
   };
   return { source, schema };

@@ -79,7 +79,7 @@ class ScaleCluster {
     });
     this.#countTasks();
     const { batches } = this.#options;
-    const third = Math.floor(batches / 3);
+    const warmUp = this.#options.warmUpBatches ?? Math.floor(batches / 3);
     const half = Math.floor(batches / 2);
     const meters = this.#meters;
     while (meters.done < batches) {
@@ -88,7 +88,9 @@ class ScaleCluster {
       assert(this.#clock.advance(), `everything waits after ${meters.done} micro-batches`);
       if (done === meters.done) continue;
       const nowMs = this.#clock.nowMs;
-      if (done < third && meters.done >= third) meters.begin(nowMs, this.#processor.busyMs);
+      if (done < warmUp && meters.done >= warmUp) {
+        meters.begin({ nowMs, processor: this.#processor, workers: this.#workers });
+      }
       if (done < half && meters.done >= half) meters.halve(this.#processor);
     }
     return meters.finish({
@@ -166,14 +168,14 @@ class ScaleCluster {
   #step(event: DriverEvent): number {
     if (this.#cutOff) return 0;
     const nowMs = this.#clock.nowMs;
-    const { driverStep } = this.#options;
+    const { machineStep } = this.#options;
     let effects: DriverEffect[] = [];
     const step = (): void => {
       this.#driver.step(nowMs, event);
       effects = this.#driver.takeEffects();
     };
-    if (driverStep === undefined) step();
-    else driverStep(step);
+    if (machineStep === undefined) step();
+    else machineStep('driver', step);
     let elapsedMs = 0;
     let ordered: object | null = null;
     for (const effect of effects) {
@@ -229,6 +231,7 @@ class ScaleCluster {
     const bytes = this.#bytes(message);
     this.#linkFreeMs = Math.max(this.#linkFreeMs, departureMs) + bytes / bytesPerMs;
     this.#meters.sent(message);
+    this.#meters.flew(this.#linkFreeMs + delayMs - departureMs);
     this.#meters.driverMessages++;
     this.#clock.at(this.#linkFreeMs + delayMs, () => {
       this.#workers[to - 1]!.receive('driver', message);

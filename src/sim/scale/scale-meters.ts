@@ -20,7 +20,14 @@ type Totals = {
   readonly driverBusyMs: number;
   readonly driverMessages: number;
   readonly workMs: number;
+  readonly workerBusyMs: number;
   readonly flightMs: number;
+};
+
+type Moment = {
+  readonly nowMs: number;
+  readonly processor: SerialProcessor;
+  readonly workers: readonly ScaleWorker[];
 };
 
 export class ScaleMeters {
@@ -79,8 +86,8 @@ export class ScaleMeters {
   }
 
   /** The steady part begins. */
-  begin(nowMs: number, driverBusyMs: number): void {
-    this.#from = this.#totals(nowMs, driverBusyMs);
+  begin(moment: Moment): void {
+    this.#from = this.#totals(moment);
   }
 
   halve(processor: SerialProcessor): void {
@@ -88,17 +95,13 @@ export class ScaleMeters {
     processor.queuedMax = processor.queued;
   }
 
-  finish(end: {
-    readonly nowMs: number;
-    readonly processor: SerialProcessor;
-    readonly groups: readonly PermittedAt[];
-    readonly workers: readonly ScaleWorker[];
-  }): ScaleRun {
+  finish(end: Moment & { readonly groups: readonly PermittedAt[] }): ScaleRun {
     const { nowMs, processor, groups, workers } = end;
-    const to = this.#totals(nowMs, processor.busyMs);
-    const from = this.#from ?? { ...to, ...zero };
+    const to = this.#totals(end);
+    const from = this.#from ?? zero;
     const mean = (sum: number): number => sum / workers.length;
     return {
+      workers: workers.length,
       triggerMs: this.#triggerMs,
       firstStartMs: this.#firstStartMs,
       lastStartMs: this.#lastStartMs,
@@ -113,7 +116,7 @@ export class ScaleMeters {
         driverBusyMs: to.driverBusyMs - from.driverBusyMs,
         driverMessages: to.driverMessages - from.driverMessages,
         workMs: mean(to.workMs - from.workMs),
-        workerBusyMs: mean(workers.reduce((sum, worker) => sum + worker.processor.busyMs, 0)),
+        workerBusyMs: mean(to.workerBusyMs - from.workerBusyMs),
         flightMs: mean(to.flightMs - from.flightMs),
       },
       queues: {
@@ -125,11 +128,12 @@ export class ScaleMeters {
     };
   }
 
-  #totals(nowMs: number, driverBusyMs: number): Totals {
+  #totals({ nowMs, processor, workers }: Moment): Totals {
     return {
       nowMs,
       done: this.done,
-      driverBusyMs,
+      driverBusyMs: processor.busyMs,
+      workerBusyMs: workers.reduce((sum, worker) => sum + worker.processor.busyMs, 0),
       driverMessages: this.driverMessages,
       workMs: this.#workMs,
       flightMs: this.#flightMs,
@@ -143,5 +147,6 @@ const zero: Totals = {
   driverBusyMs: 0,
   driverMessages: 0,
   workMs: 0,
+  workerBusyMs: 0,
   flightMs: 0,
 };

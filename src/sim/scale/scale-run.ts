@@ -22,14 +22,16 @@ export type ScaleOptions = {
   readonly blockBytes: number;
   /** The run ends when so many micro-batches are done everywhere. */
   readonly batches: number;
+  /** Micro-batches before the steady part. Default: a third of them. */
+  readonly warmUpBatches?: number;
   /** All processors share so many cores; null: each has its own. */
   readonly cores?: number | null;
   /** By how much a worker's tasks take longer, by worker (from 0), time, and when permitted. */
   readonly slowdown?: (worker: number, nowMs: number, permittedMs: number) => number;
   /** Nobody hears of the driver, nor it of anybody, once this group's order is everywhere. */
   readonly cutOffAfterGroup?: number;
-  /** Runs the driver machine's step; a caller with a clock can time it. */
-  readonly driverStep?: (step: () => void) => void;
+  /** Runs a machine's step for a message or the time; a caller with a clock can time it. */
+  readonly machineStep?: (machine: 'driver' | 'worker', step: () => void) => void;
 };
 
 export type PermittedAt = {
@@ -40,6 +42,7 @@ export type PermittedAt = {
 
 /** Times are virtual, ms since the start; arrays are by micro-batch. */
 export type ScaleRun = {
+  readonly workers: number;
   /** When the first task of the micro-batch started, or was to start by plan. */
   readonly triggerMs: Float64Array;
   readonly firstStartMs: Float64Array;
@@ -51,7 +54,7 @@ export type ScaleRun = {
   readonly tasks: number;
   /** Messages by kind. */
   readonly messages: Readonly<Record<string, number>>;
-  /** From the end of the first third of the micro-batches to the end of all. */
+  /** From the end of the last micro-batch of the warm-up to the end of all. */
   readonly steady: {
     readonly batches: number;
     readonly elapsedMs: number;
@@ -60,6 +63,7 @@ export type ScaleRun = {
     /** Means over workers. */
     readonly workMs: number;
     readonly workerBusyMs: number;
+    /** Of messages to and from the worker. */
     readonly flightMs: number;
   };
   readonly queues: {
@@ -73,8 +77,12 @@ export type ScaleRun = {
   };
 };
 
-/** The driver was asked for more than it can do: what waits for it grows. */
-export function isOverloaded({ queues, steady }: ScaleRun): boolean {
-  const grows = queues.driverSecondHalf > 1.5 * queues.driverFirstHalf + 16;
+/**
+ * The driver was asked for more than it can do: what waits for it grows beyond what comes at
+ * once.
+ */
+export function isOverloaded({ workers, queues, steady }: ScaleRun): boolean {
+  const { driverFirstHalf, driverSecondHalf } = queues;
+  const grows = driverSecondHalf > 1.5 * driverFirstHalf + 16 && driverSecondHalf > 2 * workers;
   return grows && steady.driverBusyMs > 0.9 * steady.elapsedMs;
 }

@@ -81,13 +81,19 @@ export class ScaleWorker {
 
   /** `tookMs` of the processor's time has been taken already; gives what has been then. */
   #step(event: WorkerEvent, tookMs: number): number {
-    const { clock } = this.#options;
-    this.machine.step(clock.nowMs, event);
+    const { clock, job } = this.#options;
+    let effects: WorkerEffect[] = [];
+    const step = (): void => {
+      this.machine.step(clock.nowMs, event);
+      effects = this.machine.takeEffects();
+    };
+    if (job.machineStep === undefined || event.kind !== 'message-received') step();
+    else job.machineStep('worker', step);
     let elapsedMs = tookMs;
-    for (const effect of this.machine.takeEffects()) {
+    for (const effect of effects) {
       switch (effect.kind) {
         case 'send-message':
-          elapsedMs += this.#options.job.costs.worker.sendMs;
+          elapsedMs += job.costs.worker.sendMs;
           this.#send(effect.to, effect.message, clock.nowMs + elapsedMs);
           break;
         case 'run-task':

@@ -1,0 +1,79 @@
+// Figure 5a: as figure 4a with 90 ms of work, where scheduling matters less and small groups are
+// enough.
+
+import type { Cell, Schedule } from './cell.ts';
+import { runCell } from './cell.ts';
+import { measuredModel } from './costs.ts';
+import type { Figure } from './figure.ts';
+import { curveText, machinesAxis, seriesOf } from './fig4a.ts';
+import { fitSpark, groupModel, sparkModel } from './models.ts';
+import type { LinePlot } from './plot.ts';
+import { machineCounts, tasksPerMachine } from './published.ts';
+import { oneStage } from './shapes.ts';
+
+type Curve = { readonly schedule: Schedule; readonly cells: readonly Cell[] };
+
+export type Figure5a = {
+  readonly workMs: number;
+  readonly modelA: readonly Curve[];
+  readonly modelB: readonly Curve[];
+};
+
+const workMs = 90;
+
+const schedules: readonly Schedule[] = [
+  { mode: 'bsp' },
+  { mode: 'drizzle', groupSize: 25, lookAhead: false },
+  { mode: 'drizzle', groupSize: 50, lookAhead: false },
+  { mode: 'drizzle', groupSize: 100, lookAhead: false },
+  { mode: 'drizzle', groupSize: 10, lookAhead: true },
+];
+
+export const figure5a: Figure<Figure5a> = {
+  name: 'fig5a',
+  what: 'time of a micro-batch by machines: one stage, 90 ms of work',
+  run({ quick, costs }) {
+    const fit = fitSpark(costs!);
+    const counts = quick ? [4, 16] : machineCounts;
+    const cell = (machines: number, schedule: Schedule, model: 'a' | 'b'): Cell => {
+      const modelB = schedule.mode === 'bsp' ? sparkModel : groupModel;
+      return runCell({
+        machines,
+        shape: oneStage(machines * tasksPerMachine),
+        schedule,
+        costs: model === 'a' ? measuredModel(costs!) : modelB(costs!, fit),
+        workMs: [workMs / tasksPerMachine],
+      });
+    };
+    const curves = (model: 'a' | 'b'): readonly Curve[] =>
+      schedules.map((schedule) => ({
+        schedule,
+        cells: counts.map((machines) => cell(machines, schedule, model)),
+      }));
+    return Promise.resolve({ workMs, modelA: curves('a'), modelB: curves('b') });
+  },
+  tell: ({ modelA, modelB }) => [
+    ...modelB.map((curve) => `(b) ${curveText(curve)}`),
+    ...modelA.map((curve) => `(a) ${curveText(curve)}`),
+  ],
+  plot({ modelB }): readonly LinePlot[] {
+    return [
+      {
+        kind: 'lines',
+        title: 'Time of a micro-batch, one stage, 90 ms of work',
+        subtitle: 'Model (b): a task costs the driver what it cost Spark’s',
+        x: machinesAxis(128),
+        y: { label: 'ms a micro-batch', scale: 'linear', min: 0, max: 320 },
+        series: [
+          ...seriesOf(modelB),
+          {
+            name: `floor: the work itself, ${workMs} ms`,
+            color: 7,
+            style: 'floor',
+            points: [4, 128].map((x) => ({ x, y: workMs })),
+          },
+        ],
+      },
+    ];
+  },
+};

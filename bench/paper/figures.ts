@@ -1,0 +1,17 @@
+// All figures, in the order in which `all` makes them: what others build on comes first.
+
+import { costsFigure } from './costs.ts';
+import type { AnyFigure } from './figure.ts';
+import { anyFigure } from './figure.ts';
+import { figure4a } from './fig4a.ts';
+import { figure4b } from './fig4b.ts';
+import { figure5a } from './fig5a.ts';
+import { figure5b } from './fig5b.ts';
+
+export const figures: readonly AnyFigure[] = [
+  anyFigure(costsFigure),
+  anyFigure(figure4a),
+  anyFigure(figure4b),
+  anyFigure(figure5a),
+  anyFigure(figure5b),
+];
