@@ -1,12 +1,14 @@
 // All figures, in the order in which `all` makes them: what others build on comes first.
 
 import { costsFigure } from './costs.ts';
+import { driverLoad } from './driver-load.ts';
 import type { AnyFigure } from './figure.ts';
 import { anyFigure } from './figure.ts';
 import { figure4a } from './fig4a.ts';
 import { figure4b } from './fig4b.ts';
 import { figure5a } from './fig5a.ts';
 import { figure5b } from './fig5b.ts';
+import { real } from './real.ts';
 
 export const figures: readonly AnyFigure[] = [
   anyFigure(costsFigure),
@@ -14,4 +16,6 @@ export const figures: readonly AnyFigure[] = [
   anyFigure(figure4b),
   anyFigure(figure5a),
   anyFigure(figure5b),
+  anyFigure(driverLoad),
+  anyFigure(real),
 ];

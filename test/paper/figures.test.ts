@@ -1,0 +1,84 @@
+// Each of the paper's figures in a small version: that it runs, draws, and shows what it is for.
+
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import type { MeasuredCosts } from '../../bench/paper/costs.ts';
+import { costsFigure } from '../../bench/paper/costs.ts';
+import { driverLoad } from '../../bench/paper/driver-load.ts';
+import { figure4a } from '../../bench/paper/fig4a.ts';
+import { figure4b } from '../../bench/paper/fig4b.ts';
+import { figure5a } from '../../bench/paper/fig5a.ts';
+import { figure5b } from '../../bench/paper/fig5b.ts';
+import type { Figure } from '../../bench/paper/figure.ts';
+import { drawSvg } from '../../bench/paper/plot.ts';
+import { real } from '../../bench/paper/real.ts';
+
+let costs: MeasuredCosts;
+
+before(async () => {
+  costs = await costsFigure.run({ quick: true, costs: null });
+});
+
+async function made<Result>(figure: Figure<Result>): Promise<Result> {
+  const result = await figure.run({ quick: true, costs });
+  assert.ok(figure.tell(result).length > 0);
+  const plots = figure.plot(result);
+  assert.ok(plots !== null && plots.length > 0);
+  const svg = drawSvg(plots);
+  assert.match(svg, /^<svg .*<\/svg>\n$/s);
+  assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
+  return result;
+}
+
+test('costs are measured on real processes and are all above zero', () => {
+  for (const value of Object.values(costs)) {
+    if (typeof value === 'object') assert.ok(value.min > 0 && value.max < 10_000);
+  }
+});
+
+test('figure 4a fits the paper’s Spark within 30 % and saves 20 × of its coordination', async () => {
+  const { fit, coordinationRatioB, modelA } = await made(figure4a);
+  assert.ok(
+    fit.errors.every((error) => Math.abs(error) < 0.3),
+    String(fit.errors),
+  );
+  assert.ok(coordinationRatioB > 20, `${coordinationRatioB}`);
+  const ahead = modelA.find(({ schedule }) => schedule.mode === 'drizzle' && schedule.lookAhead);
+  assert.ok(ahead!.cells.every(({ batchMs }) => batchMs < 0.6 + 1));
+});
+
+test('figure 4b divides the whole of a micro-batch’s time', async () => {
+  const { modelA, modelB } = await made(figure4b);
+  for (const { cell } of [...modelA, ...modelB]) {
+    const { schedulingMs, transferMs, computeMs, idleMs } = cell.parts;
+    const sum = schedulingMs + transferMs + computeMs + idleMs;
+    assert.ok(Math.abs(sum - cell.batchMs) < 0.02 * cell.batchMs, `${sum} of ${cell.batchMs}`);
+  }
+});
+
+test('figure 5a shows that small groups are enough where there is much work', async () => {
+  const { modelB, workMs } = await made(figure5a);
+  const at25 = modelB[1]!.cells.at(-1)!.batchMs;
+  assert.ok(at25 < workMs * 1.1, `${at25} ms`);
+});
+
+test('figure 5b shows that pre-scheduling alone saves something, and groups more', async () => {
+  const { preSchedulingSavesMs, speedupAt10, speedupAt100 } = await made(figure5b);
+  assert.ok(preSchedulingSavesMs > 0);
+  assert.ok(speedupAt10 > 1 && speedupAt100 > speedupAt10);
+});
+
+test('driver-load falls as groups grow', async () => {
+  const { loads, steps } = await made(driverLoad);
+  const shares = loads.slice(0, 3).map(({ share }) => share);
+  assert.deepEqual(
+    shares,
+    shares.toSorted((a, b) => b - a),
+  );
+  assert.ok(steps.every(({ messages }) => messages < 4));
+});
+
+test('real runs jobs on real processes beside their simulation', async () => {
+  const { cells } = await made(real);
+  assert.ok(cells.every(({ realMs, simulatedMs }) => realMs > 0 && simulatedMs > 0));
+});
