@@ -1,4 +1,5 @@
-// The package as a user gets it: built, packed, and installed into an empty folder without network.
+// The package as a user gets it: built, packed, and installed into an empty folder. What it
+// depends on comes from npm's cache where that has it, else from the registry.
 // Everything happens in temporary folders, so the checkout stays as it is.
 
 import { execFile } from 'node:child_process';
@@ -54,7 +55,7 @@ export async function installPackage(): Promise<InstalledPackage> {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text);
   write('package.json', JSON.stringify({ name: 'project', private: true, type: 'module' }));
   const tarball = join(staged, manifest.filename);
-  const flags = ['--offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
   await run('npm', ['install', ...flags, tarball], { cwd: folder, timeout: timeoutMs });
 
   return {

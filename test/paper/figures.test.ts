@@ -36,7 +36,7 @@ test('costs are measured on real processes and are all above zero', () => {
   }
 });
 
-test('figure 4a fits the paper’s Spark within 30 % and saves 20 × of its coordination', async () => {
+test('figure 4a fits the paper’s Spark within 30 %, and coordinates 20 × less', async () => {
   const { fit, coordinationRatioB, modelA } = await made(figure4a);
   assert.ok(
     fit.errors.every((error) => Math.abs(error) < 0.3),
