@@ -29,10 +29,16 @@ export const groupSizeMax = 100_000;
 export const groupsOutstandingMax = 64;
 
 /**
- * Messages that came before the template they belong to. A peer may run ahead by `inFlightMax`
- * micro-batches, with one frame an exchange.
+ * Messages that came before the placement they belong to. A peer may run ahead by `inFlightMax`
+ * micro-batches, with one frame an exchange; after a loss it may send again all since a checkpoint.
  */
-export const heldMessagesMax = 4096;
+export const heldMessagesMax = 65_536;
+
+/**
+ * How long a worker may take to say what it has after a loss, ms. One that needs longer than the
+ * others' work would take again holds everybody up.
+ */
+export const answerTimeoutMs = 2000;
 
 /**
  * Micro-batch makespans in a report: every one up to here, then every second, fourth …, so that

@@ -12,8 +12,10 @@ import type { Incarnation, Term, WorkerId } from './protocol/ids.ts';
 import type {
   BlockEntry,
   DriverMessage,
+  KnownRanges,
   Peer,
   PeerMessage,
+  Place,
   TaskName,
   WorkerMessage,
 } from './protocol/messages.ts';
@@ -143,6 +145,7 @@ export class ScriptedCluster {
       kind: 'task-finished',
       run: order.run,
       outputs,
+      range: order.inputs === null ? `r${partition}@${batch}` : null,
       commitPending: how.commitPending === true,
       ended: order.inputs === null && ended,
       sourceReady: how.quiet !== true,
@@ -193,6 +196,17 @@ export class ScriptedCluster {
       case 'report-received':
       case 'worker-stopped':
         return;
+      case 'read-log':
+        return this.#print('driver', `read-log round=${effect.round} after=${effect.after}`);
+      case 'log-ranges':
+        return this.#print(
+          'driver',
+          `log-ranges round=${effect.round}${printKnown(effect.ranges)}`,
+        );
+      case 'commit-checkpoint':
+        return this.#print('driver', `commit-checkpoint @${effect.batch}`);
+      case 'evict-worker':
+        return this.#print('driver', `evict ${name(effect.worker)}`);
       case 'job-failed':
         return this.#print('driver', `job-failed by ${name(effect.worker)}: ${effect.error.code}`);
       default: {
@@ -214,6 +228,14 @@ export class ScriptedCluster {
       }
       case 'stop':
         return this.#print(worker, 'stop');
+      case 'restore-state':
+        return this.#print(worker, `restore ${placeName(effect)}${printRestore(effect)}`);
+      case 'read-range':
+      case 'log-range':
+        return this.#print(worker, `${effect.kind} ${taskName(effect.task)} ${effect.range}`);
+      case 'commit-output':
+      case 'take-snapshot':
+        return this.#print(worker, `${effect.kind} ${taskName(effect.task)}`);
       case 'trace': {
         const { kind, ...fields } = effect.trace;
         return this.#print(worker, `${kind}${printFields(fields)}`);
@@ -258,7 +280,8 @@ export function shapeOf(
     stages: partitions.map((partitionCount, stage) => {
       const inputs = indexesWhere(exchanges, ([, to]) => to === stage);
       const outputs = indexesWhere(exchanges, ([from]) => from === stage);
-      return { source: inputs.length === 0, inputs, outputs, partitionCount };
+      const sinks = outputs.length === 0;
+      return { source: inputs.length === 0, inputs, outputs, sinks, partitionCount };
     }),
   };
 }
@@ -284,6 +307,23 @@ export function taskName({ stage, partition, batch }: TaskName): string {
 
 export function name(peer: Peer): string {
   return peer === 'driver' ? 'd ' : `w${peer}`;
+}
+
+function placeName({ stage, partition }: Place): string {
+  return `s${stage}p${partition}`;
+}
+
+function printRestore({
+  snapshot,
+  behind,
+}: Extract<WorkerEffect, { kind: 'restore-state' }>): string {
+  return ` from=${String(snapshot)}${behind === null ? '' : ` behind=${String(behind)}`}`;
+}
+
+function printKnown(known: readonly KnownRanges[]): string {
+  return known
+    .map((one) => ` ${placeName(one)}@${one.first}:[${one.ranges.flat().join(' ')}]`)
+    .join('');
 }
 
 function linkOf(from: Peer, to: Peer): string {
@@ -320,9 +360,45 @@ export function printMessage(message: Message): string {
         `start-group g${group} [${first},${first + count}) interval=${intervalMs} ` +
         `anchor=${anchorMs} report-at=${reportAt} retire=${retireThrough}` +
         (message.stage === null ? '' : ` stage=${message.stage}`) +
-        (message.final ? ' final' : '')
+        (message.final ? ' final' : '') +
+        (message.checkpointAt === -1 ? '' : ` checkpoint-at=${message.checkpointAt}`)
       );
     }
+    case 'ask-status':
+      return `ask-status round=${message.round} dead=${message.dead.map(({ worker }) => name(worker)).join(',')}`;
+    case 'status': {
+      const { status } = message;
+      const owned = status.owned.map((one) => `${placeName(one)}@${one.next}`).join(' ');
+      const kept = status.kept
+        .map(
+          (one) =>
+            `${placeName(one)}:${one.spans.map(({ first, end }) => `[${first},${end})`).join('')}`,
+        )
+        .join(' ');
+      return (
+        `status round=${message.round} started=${status.startedThrough} ` +
+        `done=${status.doneThrough} owned=${owned} kept=${kept} ranges=${printKnown(status.ranges)}`
+      );
+    }
+    case 'recover': {
+      const { round, template, checkpoint, end, moved, known, reruns } = message.recovery;
+      const placed = moved.map(
+        (at) => `${placeName(at)}>${name(template.stages[at.stage]!.placement[at.partition]!)}`,
+      );
+      const again = reruns.map(
+        (one) =>
+          `${placeName(one)}:${one.spans.map(({ first, end: to }) => `[${first},${to})`).join('')}`,
+      );
+      return (
+        `recover round=${round} v${template.version} from=${checkpoint} end=${end} ` +
+        `moved=${placed.join(' ')} known=${printKnown(known)} reruns=${again.join(' ')}`
+      );
+    }
+    case 'snapshots-stored':
+    case 'snapshot-failed':
+      return `${message.kind} @${message.batch}`;
+    case 'frontier':
+      return `frontier through=${message.durableThrough}`;
     case 'template-installed':
     case 'stopped':
     case 'stop':
@@ -336,7 +412,7 @@ export function printMessage(message: Message): string {
     case 'locations':
     case 'pull': {
       const { kind, term: _term, ...fields } = message;
-      return `${kind}${printFields({ ...fields, incarnation: undefined })}`;
+      return `${kind}${printFields({ ...fields, incarnation: undefined, version: undefined })}`;
     }
   }
 }

@@ -9,6 +9,7 @@ import type { PhysicalPlan, StageOperator } from './physical-plan.ts';
  */
 export class SinkPartitions {
   readonly #firsts = new Map<string, number>();
+  readonly #feeding = new Set<number>();
 
   constructor(plan: PhysicalPlan, partitionCounts: readonly number[]) {
     const counts = new Map<SinkId, number>();
@@ -20,12 +21,18 @@ export class SinkPartitions {
         const spec = plan.sources.find((other) => other.id === source);
         if (spec !== undefined && spec.deadLetter !== null) sinks.add(spec.deadLetter);
       }
+      if (sinks.size > 0) this.#feeding.add(stage.id);
       for (const sink of sinks) {
         const first = counts.get(sink) ?? 0;
         this.#firsts.set(`${sink}@${stage.id}`, first);
         counts.set(sink, first + partitionCounts[stage.id]!);
       }
     }
+  }
+
+  /** Tasks of the stage may have rows for a sink. */
+  feeds(stage: number): boolean {
+    return this.#feeding.has(stage);
   }
 
   of(sink: SinkId, stage: number, partition: number): number {

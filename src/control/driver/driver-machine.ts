@@ -9,7 +9,12 @@
 // | running    | stop-requested, urgent pace-changed        | cutting    | ask-cut             |
 // | cutting    | the last cut-answer                        | running    | set-boundary, group |
 // | stopping   | the last stopped                           | finished   | job-finished        |
-// | any        | task-failed, worker-lost                   | failed     | stop, job-failed    |
+// | any        | task-failed                                | failed     | stop, job-failed    |
+// | any        | worker-lost, without recovery              | failed     | stop, job-failed    |
+// | any        | worker-lost, with recovery                 | asking     | ask-status, read-log|
+// | asking     | the last status, log-read                  | logging    | log-ranges          |
+// | asking     | no answer in time                          | asking     | evict-worker, again |
+// | logging    | ranges-logged                              | running    | recover             |
 
 import { assert, unreachable } from '../../base/assert.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
@@ -21,17 +26,30 @@ import type {
   Term,
   WorkerId,
 } from '../protocol/ids.ts';
-import { partMsDefault } from '../limits.ts';
+import { answerTimeoutMs, partMsDefault } from '../limits.ts';
 import { noBatch } from '../protocol/ids.ts';
-import type { DriverMessage, Report, TaskName, WorkerMessage } from '../protocol/messages.ts';
+import type {
+  DeadWorker,
+  DriverMessage,
+  KnownRanges,
+  Report,
+  TaskName,
+  WorkerMessage,
+  WorkerStatus,
+} from '../protocol/messages.ts';
+import type { Recovery } from '../protocol/recovery.ts';
 import type { Template } from '../protocol/template.ts';
-import { workersOf } from '../protocol/template.ts';
+import { workersIn, workersOf } from '../protocol/template.ts';
+import { CheckpointSchedule } from './checkpoint-schedule.ts';
 import type { DriverEffect, DriverEvent } from './events.ts';
+import type { Execution } from './modes.ts';
 import { executionOf, plannerOf } from './modes.ts';
 import { LeastProgress } from './least-progress.ts';
 import type { PlanShape } from './placement.ts';
 import { placeRoundRobin } from './placement.ts';
 import type { Pace, PlannedOrder, Planner } from './planner.ts';
+import type { Checkpoint } from './recovery-round.ts';
+import { noCheckpoint, planRecovery } from './recovery-round.ts';
 
 export type DriverOptions = {
   readonly shape: PlanShape;
@@ -42,6 +60,15 @@ export type DriverOptions = {
   readonly partMs?: number;
   readonly pace: Pace;
   readonly term: Term;
+  /** Absent: the loss of a worker ends the job. */
+  readonly recovery?: RecoveryOptions | undefined;
+};
+
+export type RecoveryOptions = {
+  /** From one checkpoint to the next, ms; Infinity: none are taken. */
+  readonly checkpointIntervalMs: number;
+  /** Where the job goes on; null: at its very beginning. */
+  readonly from: Checkpoint | null;
 };
 
 type State =
@@ -49,6 +76,8 @@ type State =
   | 'installing'
   | 'running'
   | 'cutting'
+  | 'asking'
+  | 'logging'
   | 'stopping'
   | 'finished'
   | 'failed';
@@ -66,6 +95,8 @@ type Member = {
 export class DriverMachine {
   readonly #options: DriverOptions;
   readonly #members = new Map<WorkerId, Member>();
+  /** They have joined and have no part yet. */
+  readonly #spares = new Map<WorkerId, Member>();
   readonly #planner: Planner;
   #state: State = 'gathering';
   #template: Template | null = null;
@@ -96,10 +127,27 @@ export class DriverMachine {
   readonly #ended = new Set<string>();
   #endedThrough: BatchNumber = noBatch;
 
+  readonly #execution: Execution;
+  readonly #checkpoints: CheckpointSchedule;
+  /** Rounds of recovery so far. */
+  #rounds = 0;
+  #roundStartedMs = 0;
+  #answerByMs = Infinity;
+  #version = -1 as PlacementVersion;
+  readonly #dead: DeadWorker[] = [];
+  readonly #statuses = new Map<WorkerId, WorkerStatus>();
+  #logged: readonly KnownRanges[] | null = null;
+  #recovery: Recovery | null = null;
+  #started = false;
+
   constructor(options: DriverOptions) {
     assert(options.workerCount >= 1, 'a job needs a worker');
+    const { mode, shape, pace, recovery, partMs = partMsDefault } = options;
     this.#options = options;
-    this.#planner = plannerOf(options.mode, options.shape, options.pace);
+    this.#planner = plannerOf(mode, shape, pace);
+    this.#execution = executionOf(mode, { partMs, recovers: recovery !== undefined });
+    const interval = recovery?.checkpointIntervalMs ?? Infinity;
+    this.#checkpoints = new CheckpointSchedule(interval, recovery?.from ?? noCheckpoint);
   }
 
   get state(): State {
@@ -134,7 +182,26 @@ export class DriverMachine {
         this.#planner.changePace(event);
         if (event.urgent && this.#state === 'running' && !this.#closing) this.#askCut();
         break;
+      case 'log-read':
+        if (this.#state !== 'asking' || event.round !== this.#rounds) {
+          this.#ignore('log-read', 'old-round');
+          break;
+        }
+        this.#logged = event.ranges;
+        this.#planRecovery();
+        break;
+      case 'ranges-logged':
+        if (this.#state === 'logging' && event.round === this.#rounds) this.#publish();
+        else this.#ignore('ranges-logged', 'old-round');
+        break;
+      case 'checkpoint-committed':
+        this.#onCheckpointCommitted(event.batch);
+        break;
+      case 'checkpoint-failed':
+        this.#onCheckpointFailed(event.batch, event.error);
+        break;
       case 'time-passed':
+        if (this.#state === 'asking' && this.#nowMs >= this.#answerByMs) this.#evictSilent();
         break;
       default:
         unreachable(event);
@@ -149,6 +216,7 @@ export class DriverMachine {
   }
 
   nextDeadlineMs(): number {
+    if (this.#state === 'asking') return this.#answerByMs;
     if (this.#state !== 'running') return Infinity;
     const deadline = this.#planner.nextDeadlineMs();
     // What is wanted by now but held back by unfinished groups waits for reports, not for time.
@@ -161,34 +229,196 @@ export class DriverMachine {
       this.#effects.push({ kind: 'send-message', to: worker, message });
       return;
     }
-    if (this.#state !== 'gathering') return this.#ignore('worker-joined', this.#state);
-    this.#members.set(worker, {
-      index: this.#members.get(worker)?.index ?? this.#members.size,
-      worker,
-      incarnation,
-      installed: false,
-      cutAnswered: false,
-      stopped: false,
-    });
+    const mayJoin = this.#state === 'gathering' || this.#options.recovery !== undefined;
+    if (!mayJoin || this.#state === 'stopping') {
+      return this.#ignore('worker-joined', this.#state);
+    }
+    const index = this.#members.get(worker)?.index ?? this.#members.size;
+    const ends = { installed: false, cutAnswered: false, stopped: false };
+    const member: Member = { index, worker, incarnation, ...ends };
+    if (this.#state !== 'gathering') {
+      // One that joins later is given partitions in the next round.
+      this.#spares.set(worker, member);
+      if (this.#members.size === 0) this.#startRound();
+      return;
+    }
+    this.#members.set(worker, member);
     if (this.#members.size < this.#options.workerCount) return;
-    this.#template = placeRoundRobin(this.#options.shape, [...this.#members.keys()], {
-      version: 0 as PlacementVersion,
-      ...executionOf(this.#options.mode, this.#options.partMs ?? partMsDefault),
-    });
-    this.#sourcePartitions = sourcePartitionsOf(this.#template);
-    this.#placed = this.#template.stages.map(workersOf);
+    if (this.#options.recovery !== undefined && this.#options.recovery.from !== null) {
+      return this.#startRound();
+    }
+    this.#version = 0 as PlacementVersion;
+    const order = { version: this.#version, ...this.#execution };
+    this.#placeAt(placeRoundRobin(this.#options.shape, [...this.#members.keys()], order));
     this.#doneThrough = new LeastProgress(this.#members.size, noBatch);
     this.#state = 'installing';
     this.#installSentMs = this.#nowMs;
     const { term } = this.#options;
-    this.#sendAll({ kind: 'install-template', term, template: this.#template });
+    this.#sendAll({ kind: 'install-template', term, template: this.#template! });
+  }
+
+  #placeAt(template: Template): void {
+    this.#template = template;
+    this.#sourcePartitions = sourcePartitionsOf(template);
+    this.#placed = template.stages.map(workersOf);
   }
 
   #onLost(worker: WorkerId, error: StreamErrorData): void {
     if (this.#state === 'finished' || this.#state === 'failed') return;
     const member = this.#members.get(worker);
     if (this.#state === 'stopping' && member !== undefined) return this.#onStopped(member);
-    this.#fail(worker, error, null);
+    if (this.#options.recovery === undefined) return this.#fail(worker, error, null);
+    if (member === undefined) {
+      this.#spares.delete(worker);
+      return this.#ignore('worker-lost', 'unknown-worker');
+    }
+    this.#bury(member, error);
+    if (this.#state !== 'gathering') this.#startRound();
+  }
+
+  /** From now on nobody listens to it. */
+  #bury({ worker, incarnation }: Member, error: StreamErrorData): void {
+    this.#members.delete(worker);
+    this.#dead.push({ worker, incarnation });
+    this.#effects.push({ kind: 'evict-worker', worker, incarnation, error });
+    this.#trace({ kind: 'worker-dead', worker, round: this.#rounds + 1, why: error.code });
+  }
+
+  /** Asks everybody what there is; whoever had been asked before is asked again. */
+  #startRound(): void {
+    if (this.#state !== 'asking' && this.#state !== 'logging') this.#roundStartedMs = this.#nowMs;
+    this.#state = 'asking';
+    this.#rounds++;
+    for (const [worker, member] of this.#spares) this.#members.set(worker, member);
+    this.#spares.clear();
+    this.#statuses.clear();
+    this.#logged = null;
+    this.#recovery = null;
+    this.#checkpoints.giveUp();
+    this.#answerByMs = this.#nowMs + answerTimeoutMs;
+    const round = this.#rounds;
+    const dead = [...this.#dead];
+    if (this.#members.size === 0) {
+      this.#answerByMs = Infinity;
+      return this.#trace({ kind: 'waiting-for-workers', have: 0, want: 1 });
+    }
+    this.#sendAll({ kind: 'ask-status', term: this.#options.term, round, dead });
+    const after = this.#checkpoints.last.batch;
+    this.#effects.push({ kind: 'read-log', round, dead, after });
+  }
+
+  #onStatus(member: Member, round: number, status: WorkerStatus): void {
+    if (this.#state !== 'asking' || round !== this.#rounds) {
+      return this.#ignore('status', 'old-round');
+    }
+    this.#statuses.set(member.worker, status);
+    this.#planRecovery();
+  }
+
+  /** Who does not answer in time is dead, too. */
+  #evictSilent(): void {
+    for (const member of this.#members.values()) {
+      if (!this.#statuses.has(member.worker)) this.#bury(member, silentError(member.worker));
+    }
+    this.#startRound();
+  }
+
+  #planRecovery(): void {
+    if (this.#state !== 'asking' || this.#logged === null) return;
+    // A checkpoint on its way counts or does not: blocks are dropped by it.
+    if (this.#checkpoints.committing) return;
+    for (const worker of this.#members.keys()) if (!this.#statuses.has(worker)) return;
+    // In the order of members, and of nobody who has left.
+    const statuses = new Map<WorkerId, WorkerStatus>();
+    for (const worker of this.#members.keys()) statuses.set(worker, this.#statuses.get(worker)!);
+    for (const { version } of statuses.values()) {
+      this.#version = Math.max(this.#version, version) as PlacementVersion;
+    }
+    this.#version = (this.#version + 1) as PlacementVersion;
+    const { recovery, unlogged } = planRecovery({
+      round: this.#rounds,
+      shape: this.#options.shape,
+      execution: this.#execution,
+      version: this.#version,
+      dead: [...this.#dead],
+      checkpoint: this.#checkpoints.last,
+      statuses,
+      logged: this.#logged,
+      finalBatch: this.#planner.finalBatch,
+      cut: this.#cuts,
+    });
+    this.#recovery = recovery;
+    this.#answerByMs = Infinity;
+    if (unlogged.length === 0) return this.#publish();
+    this.#state = 'logging';
+    this.#effects.push({ kind: 'log-ranges', round: this.#rounds, ranges: unlogged });
+  }
+
+  #publish(): void {
+    const recovery = this.#recovery!;
+    const { template, checkpoint, end, final, moved, round } = recovery;
+    this.#placeAt(template);
+    this.#sendAll({ kind: 'recover', term: this.#options.term, recovery });
+    this.#restartCounts(recovery);
+    this.#planner.restart(this.#nowMs, end);
+    this.#checkpoints.truncate(end);
+    this.#closing = final;
+    if (final || this.#sourcesEnded()) this.#planner.close();
+    this.#state = 'running';
+    const elapsedMs = this.#nowMs - this.#roundStartedMs;
+    const movedPartitions = moved.length;
+    this.#trace({ kind: 'recovered', round, checkpoint, end, movedPartitions, elapsedMs });
+    if (!this.#started) this.#effects.push({ kind: 'job-started' });
+    this.#started = true;
+    if (this.#stopRequested && !this.#closing && !this.#sourcesEnded()) this.#askCut();
+  }
+
+  /** Progress is counted anew: what moved begins at the checkpoint again. */
+  #restartCounts({ template, checkpoint, moved, end }: Recovery): void {
+    this.#doneThrough = new LeastProgress(this.#members.size, checkpoint);
+    let index = 0;
+    for (const [worker, member] of this.#members) {
+      this.#members.set(worker, { ...member, index, installed: true, cutAnswered: false });
+      const adopts = moved.some(
+        ({ stage, partition }) => template.stages[stage]!.placement[partition] === worker,
+      );
+      const { doneThrough } = this.#statuses.get(worker)!;
+      const isNew = this.#statuses.get(worker)!.version < 0;
+      if (!adopts) this.#doneThrough.raise(index, isNew ? end - 1 : doneThrough);
+      index++;
+    }
+    this.#stagesOf = noBatch;
+    this.#stageWorkers.clear();
+    for (const { stage, partition } of moved) this.#ended.delete(`${stage}/${partition}`);
+    for (const { owned } of this.#statuses.values()) {
+      for (const { stage, partition, next, ended } of owned) {
+        if (!ended || template.stages[stage]?.source !== true) continue;
+        if (moved.some((place) => place.stage === stage && place.partition === partition)) continue;
+        this.#ended.add(`${stage}/${partition}`);
+        this.#endedThrough = Math.max(this.#endedThrough, next - 1) as BatchNumber;
+      }
+    }
+  }
+
+  #onCheckpointCommitted(batch: BatchNumber): void {
+    const elapsedMs = this.#checkpoints.committed(this.#nowMs, batch);
+    if (elapsedMs === null) return this.#ignore('checkpoint-committed', 'old-round');
+    this.#trace({ kind: 'checkpointed', batch, elapsedMs });
+    this.#planRecovery();
+  }
+
+  #onCheckpointFailed(batch: BatchNumber, error: StreamErrorData): void {
+    this.#checkpoints.failed(batch);
+    this.#trace({ kind: 'checkpoint-failed', batch, code: error.code });
+    this.#planRecovery();
+  }
+
+  #commitCheckpoint(): void {
+    if (this.#state === 'asking' || this.#state === 'logging') return;
+    const complete = this.#checkpoints.complete(this.#doneThrough.least as BatchNumber);
+    if (complete === null) return;
+    const template = this.#template!;
+    this.#effects.push({ kind: 'commit-checkpoint', template, ...complete });
   }
 
   #onMessage(from: WorkerId, message: WorkerMessage): void {
@@ -208,6 +438,13 @@ export class DriverMachine {
         return this.#onAskLocations(from, message.batch, message.exchange);
       case 'cut-answer':
         return this.#onCutAnswer(member, message.cut, message.from);
+      case 'status':
+        return this.#onStatus(member, message.round, message.status);
+      case 'snapshots-stored':
+        this.#checkpoints.stored(from, message.batch, message.snapshots);
+        return this.#commitCheckpoint();
+      case 'snapshot-failed':
+        return this.#onCheckpointFailed(message.batch, message.error);
       case 'task-failed':
         return this.#fail(from, message.error, message.task);
       case 'stopped':
@@ -225,12 +462,16 @@ export class DriverMachine {
     if (this.#state !== 'installing' || this.#installed < this.#members.size) return;
     this.#planner.measuredBoundary(this.#nowMs - this.#installSentMs);
     this.#state = 'running';
+    this.#started = true;
     this.#effects.push({ kind: 'job-started' });
     if (this.#stopRequested) this.#askCut();
   }
 
   #onReport(member: Member, report: Report): void {
     this.#effects.push({ kind: 'report-received', worker: member.worker, report });
+    // What was done under an older placement says nothing of this one.
+    if (report.version !== this.#version) return this.#ignore('report', 'old-placement');
+    if (this.#state === 'asking' || this.#state === 'logging') return;
     this.#doneThrough.raise(member.index, report.doneThrough);
     const done = this.#doneThrough.least as BatchNumber;
     this.#planner.progressed(this.#nowMs, report.startedThrough, done);
@@ -239,6 +480,7 @@ export class DriverMachine {
       this.#endedThrough = Math.max(this.#endedThrough, batch) as BatchNumber;
     }
     if (this.#sourcesEnded()) this.#planner.close();
+    this.#commitCheckpoint();
     if (this.#state === 'running' && this.#sourcesEnded() && done >= this.#endedThrough) {
       this.#state = 'stopping';
       this.#sendAll({ kind: 'stop', term: this.#options.term });
@@ -298,6 +540,7 @@ export class DriverMachine {
     const boundary = Math.min(this.#cutEnd, this.#planner.end) as BatchNumber;
     this.#sendAll({ kind: 'set-boundary', term: this.#options.term, cut, end: boundary });
     this.#planner.truncate(this.#nowMs, boundary);
+    this.#checkpoints.truncate(boundary);
     this.#state = 'running';
     const elapsedMs = this.#nowMs - this.#cutAskedMs;
     this.#trace({ kind: 'boundary-cut', end: boundary, elapsedMs });
@@ -310,8 +553,15 @@ export class DriverMachine {
   #giveOrders(): void {
     if (this.#template === null) return;
     const { version } = this.#template;
-    const context = { nowMs: this.#nowMs, term: this.#options.term, version };
+    const recovers = this.#options.recovery !== undefined;
     while (this.#state === 'running') {
+      const context = {
+        nowMs: this.#nowMs,
+        term: this.#options.term,
+        version,
+        checkpoint: recovers && !this.#closing && this.#checkpoints.due(this.#nowMs),
+        checkpointed: recovers ? this.#checkpoints.last.batch : null,
+      };
       const planned = this.#planner.next(context);
       if (planned === null) return;
       this.#give(planned);
@@ -320,6 +570,7 @@ export class DriverMachine {
 
   #give({ order, reanchoredLateMs }: PlannedOrder): void {
     this.#sendAll(order);
+    this.#checkpoints.ordered(this.#nowMs, order.checkpointAt, workersIn(this.#template!));
     if (reanchoredLateMs > 0) this.#trace({ kind: 'reanchored', lateMs: reanchoredLateMs });
     const { group, first, count, anchorMs } = order;
     this.#trace({ kind: 'group-permitted', group, first, count, anchorMs });
@@ -356,6 +607,16 @@ export class DriverMachine {
   #trace(trace: Extract<DriverEffect, { kind: 'trace' }>['trace']): void {
     this.#effects.push({ kind: 'trace', trace });
   }
+}
+
+function silentError(worker: WorkerId): StreamErrorData {
+  return {
+    code: 'worker-silent',
+    message: `worker ${worker} did not say what it has`,
+    hint: null,
+    fields: { worker, timeoutMs: answerTimeoutMs },
+    stack: null,
+  };
 }
 
 function sourcePartitionsOf(template: Template): number {

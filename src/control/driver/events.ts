@@ -3,12 +3,16 @@
 import type { StreamErrorData } from '../../base/stream-error.ts';
 import type { BatchNumber, GroupId, Incarnation, WorkerId } from '../protocol/ids.ts';
 import type {
+  DeadWorker,
   DriverMessage,
   Handle,
+  KnownRanges,
+  PartitionSnapshot,
   Report,
   TaskName,
   WorkerMessage,
 } from '../protocol/messages.ts';
+import type { Template } from '../protocol/template.ts';
 
 export type DriverEvent =
   | { readonly kind: 'worker-joined'; readonly worker: WorkerId; readonly incarnation: Incarnation }
@@ -25,6 +29,19 @@ export type DriverEvent =
       readonly intervalMs: number;
       readonly urgent: boolean;
     }
+  | {
+      /** What the range log holds; who is dead adds nothing to it any more. */
+      readonly kind: 'log-read';
+      readonly round: number;
+      readonly ranges: readonly KnownRanges[];
+    }
+  | { readonly kind: 'ranges-logged'; readonly round: number }
+  | { readonly kind: 'checkpoint-committed'; readonly batch: BatchNumber }
+  | {
+      readonly kind: 'checkpoint-failed';
+      readonly batch: BatchNumber;
+      readonly error: StreamErrorData;
+    }
   | { readonly kind: 'time-passed' };
 
 export type DriverEffect =
@@ -39,6 +56,32 @@ export type DriverEffect =
       readonly worker: WorkerId;
       readonly task: TaskName | null;
     }
+  | {
+      /** Closes the logs of the dead, then reads all ranges after a micro-batch. */
+      readonly kind: 'read-log';
+      readonly round: number;
+      readonly dead: readonly DeadWorker[];
+      readonly after: BatchNumber;
+    }
+  | {
+      /** Adds ranges that only survivors knew. */
+      readonly kind: 'log-ranges';
+      readonly round: number;
+      readonly ranges: readonly KnownRanges[];
+    }
+  | {
+      readonly kind: 'commit-checkpoint';
+      readonly batch: BatchNumber;
+      readonly template: Template;
+      readonly snapshots: readonly PartitionSnapshot[];
+    }
+  | {
+      /** The driver has declared it dead: nobody listens to it any more. */
+      readonly kind: 'evict-worker';
+      readonly worker: WorkerId;
+      readonly incarnation: Incarnation;
+      readonly error: StreamErrorData;
+    }
   | { readonly kind: 'trace'; readonly trace: DriverTrace };
 
 export type DriverTrace =
@@ -51,4 +94,21 @@ export type DriverTrace =
     }
   | { readonly kind: 'boundary-cut'; readonly end: BatchNumber; readonly elapsedMs: number }
   | { readonly kind: 'reanchored'; readonly lateMs: number }
+  | {
+      readonly kind: 'worker-dead';
+      readonly worker: WorkerId;
+      readonly round: number;
+      readonly why: string;
+    }
+  | { readonly kind: 'waiting-for-workers'; readonly have: number; readonly want: number }
+  | {
+      readonly kind: 'recovered';
+      readonly round: number;
+      readonly checkpoint: BatchNumber;
+      readonly end: BatchNumber;
+      readonly movedPartitions: number;
+      readonly elapsedMs: number;
+    }
+  | { readonly kind: 'checkpointed'; readonly batch: BatchNumber; readonly elapsedMs: number }
+  | { readonly kind: 'checkpoint-failed'; readonly batch: BatchNumber; readonly code: string }
   | { readonly kind: 'ignored'; readonly what: string; readonly why: string };

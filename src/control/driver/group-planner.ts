@@ -32,9 +32,14 @@ export class GroupPlanner implements Planner {
   #measuredAtMs = -Infinity;
   #measuredBatch: BatchNumber = noBatch;
   #phase: 'open' | 'finishing' | 'closed' = 'open';
+  #finalBatch: BatchNumber = noBatch;
 
   constructor(pace: Pace) {
     this.#pace = checkedPace(pace);
+  }
+
+  get finalBatch(): BatchNumber {
+    return this.#finalBatch;
   }
 
   get pace(): Pace {
@@ -78,6 +83,17 @@ export class GroupPlanner implements Planner {
     this.#nextAnchorMs = nowMs;
   }
 
+  restart(nowMs: number, end: BatchNumber): void {
+    this.#end = end;
+    this.#outstanding = [];
+    this.#startedThrough = (end - 1) as BatchNumber;
+    this.#doneThrough = Math.min(this.#doneThrough, end - 1) as BatchNumber;
+    this.#measuredBatch = noBatch;
+    this.#nextAnchorMs = nowMs;
+    this.#phase = 'open';
+    if (this.#finalBatch >= end) this.#finalBatch = noBatch;
+  }
+
   /** Micro-batches that must be permitted beyond the furthest one started. */
   lookAhead(): number {
     if (!this.#pace.lookAhead) return 0;
@@ -119,7 +135,8 @@ export class GroupPlanner implements Planner {
     return this.#nextAnchorMs - (this.lookAhead() + 1) * intervalMs;
   }
 
-  next({ nowMs, term, version }: OrderContext): PlannedOrder | null {
+  next(context: OrderContext): PlannedOrder | null {
+    const { nowMs, term, version } = context;
     if (!this.#wantsGroup(nowMs)) return null;
     const final = this.#phase === 'finishing';
     if (final) this.#phase = 'closed';
@@ -127,6 +144,7 @@ export class GroupPlanner implements Planner {
     const count = final ? 1 : this.#pace.groupSize;
     const first = this.#end;
     const end = (first + count) as BatchNumber;
+    if (final) this.#finalBatch = first;
     const lateMs = nowMs - this.#nextAnchorMs;
     const reanchors = lateMs > reanchorIntervals * intervalMs;
     if (reanchors) this.#nextAnchorMs = nowMs;
@@ -141,8 +159,9 @@ export class GroupPlanner implements Planner {
       intervalMs: final ? 0 : intervalMs,
       anchorMs: this.#nextAnchorMs,
       reportAt: Math.max(first, end - 1 - this.lookAhead()) as BatchNumber,
-      retireThrough: this.#doneThrough,
+      retireThrough: context.checkpointed ?? this.#doneThrough,
       final,
+      checkpointAt: (context.checkpoint ? end - 1 : noBatch) as BatchNumber,
     };
     this.#groups++;
     this.#outstanding.push({ first, end });

@@ -3,7 +3,7 @@
 
 import { unreachable } from '../../base/assert.ts';
 import type { ExecutionMode } from '../../plan/execution-mode.ts';
-import type { Delivery } from '../protocol/template.ts';
+import type { Delivery, Reach } from '../protocol/template.ts';
 import { GroupPlanner } from './group-planner.ts';
 import type { PlanShape } from './placement.ts';
 import type { Pace, Planner } from './planner.ts';
@@ -21,17 +21,28 @@ export function plannerOf(mode: ExecutionMode, shape: PlanShape, pace: Pace): Pl
   }
 }
 
-export type Execution = { readonly delivery: Delivery; readonly partMs: number | null };
+export type Execution = {
+  readonly delivery: Delivery;
+  readonly partMs: number | null;
+  readonly reach: Reach;
+};
 
-/** How workers carry a mode out. `partMs`: time between two parts, in `continuous` mode. */
-export function executionOf(mode: ExecutionMode, partMs: number): Execution {
+/**
+ * How workers carry a mode out. `partMs`: time between two parts, in `continuous` mode. `recovers`:
+ * the loss of a worker does not end the job.
+ */
+export function executionOf(
+  mode: ExecutionMode,
+  { partMs, recovers }: { readonly partMs: number; readonly recovers: boolean },
+): Execution {
+  const [lineage, rollback] = recovers ? (['lost', 'all'] as const) : (['none', 'none'] as const);
   switch (mode) {
     case 'drizzle':
-      return { delivery: 'push', partMs: null };
+      return { delivery: 'push', partMs: null, reach: lineage };
     case 'bsp':
-      return { delivery: 'pull', partMs: null };
+      return { delivery: 'pull', partMs: null, reach: rollback };
     case 'continuous':
-      return { delivery: 'push', partMs };
+      return { delivery: 'push', partMs, reach: rollback };
     default:
       return unreachable(mode);
   }

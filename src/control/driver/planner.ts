@@ -16,6 +16,10 @@ export type OrderContext = {
   readonly nowMs: number;
   readonly term: Term;
   readonly version: PlacementVersion;
+  /** State is to be kept as of the last micro-batch of what is planned now. */
+  readonly checkpoint: boolean;
+  /** A checkpoint covers everything through here; null: blocks are not kept for one. */
+  readonly checkpointed: BatchNumber | null;
 };
 
 export type PlannedOrder = {
@@ -37,10 +41,14 @@ export type Planner = {
   stageDone(stage: number, batch: BatchNumber): void;
   /** A cut withdrew everything from `end` on. */
   truncate(nowMs: number, end: BatchNumber): void;
+  /** After a recovery: goes on at `end`, which is permitted by no order, from now. */
+  restart(nowMs: number, end: BatchNumber): void;
   /** Begins no further micro-batch; what was begun is brought to its end. */
   close(): void;
   /** Begins one more micro-batch, in which all sources end. */
   finish(): void;
+  /** The micro-batch in which all sources end, once it is planned; -1 before. */
+  readonly finalBatch: BatchNumber;
   /** The order that is due, or null. Ask again after each one. */
   next(context: OrderContext): PlannedOrder | null;
   /** When `next` may turn from null by the passing of time alone, ms; Infinity: only by news. */

@@ -16,6 +16,8 @@ export class StagePlanner implements Planner {
   #batch: BatchNumber = noBatch;
   #triggerMs = -Infinity;
   #final = false;
+  #finalBatch: BatchNumber = noBatch;
+  #checkpoint = false;
   #doneThrough: BatchNumber = noBatch;
   readonly #launched = new Set<number>();
   readonly #done = new Set<number>();
@@ -28,6 +30,10 @@ export class StagePlanner implements Planner {
 
   get pace(): Pace {
     return this.#pace;
+  }
+
+  get finalBatch(): BatchNumber {
+    return this.#finalBatch;
   }
 
   get end(): BatchNumber {
@@ -58,6 +64,14 @@ export class StagePlanner implements Planner {
     if (end <= this.#batch) this.#rewind((end - 1) as BatchNumber);
   }
 
+  restart(nowMs: number, end: BatchNumber): void {
+    this.#rewind((end - 1) as BatchNumber);
+    this.#doneThrough = Math.min(this.#doneThrough, end - 1) as BatchNumber;
+    this.#triggerMs = nowMs - this.#pace.intervalMs;
+    this.#phase = 'open';
+    if (this.#finalBatch >= end) this.#finalBatch = noBatch;
+  }
+
   close(): void {
     this.#phase = 'closed';
   }
@@ -67,7 +81,7 @@ export class StagePlanner implements Planner {
   }
 
   next(context: OrderContext): PlannedOrder | null {
-    if (this.#batchDone() && !this.#beginNext(context.nowMs)) return null;
+    if (this.#batchDone() && !this.#beginNext(context)) return null;
     const stage = this.#shape.stages.findIndex((_, id) => this.#launchable(id));
     if (stage < 0) return null;
     this.#launched.add(stage);
@@ -86,8 +100,9 @@ export class StagePlanner implements Planner {
         anchorMs: this.#triggerMs,
         // What this planner plans by are the stages that are done: `stageDone`.
         reportAt: noBatch,
-        retireThrough: this.#doneThrough,
+        retireThrough: context.checkpointed ?? this.#doneThrough,
         final: this.#final,
+        checkpointAt: this.#checkpoint ? this.#batch : noBatch,
       },
     };
   }
@@ -101,7 +116,7 @@ export class StagePlanner implements Planner {
     return this.#batch === noBatch || this.#done.size === this.#shape.stages.length;
   }
 
-  #beginNext(nowMs: number): boolean {
+  #beginNext({ nowMs, checkpoint }: OrderContext): boolean {
     if (this.#phase === 'closed') return false;
     const finishing = this.#phase === 'finishing';
     const triggerMs = this.#nextTriggerMs();
@@ -113,6 +128,8 @@ export class StagePlanner implements Planner {
     this.#launched.clear();
     this.#done.clear();
     this.#final = finishing;
+    this.#checkpoint = checkpoint;
+    if (finishing) this.#finalBatch = this.#batch;
     if (finishing) this.#phase = 'closed';
     return true;
   }

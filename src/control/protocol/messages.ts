@@ -3,10 +3,17 @@
 
 import type { StreamErrorData } from '../../base/stream-error.ts';
 import type { BatchNumber, GroupId, Incarnation, PlacementVersion, Term, WorkerId } from './ids.ts';
+import type { Recovery } from './recovery.ts';
 import type { Template } from './template.ts';
 
-/** Opaque to the control plane: what a task gave for one exchange, or the runtime's gauges. */
+/**
+ * Opaque to the control plane: what a task gave for one exchange, the record of a range, where a
+ * snapshot lies, or the runtime's gauges.
+ */
 export type Handle = unknown;
+
+/** One life of a worker that the driver has declared dead: whatever it says is refused. */
+export type DeadWorker = { readonly worker: WorkerId; readonly incarnation: Incarnation };
 
 export type DriverMessage =
   | { readonly kind: 'install-template'; readonly term: Term; readonly template: Template }
@@ -33,6 +40,17 @@ export type DriverMessage =
       readonly exchange: number;
       readonly workers: readonly WorkerId[];
     }
+  | {
+      /**
+       * Begins a round of recovery: refuse the dead, start nothing more, and only then say what you
+       * have.
+       */
+      readonly kind: 'ask-status';
+      readonly term: Term;
+      readonly round: number;
+      readonly dead: readonly DeadWorker[];
+    }
+  | { readonly kind: 'recover'; readonly term: Term; readonly recovery: Recovery }
   | { readonly kind: 'stop'; readonly term: Term };
 
 /** Permits the micro-batches [first, first + count). Its size does not depend on `count`. */
@@ -55,6 +73,8 @@ export type StartGroup = {
   readonly retireThrough: BatchNumber;
   /** Sources end with the group's last micro-batch. */
   readonly final: boolean;
+  /** State is to be kept as of this micro-batch of the group; -1: of none. */
+  readonly checkpointAt: BatchNumber;
 };
 
 export type WorkerMessage =
@@ -94,6 +114,29 @@ export type WorkerMessage =
       readonly from: BatchNumber;
     }
   | {
+      /** Answers `ask-status`. */
+      readonly kind: 'status';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly round: number;
+      readonly status: WorkerStatus;
+    }
+  | {
+      /** Every partition of the worker has stored its state as of the micro-batch. */
+      readonly kind: 'snapshots-stored';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly batch: BatchNumber;
+      readonly snapshots: readonly PartitionSnapshot[];
+    }
+  | {
+      readonly kind: 'snapshot-failed';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly batch: BatchNumber;
+      readonly error: StreamErrorData;
+    }
+  | {
       readonly kind: 'task-failed';
       readonly term: Term;
       readonly incarnation: Incarnation;
@@ -114,7 +157,51 @@ export type TaskName = {
   readonly batch: BatchNumber;
 };
 
+/** A partition of a stage. */
+export type Place = { readonly stage: number; readonly partition: number };
+
+/** Where the state of a partition lies, and for a source partition how far it had read. */
+export type PartitionSnapshot = Place & {
+  readonly snapshot: Handle;
+  /** The record of its last range; null without one. */
+  readonly range: Handle | null;
+};
+
+/** What the ranges of one source partition were: those of `first`, `first + 1`, … */
+export type KnownRanges = Place & {
+  readonly first: BatchNumber;
+  /** By micro-batch the records of its parts, of which there is one where tasks have none. */
+  readonly ranges: readonly (readonly Handle[])[];
+};
+
+/** Micro-batches [first, end). */
+export type BatchSpan = { readonly first: BatchNumber; readonly end: BatchNumber };
+
+/** A partition that a worker has. */
+export type OwnedPartition = Place & {
+  /** The first micro-batch that it has not run. */
+  readonly next: BatchNumber;
+  /** Source partitions: nothing follows. */
+  readonly ended: boolean;
+};
+
+/** What a worker has when a round begins, and promises not to add to. */
+export type WorkerStatus = {
+  /** The placement it works by; -1: none yet. */
+  readonly version: PlacementVersion;
+  readonly owned: readonly OwnedPartition[];
+  /** Highest micro-batch of which a task was started. */
+  readonly startedThrough: BatchNumber;
+  readonly doneThrough: BatchNumber;
+  /** Ranges it has seen of source partitions of the dead, micro-batches without a gap. */
+  readonly ranges: readonly KnownRanges[];
+  /** Source tasks whose blocks it keeps, whoever they belong to. */
+  readonly kept: readonly (Place & { readonly spans: readonly BatchSpan[] })[];
+};
+
 export type Report = {
+  /** The placement that `doneThrough` is about. */
+  readonly version: PlacementVersion;
   /** Highest micro-batch of which a task was started. */
   readonly startedThrough: BatchNumber;
   /** Every local task through this one is done and its output is visible. */
@@ -141,6 +228,8 @@ export type PeerMessage =
       readonly version: PlacementVersion;
       readonly batch: BatchNumber;
       readonly exchange: number;
+      /** For these partitions of the receiver only; null: for all that it has in `version`. */
+      readonly only: readonly number[] | null;
       readonly entries: readonly BlockEntry[];
     }
   | {
@@ -148,6 +237,7 @@ export type PeerMessage =
       readonly kind: 'pull';
       readonly term: Term;
       readonly incarnation: Incarnation;
+      readonly version: PlacementVersion;
       readonly batch: BatchNumber;
       readonly exchange: number;
     }
@@ -155,7 +245,16 @@ export type PeerMessage =
       readonly kind: 'progress';
       readonly term: Term;
       readonly incarnation: Incarnation;
+      readonly version: PlacementVersion;
       readonly doneThrough: BatchNumber;
+    }
+  | {
+      /** Ranges of all the sender's source partitions are durable through this micro-batch. */
+      readonly kind: 'frontier';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly version: PlacementVersion;
+      readonly durableThrough: BatchNumber;
     };
 
 /** What one producer partition gives for one exchange and micro-batch, or a part of it. */
@@ -165,6 +264,8 @@ export type BlockEntry = {
   readonly part: number;
   /** No further part follows. */
   readonly last: boolean;
+  /** The record of a source task's range; null of other tasks. */
+  readonly range: Handle | null;
   readonly output: Handle;
 };
 

@@ -12,6 +12,8 @@ import type { PlacementVersion, WorkerId } from './ids.ts';
  */
 export type Delivery = 'push' | 'pull';
 
+export type Reach = 'none' | 'lost' | 'all';
+
 export type Template = {
   readonly version: PlacementVersion;
   readonly delivery: Delivery;
@@ -21,6 +23,11 @@ export type Template = {
    * every producer has given its last.
    */
   readonly partMs: number | null;
+  /**
+   * What is made anew when a worker is lost: `lost`, what it had (lineage); `all`, everything
+   * (global rollback); `none`, the job fails.
+   */
+  readonly reach: Reach;
   readonly planHash: string;
   /** `stages[i]` is stage i: producers before consumers. */
   readonly stages: readonly TemplateStage[];
@@ -33,6 +40,8 @@ export type TemplateStage = {
   readonly source: boolean;
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  /** Rows of the stage become visible somewhere. */
+  readonly sinks: boolean;
   /** Worker of each partition. */
   readonly placement: readonly WorkerId[];
 };
@@ -54,7 +63,7 @@ export function workersOf(stage: TemplateStage): readonly WorkerId[] {
 }
 
 /** How many workers hold a partition of any stage. */
-export function workersIn(template: Template): number {
+export function workerCountOf(template: Template): number {
   const seen: boolean[] = [];
   let count = 0;
   for (const { placement } of template.stages) {
@@ -65,6 +74,11 @@ export function workersIn(template: Template): number {
     }
   }
   return count;
+}
+
+/** The workers that hold a partition of any stage, ascending. */
+export function workersIn({ stages }: Template): readonly WorkerId[] {
+  return ascending(new Set(stages.flatMap(({ placement }) => placement)));
 }
 
 /** Whom a worker tells about its finished micro-batches, and who tells it; both ascending. */

@@ -14,9 +14,8 @@ export type DeliveryHost = {
   readonly template: Template;
   /** What local producers have given for the exchange so far. */
   outputs(batch: BatchNumber, exchange: number): readonly BlockEntry[];
-  sendBlocks(to: WorkerId, blocks: Blocks): void;
-  /** Records blocks for the worker's own consumers, and wakes them. */
-  deliver(blocks: Blocks): void;
+  /** Sends a consumer those of the blocks that it still needs, or records them if it lives here. */
+  give(to: WorkerId, blocks: Blocks): void;
   pull(from: WorkerId, batch: BatchNumber, exchange: number): void;
   askLocations(batch: BatchNumber, exchange: number): void;
   tellStageDone(stage: number, batch: BatchNumber): void;
@@ -60,10 +59,9 @@ function push(host: DeliveryHost): DeliveryPolicy {
   return {
     keeps: false,
     produced(blocks) {
-      for (const consumer of consumers[blocks.exchange]!) {
-        if (consumer !== worker) host.sendBlocks(consumer, blocks);
-      }
-      if (consumers[blocks.exchange]!.includes(worker)) host.deliver(blocks);
+      const all = consumers[blocks.exchange]!;
+      for (const consumer of all) if (consumer !== worker) host.give(consumer, blocks);
+      if (all.includes(worker)) host.give(worker, blocks);
     },
     launched: nothing,
     stageDone: nothing,
@@ -85,11 +83,11 @@ function pull(host: DeliveryHost): DeliveryPolicy {
     located(batch, exchange, workers) {
       for (const producer of workers) {
         if (producer !== worker) host.pull(producer, batch, exchange);
-        else host.deliver({ batch, exchange, entries: host.outputs(batch, exchange) });
+        else host.give(worker, { batch, exchange, entries: host.outputs(batch, exchange) });
       }
     },
     pulled(by, batch, exchange) {
-      host.sendBlocks(by, { batch, exchange, entries: host.outputs(batch, exchange) });
+      host.give(by, { batch, exchange, entries: host.outputs(batch, exchange) });
     },
   };
 }

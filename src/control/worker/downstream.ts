@@ -17,7 +17,7 @@ export class Downstream {
     this.producers = producers;
   }
 
-  /** The job begins behind this micro-batch. */
+  /** Everything through this micro-batch lies behind the job, or behind the recovery. */
   begin(done: BatchNumber): void {
     for (const consumer of this.#consumers.keys()) this.heard(consumer, done);
   }

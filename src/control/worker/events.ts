@@ -7,6 +7,7 @@ import type {
   Handle,
   Peer,
   PeerMessage,
+  Place,
   TaskName,
   WorkerMessage,
 } from '../protocol/messages.ts';
@@ -23,7 +24,9 @@ export type WorkerEvent =
       readonly run: number;
       /** By position in the stage's outputs. */
       readonly outputs: readonly Handle[];
-      /** An `output-committed` for the task will follow. */
+      /** Source tasks: the record of what was read. */
+      readonly range: Handle | null;
+      /** The task has output, which waits for `commit-output`. */
       readonly commitPending: boolean;
       /** Source tasks: the partition has ended. */
       readonly ended: boolean;
@@ -38,9 +41,35 @@ export type WorkerEvent =
       readonly task: TaskName;
       readonly error: StreamErrorData;
     }
-  | { readonly kind: 'source-ready'; readonly stage: number; readonly partition: number }
+  | ({ readonly kind: 'source-ready' } & Place)
+  | ({
+      readonly kind: 'state-restored';
+      /** Source partitions: they had ended. */
+      readonly ended: boolean;
+    } & Place)
+  | ({ readonly kind: 'restore-failed'; readonly error: StreamErrorData } & Place)
+  | { readonly kind: 'range-read'; readonly task: TaskName; readonly part: number }
+  | {
+      /** The ranges of the partition through this micro-batch are durable. */
+      readonly kind: 'range-logged';
+      readonly task: TaskName;
+    }
+  | { readonly kind: 'snapshot-stored'; readonly task: TaskName; readonly snapshot: Handle }
+  | {
+      readonly kind: 'snapshot-failed';
+      readonly task: TaskName;
+      readonly error: StreamErrorData;
+    }
   | { readonly kind: 'gauges-measured'; readonly gauges: Handle }
   | { readonly kind: 'time-passed' };
+
+export type Replay = {
+  readonly range: Handle;
+  /** The record of the partition's range before; null: it is the first. */
+  readonly before: Handle | null;
+  /** A rerun for others: the partition's own state takes no part in it. */
+  readonly rerun: boolean;
+};
 
 /** What a producer partition of an input exchange gave. */
 export type InputHandle = { readonly producer: number; readonly output: Handle };
@@ -63,6 +92,40 @@ export type WorkerEffect =
       readonly triggerMs: number;
       /** The source must end with this task. */
       readonly final: boolean;
+      /** The range that a source task must have, as it had it before. */
+      readonly replay: Replay | null;
+    }
+  | ({
+      /** Makes the partition's state anew: as of a snapshot, or from nothing. */
+      readonly kind: 'restore-state';
+      readonly snapshot: Handle | null;
+      /** Source partitions: go on behind this record; null: behind the snapshot. */
+      readonly behind: Handle | null;
+    } & Place)
+  | {
+      /** Reads a range once more, for a `run-task` that will follow. */
+      readonly kind: 'read-range';
+      readonly task: TaskName;
+      readonly part: number;
+      readonly range: Handle;
+    }
+  | {
+      /** Makes the record of a range durable, in order of the partition's micro-batches. */
+      readonly kind: 'log-range';
+      readonly task: TaskName;
+      readonly part: number;
+      readonly last: boolean;
+      readonly range: Handle;
+    }
+  | {
+      /** Makes the output of a task that ran before visible. */
+      readonly kind: 'commit-output';
+      readonly task: TaskName;
+    }
+  | {
+      /** Takes the partition's state as it is now, and stores it while the job goes on. */
+      readonly kind: 'take-snapshot';
+      readonly task: TaskName;
     }
   | {
       readonly kind: 'send-message';
@@ -79,6 +142,9 @@ export type WorkerTrace =
 export type IgnoreReason =
   | 'old-term'
   | 'old-incarnation'
+  | 'old-round'
+  | 'declared-dead'
+  | 'rolled-back'
   | 'duplicate'
   | 'already-done'
   | 'unknown-run'

@@ -65,6 +65,32 @@ export class Permissions {
     return group.anchorMs + (batch - group.first) * group.intervalMs;
   }
 
+  /**
+   * After a recovery: everything before `end` is permitted at once, whichever group it was of;
+   * groups go on from there.
+   */
+  restart(
+    end: BatchNumber,
+    { version, final }: { version: PlacementVersion; final: boolean },
+  ): void {
+    this.#promise = Infinity;
+    this.#end = end;
+    this.#lastGroup = -1;
+    this.#groups = [
+      {
+        group: this.#lastGroup as GroupId,
+        version,
+        first: 0 as BatchNumber,
+        end,
+        stage: null,
+        intervalMs: 0,
+        anchorMs: 0,
+        reportAt: noBatch,
+        final,
+      },
+    ];
+  }
+
   promiseFrom(batch: BatchNumber): void {
     this.#promise = Math.min(this.#promise, batch);
   }

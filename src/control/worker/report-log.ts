@@ -1,7 +1,7 @@
 // What has happened since a worker's last report, and when the next one is due.
 
 import { makespansPerReportMax, reportIntervalMs, reportsPerSecondMax } from '../limits.ts';
-import type { BatchNumber } from '../protocol/ids.ts';
+import type { BatchNumber, PlacementVersion } from '../protocol/ids.ts';
 import type { Handle, Report, TaskName } from '../protocol/messages.ts';
 
 export class ReportLog {
@@ -56,6 +56,7 @@ export class ReportLog {
   take(
     nowMs: number,
     now: {
+      readonly version: PlacementVersion;
       readonly startedThrough: BatchNumber;
       readonly doneThrough: BatchNumber;
       readonly queued: number;

@@ -8,10 +8,15 @@
 // | start-group       | run-task for what can start                                            |
 // | blocks            | recorded first, then run-task for a task whose last input that was     |
 // | progress          | run-task for a source that had run ahead as far as it may              |
+// | frontier          | commit-output and blocks that waited for durable ranges                |
 // | task-finished     | blocks to peers when all local producers are done; the next run-task   |
 // | output-committed  | the micro-batch may be done: progress to peers, report                 |
+// | range-logged      | frontier to peers, and as for `frontier`                               |
+// | snapshot-stored   | snapshots-stored when it was the last partition's                      |
 // | ask-cut           | cut-answer, and nothing starts from the promised micro-batch on        |
 // | set-boundary      | what was permitted beyond is withdrawn                                 |
+// | ask-status        | the dead are refused from now on; then status                          |
+// | recover           | restore-state for what it takes over; kept blocks to new owners        |
 // | time-passed       | triggers that are due, the periodic report                             |
 // | stop              | stopped                                                                |
 
@@ -19,36 +24,52 @@ import { assert, unreachable } from '../../base/assert.ts';
 import { Heap } from '../../base/heap.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
 import { heldMessagesMax, inFlightMax, quietSourceWaitMs } from '../limits.ts';
-import type { BatchNumber, Incarnation, Term, WorkerId } from '../protocol/ids.ts';
+import type {
+  BatchNumber,
+  Incarnation,
+  PlacementVersion,
+  Term,
+  WorkerId,
+} from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type {
   BlockEntry,
+  DeadWorker,
   DriverMessage,
+  Handle,
   Peer,
   PeerMessage,
+  Place,
   StartGroup,
   TaskName,
   WorkerMessage,
 } from '../protocol/messages.ts';
+import type { Recovery } from '../protocol/recovery.ts';
+import { replaysInOrder } from '../protocol/recovery.ts';
 import type { Template } from '../protocol/template.ts';
-import { partitionsOn, workersIn } from '../protocol/template.ts';
-import { BatchTable } from './batch-table.ts';
-import type { DeliveryHost, DeliveryPolicy } from './delivery.ts';
+import { partitionsOn, workerCountOf } from '../protocol/template.ts';
+import type { Blocks, DeliveryHost, DeliveryPolicy } from './delivery.ts';
 import { deliveryOf } from './delivery.ts';
 import { Downstream } from './downstream.ts';
-import type { IgnoreReason, InputHandle, WorkerEffect, WorkerEvent } from './events.ts';
-import type { LocalPartition } from './local-partition.ts';
-import { localPartition, runsBefore } from './local-partition.ts';
+import type { IgnoreReason, InputHandle, Replay, WorkerEffect, WorkerEvent } from './events.ts';
+import { Frontier } from './frontier.ts';
+import { KeptBlocks } from './kept-blocks.ts';
+import type { LocalPartition, Rerun, Runnable } from './local-partition.ts';
+import { advanceDone, inboxOf, localPartition, runsBefore } from './local-partition.ts';
 import type { PermittedGroup } from './permissions.ts';
 import { Permissions } from './permissions.ts';
 import { ReportLog } from './report-log.ts';
+import { Resending } from './resending.ts';
+import { rerunsOn } from './reruns.ts';
+import { SnapshotRound } from './snapshot-round.ts';
 
 type Running = {
   readonly run: number;
   readonly task: TaskName;
   readonly part: number;
   readonly last: boolean;
-  readonly local: LocalPartition;
+  readonly of: Runnable;
+  readonly replay: Replay | null;
 };
 
 export class WorkerMachine {
@@ -60,28 +81,47 @@ export class WorkerMachine {
   #stopped = false;
 
   #template: Template | null = null;
-  #table: BatchTable = new BatchTable({ producerCounts: [], taskCounts: [], hasParts: false });
+  #kept = new KeptBlocks(0);
   #locals: LocalPartition[] = [];
   /** By stage: partitions that live here. */
-  #localCounts: number[] = [];
+  #localsOf: LocalPartition[][] = [];
   #delivery: DeliveryPolicy | null = null;
-  /** What came before the template it belongs to, in order. */
+  #frontier: Frontier | null = null;
+  #resending: Resending | null = null;
+  /** What came before the placement it belongs to, in order. */
   #held: { readonly from: Peer; readonly message: DriverMessage | PeerMessage }[] = [];
   readonly #permissions = new Permissions();
   /** Cuts through this one are decided; what is still said about them is old. */
   #cutsDecided = 0;
   /** The latest life of each peer that has spoken. */
   readonly #incarnations = new Map<WorkerId, Incarnation>();
+  readonly #dead = new Map<WorkerId, Incarnation>();
+  #round = -1;
+  /** A recovery that waits for the running task to end. */
+  #recovery: Recovery | null = null;
+  /** Blocks of older placements are of a history that was rolled back. */
+  #acceptsSince = 0 as PlacementVersion;
 
-  readonly #queue = new Heap<LocalPartition>(runsBefore);
+  readonly #queue = new Heap<Runnable>(runsBefore);
   #running: Running | null = null;
   #runs = 0;
+  #reruns: Rerun[] = [];
 
   #startedThrough: BatchNumber = noBatch;
   #doneThrough: BatchNumber = noBatch;
+  /** A checkpoint covers everything through here. */
+  #retiredThrough: BatchNumber = noBatch;
   #downstream: Downstream | null = null;
   /** Planned trigger of micro-batches that are not done, for their makespan. */
   readonly #triggers = new Map<BatchNumber, number>();
+  /** Output that waits for the frontier, in the order in which tasks gave it. */
+  #gatedCommits: { readonly local: LocalPartition; readonly task: TaskName }[] = [];
+  #gatedBlocks: { readonly batch: BatchNumber; readonly exchange: number }[] = [];
+  #snapshots: SnapshotRound | null = null;
+  /** The last micro-batch as of which state was wanted. */
+  #checkpointAt: BatchNumber = noBatch;
+  /** By stage, where the driver launches each: done through here, and told. */
+  #stagesDone: BatchNumber[] = [];
 
   readonly #log = new ReportLog();
 
@@ -95,9 +135,9 @@ export class WorkerMachine {
     return this.#doneThrough;
   }
 
-  /** Micro-batches that the tables still hold. */
+  /** Micro-batches of which blocks or ranges are kept. */
   get batchesHeld(): number {
-    return this.#table.size;
+    return this.#kept.size;
   }
 
   step(nowMs: number, event: WorkerEvent): void {
@@ -114,14 +154,31 @@ export class WorkerMachine {
         this.#onTaskFailed(event.run, event.error);
         break;
       case 'output-committed':
-        this.#table.committed(event.task.batch, event.task.stage);
-        this.#onVisible(event.task);
+        this.#onCommitted(event.task);
         break;
       case 'commit-failed':
         this.#sendFailure(event.task, event.error);
         break;
       case 'source-ready':
-        this.#onSourceReady(event.stage, event.partition);
+        this.#onSourceReady(event);
+        break;
+      case 'state-restored':
+        this.#onRestored(event, event.ended);
+        break;
+      case 'restore-failed':
+        this.#sendFailure({ ...place(event), batch: this.#retiredThrough }, event.error);
+        break;
+      case 'range-read':
+        this.#onRangeRead(event.task);
+        break;
+      case 'range-logged':
+        this.#onRangeLogged(event.task);
+        break;
+      case 'snapshot-stored':
+        this.#onSnapshotStored(event);
+        break;
+      case 'snapshot-failed':
+        this.#onSnapshotFailed(event.task, event.error);
         break;
       case 'gauges-measured':
         this.#log.gauges = event.gauges;
@@ -151,48 +208,98 @@ export class WorkerMachine {
   }
 
   #onMessage(from: Peer, message: DriverMessage | PeerMessage): void {
-    if (message.term < this.#term) return this.#ignore(message.kind, 'old-term');
-    this.#term = message.term;
-    if (message.kind === 'install-template') return this.#onTemplate(message.template);
-    if (message.kind === 'stop') return this.#onStop();
-    if (this.#template === null) {
-      if (this.#held.length >= heldMessagesMax) return this.#ignore(message.kind, 'no-room');
-      this.#held.push({ from, message });
-      return;
-    }
-    switch (message.kind) {
+    if (from !== 'driver') return this.#onPeerMessage(from, message as PeerMessage);
+    const order = message as DriverMessage;
+    if (order.term < this.#term) return this.#ignore(order.kind, 'old-term');
+    if (order.term > this.#term) this.#enter(order.term);
+    if (order.kind === 'stop') return this.#onStop();
+    // A recovery waits for the running task, and everything that follows it waits, too.
+    if (this.#recovery !== null) return this.#hold(from, order);
+    if (order.kind === 'ask-status') return this.#onAskStatus(order.round, order.dead);
+    if (order.kind === 'install-template') return this.#onTemplate(order.template);
+    if (order.kind === 'recover') return this.#onRecover(order.recovery);
+    if (this.#template === null) return this.#hold(from, order);
+    switch (order.kind) {
       case 'start-group':
-        return this.#onStartGroup(message);
-      case 'ask-cut': {
-        if (message.cut <= this.#cutsDecided) return this.#ignore('ask-cut', 'duplicate');
-        const promised = Math.max(this.#startedThrough + 1, message.from) as BatchNumber;
-        this.#permissions.promiseFrom(promised);
-        this.#closeOpenSources();
-        return this.#tellDriver({
-          kind: 'cut-answer',
-          term: this.#term,
-          incarnation: this.#incarnation,
-          cut: message.cut,
-          from: promised,
-        });
-      }
+        return this.#onStartGroup(order);
+      case 'ask-cut':
+        return this.#onAskCut(order.cut, order.from);
       case 'set-boundary':
-        if (message.cut <= this.#cutsDecided) return this.#ignore('set-boundary', 'duplicate');
-        this.#cutsDecided = message.cut;
-        assert(message.end > this.#startedThrough, 'a boundary withdraws what was started');
-        this.#permissions.truncate(message.end);
-        this.#forgetGroups();
-        return this.#wakeAll();
+        return this.#onBoundary(order.cut, order.end);
       case 'locations':
-        return this.#delivery!.located(message.batch, message.exchange, message.workers);
+        return this.#delivery!.located(order.batch, order.exchange, order.workers);
+      default:
+        unreachable(order);
+    }
+  }
+
+  /** Another driver: its cuts and rounds are counted anew. */
+  #enter(term: Term): void {
+    this.#term = term;
+    this.#cutsDecided = 0;
+    this.#round = -1;
+  }
+
+  #onPeerMessage(from: WorkerId, message: PeerMessage): void {
+    const dead = this.#dead.get(from);
+    if (dead !== undefined && message.incarnation <= dead) {
+      return this.#ignore(message.kind, 'declared-dead');
+    }
+    const life = this.#incarnations.get(from);
+    if (life !== undefined && message.incarnation < life) {
+      return this.#ignore(message.kind, 'old-incarnation');
+    }
+    this.#incarnations.set(from, message.incarnation);
+    const { version } = message;
+    if (this.#template === null || version > this.#template.version || this.#recovery !== null) {
+      return this.#hold(from, message);
+    }
+    if (version < this.#acceptsSince) return this.#ignore(message.kind, 'rolled-back');
+    switch (message.kind) {
       case 'blocks':
+        return this.#onBlocks(message);
       case 'progress':
+        if (version !== this.#template.version) return;
+        this.#downstream!.heard(from, message.doneThrough);
+        return this.#wakeSources();
+      case 'frontier':
+        this.#frontier!.heard(from, version, message.durableThrough);
+        return this.#openGates();
       case 'pull':
-        assert(from !== 'driver', 'blocks never come from the driver');
-        return this.#onPeerMessage(from, message);
+        return this.#delivery!.pulled(from, message.batch, message.exchange);
       default:
         unreachable(message);
     }
+  }
+
+  #hold(from: Peer, message: DriverMessage | PeerMessage): void {
+    if (this.#held.length >= heldMessagesMax) return this.#ignore(message.kind, 'no-room');
+    this.#held.push({ from, message });
+  }
+
+  #takeUpHeld(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const { from, message } of held) this.#onMessage(from, message);
+  }
+
+  #onAskCut(cut: number, from: BatchNumber): void {
+    if (cut <= this.#cutsDecided) return this.#ignore('ask-cut', 'duplicate');
+    const promised = Math.max(this.#startedThrough + 1, from) as BatchNumber;
+    this.#permissions.promiseFrom(promised);
+    this.#closeOpenSources();
+    const { term, incarnation } = this.#signed();
+    this.#tellDriver({ kind: 'cut-answer', term, incarnation, cut, from: promised });
+  }
+
+  #onBoundary(cut: number, end: BatchNumber): void {
+    if (cut <= this.#cutsDecided) return this.#ignore('set-boundary', 'duplicate');
+    this.#cutsDecided = cut;
+    assert(end > this.#startedThrough, 'a boundary withdraws what was started');
+    this.#permissions.truncate(end);
+    if (this.#snapshots !== null && this.#snapshots.batch >= end) this.#snapshots = null;
+    this.#forgetGroups();
+    this.#wakeAll();
   }
 
   /** Nothing waits for an open task's time when a boundary is wanted. */
@@ -203,92 +310,303 @@ export class WorkerMachine {
 
   #onStop(): void {
     this.#stopped = true;
-    this.#tellDriver({
-      kind: 'stopped',
-      term: this.#term,
-      incarnation: this.#incarnation,
-      gauges: this.#log.gauges,
-    });
+    this.#tellDriver({ kind: 'stopped', ...this.#signed(), gauges: this.#log.gauges });
     this.#effects.push({ kind: 'stop' });
   }
 
   #onTemplate(template: Template): void {
     if (this.#template !== null) return this.#ignore('install-template', 'duplicate');
-    this.#template = template;
-    const producerCounts = template.exchanges.map(
-      (exchange) => template.stages[exchange.from]!.placement.length,
-    );
+    this.#kept = new KeptBlocks(template.exchanges.length);
     template.stages.forEach((stage, id) => {
-      const partitions = partitionsOn(stage, this.#worker);
-      this.#localCounts.push(partitions.length);
-      for (const partition of partitions) {
-        this.#locals.push(localPartition(id, partition, stage.source));
+      for (const partition of partitionsOn(stage, this.#worker)) {
+        this.#locals.push(this.#newLocal(template, { stage: id, partition }, noBatch));
       }
     });
-    const hasParts = template.partMs !== null;
-    this.#table = new BatchTable({ producerCounts, taskCounts: this.#localCounts, hasParts });
+    this.#place(template);
+    this.#takeUpHeld();
+  }
+
+  #newLocal(template: Template, at: Place, done: BatchNumber): LocalPartition {
+    const { source, inputs } = template.stages[at.stage]!;
+    const producerCounts = inputs.map(
+      (exchange) => template.stages[template.exchanges[exchange]!.from]!.placement.length,
+    );
+    return localPartition({ ...at, source, producerCounts, since: template.version }, done);
+  }
+
+  /** Everything that follows from who is where. */
+  #place(template: Template): void {
+    this.#template = template;
+    this.#localsOf = template.stages.map(() => []);
+    for (const local of this.#locals) this.#localsOf[local.stage]!.push(local);
     this.#delivery = deliveryOf(this.#deliveryHost(template));
     this.#downstream = new Downstream(template, this.#worker);
-    this.#log.restart(this.#nowMs, workersIn(template));
-    this.#tellDriver({
-      kind: 'template-installed',
-      term: this.#term,
-      incarnation: this.#incarnation,
-      version: template.version,
-    });
-    const held = this.#held;
-    this.#held = [];
-    for (const { from, message } of held) this.#onMessage(from, message);
+    this.#frontier = new Frontier(template, this.#worker);
+    this.#log.restart(this.#nowMs, workerCountOf(template));
+    this.#tellDriver({ kind: 'template-installed', ...this.#signed(), version: template.version });
   }
 
   #onStartGroup(order: StartGroup): void {
     const beginning = this.#permissions.end === noBatch;
+    if (order.version !== this.#template!.version) return this.#ignore('start-group', 'old-round');
     if (!this.#permissions.permit(order)) return this.#ignore('start-group', 'duplicate');
-    if (beginning) {
-      for (const local of this.#locals) local.next = order.first;
-      this.#doneThrough = (order.first - 1) as BatchNumber;
-      this.#startedThrough = this.#doneThrough;
-      this.#downstream!.begin(this.#doneThrough);
+    if (beginning) this.#begin((order.first - 1) as BatchNumber);
+    const retired = Math.min(order.retireThrough, this.#doneThrough) as BatchNumber;
+    if (retired > this.#retiredThrough) this.#retiredThrough = retired;
+    this.#kept.retireThrough(retired);
+    if (order.checkpointAt > this.#checkpointAt) {
+      this.#checkpointAt = order.checkpointAt;
+      const partitions = this.#locals.length;
+      if (partitions > 0) this.#snapshots = new SnapshotRound(order.checkpointAt, partitions);
     }
-    this.#table.retireThrough(Math.min(order.retireThrough, this.#doneThrough) as BatchNumber);
     this.#delivery!.launched(order);
     this.#wakeAll();
     this.#advanceDone();
   }
 
-  #onPeerMessage(from: WorkerId, message: PeerMessage): void {
-    const life = this.#incarnations.get(from);
-    if (life !== undefined && message.incarnation < life) {
-      return this.#ignore(message.kind, 'old-incarnation');
-    }
-    this.#incarnations.set(from, message.incarnation);
-    if (message.kind === 'progress') {
-      this.#downstream!.heard(from, message.doneThrough);
-      return this.#wakeSources();
-    }
-    if (message.kind === 'pull') {
-      return this.#delivery!.pulled(from, message.batch, message.exchange);
-    }
-    this.#onBlocks(message.batch, message.exchange, message.entries);
-  }
-
-  /** Records first, then looks who waits: in one turn, so no wake-up is lost. */
-  #onBlocks(batch: BatchNumber, exchange: number, entries: readonly BlockEntry[]): void {
-    if (batch <= this.#doneThrough) return this.#ignore('blocks', 'already-done');
-    for (const entry of entries) {
-      if (!this.#table.arrive(batch, exchange, entry)) this.#ignore('blocks', 'duplicate');
-    }
-    if (this.#template!.partMs === null && !this.#table.complete(batch, exchange)) return;
-    const consumer = this.#template!.exchanges[exchange]!.to;
-    for (const local of this.#locals) if (local.stage === consumer) this.#wake(local);
-  }
-
-  #onSourceReady(stage: number, partition: number): void {
+  /** The job begins behind `done`. */
+  #begin(done: BatchNumber): void {
     for (const local of this.#locals) {
-      if (local.stage !== stage || local.partition !== partition) continue;
-      local.ready = true;
-      this.#wake(local);
+      local.next = (done + 1) as BatchNumber;
+      local.doneThrough = done;
+      local.durableThrough = done;
     }
+    this.#doneThrough = done;
+    this.#startedThrough = done;
+    this.#retiredThrough = done;
+    this.#stagesDone = this.#template!.stages.map(() => done);
+    this.#downstream!.begin(done);
+  }
+
+  /** Refuses the dead first, and only then says what there is: nothing can be added to it. */
+  #onAskStatus(round: number, dead: readonly DeadWorker[]): void {
+    if (round < this.#round) return this.#ignore('ask-status', 'old-round');
+    this.#round = round;
+    this.#refuse(dead);
+    this.#snapshots = null;
+    this.#permissions.promiseFrom((this.#startedThrough + 1) as BatchNumber);
+    this.#closeOpenSources();
+    const lost = this.#lostSources();
+    this.#tellDriver({
+      kind: 'status',
+      ...this.#signed(),
+      round,
+      status: {
+        version: this.#template?.version ?? (-1 as PlacementVersion),
+        owned: this.#locals.map(({ stage, partition, next, ended }) => {
+          return { stage, partition, next, ended };
+        }),
+        startedThrough: this.#startedThrough,
+        doneThrough: this.#doneThrough,
+        ranges: lost.flatMap((source) => this.#kept.rangesOf(source)),
+        kept: this.#kept.spans(this.#sourceStages()),
+      },
+    });
+  }
+
+  #refuse(dead: readonly DeadWorker[]): void {
+    for (const { worker, incarnation } of dead) {
+      const before = this.#dead.get(worker) ?? incarnation;
+      this.#dead.set(worker, Math.max(before, incarnation) as Incarnation);
+    }
+  }
+
+  /** Source partitions that, as far as is known here, a dead worker had. */
+  #lostSources(): readonly Place[] {
+    const places: Place[] = [];
+    this.#template?.stages.forEach(({ source, placement }, stage) => {
+      if (!source) return;
+      placement.forEach((owner, partition) => {
+        if (this.#dead.has(owner)) places.push({ stage, partition });
+      });
+    });
+    return places;
+  }
+
+  #sourceStages(): readonly { readonly stage: number; readonly outputs: readonly number[] }[] {
+    const stages = this.#template?.stages ?? [];
+    return stages.flatMap(({ source, outputs }, stage) => (source ? [{ stage, outputs }] : []));
+  }
+
+  #onRecover(recovery: Recovery): void {
+    if (recovery.round < this.#round) return this.#ignore('recover', 'old-round');
+    if (this.#template !== null && recovery.template.version <= this.#template.version) {
+      return this.#ignore('recover', 'duplicate');
+    }
+    this.#round = recovery.round;
+    if (this.#running !== null) this.#recovery = recovery;
+    else this.#recover(recovery);
+  }
+
+  #recover(recovery: Recovery): void {
+    const { template, checkpoint, end, final, cut } = recovery;
+    assert(end > this.#startedThrough || template.reach === 'all', 'a recovery withdraws a start');
+    this.#refuse(recovery.dead);
+    const fresh = this.#template === null;
+    if (fresh) this.#kept = new KeptBlocks(template.exchanges.length);
+    if (template.reach === 'all' || fresh) {
+      this.#acceptsSince = template.version;
+      this.#startedThrough = Math.min(this.#startedThrough, end - 1) as BatchNumber;
+    }
+    this.#retiredThrough = Math.max(this.#retiredThrough, checkpoint) as BatchNumber;
+    this.#snapshots = null;
+    this.#checkpointAt = Math.min(this.#checkpointAt, end - 1) as BatchNumber;
+    this.#cutsDecided = Math.max(this.#cutsDecided, cut);
+    this.#permissions.restart(end, { version: template.version, final });
+    while (this.#queue.pop() !== undefined);
+    const adopted = this.#takeOver(recovery);
+    this.#place(template);
+    this.#downstream!.begin(checkpoint);
+    this.#resending = new Resending(recovery);
+    this.#remember(recovery);
+    this.#reruns = rerunsOn(this.#worker, recovery, (at, batch) => this.#kept.rangeOf(at, batch));
+    for (const local of adopted) this.#restore(local, recovery);
+    this.#resend(recovery);
+    this.#doneThrough = checkpoint;
+    this.#stagesDone = template.stages.map(() => checkpoint);
+    this.#advanceDone();
+    this.#frontier!.reached(this.#durableThrough());
+    this.#tellFrontier();
+    this.#requeue();
+    this.#openGates();
+    this.#log.request();
+    this.#takeUpHeld();
+  }
+
+  /** Drops partitions that are not its own any more, and adds those that are now. */
+  #takeOver({ template, moved, checkpoint }: Recovery): readonly LocalPartition[] {
+    const isMoved = (at: Place): boolean =>
+      moved.some(({ stage, partition }) => stage === at.stage && partition === at.partition);
+    const kept = this.#locals.filter(
+      (local) =>
+        template.stages[local.stage]!.placement[local.partition] === this.#worker &&
+        !isMoved(local),
+    );
+    if (template.reach === 'all') {
+      // They will be run anew, and what is not durable yet may come out otherwise.
+      for (const local of this.#locals) {
+        this.#kept.forget(local, template.stages[local.stage]!.outputs);
+      }
+    }
+    this.#gatedCommits = this.#gatedCommits.filter(({ local }) => kept.includes(local));
+    const adopted: LocalPartition[] = [];
+    template.stages.forEach((stage, id) => {
+      for (const partition of partitionsOn(stage, this.#worker)) {
+        const at = { stage: id, partition };
+        if (kept.some((local) => local.stage === id && local.partition === partition)) continue;
+        adopted.push(this.#newLocal(template, at, checkpoint));
+      }
+    });
+    this.#locals = [...kept, ...adopted].sort(
+      (a, b) => a.stage - b.stage || a.partition - b.partition,
+    );
+    return adopted;
+  }
+
+  #remember({ known }: Recovery): void {
+    for (const { stage, partition, first, ranges } of known) {
+      ranges.forEach((parts, index) => {
+        const batch = (first + index) as BatchNumber;
+        parts.forEach((range, part) => {
+          const last = part === parts.length - 1;
+          this.#kept.addRange({ stage, partition, batch, part, last }, range);
+        });
+      });
+    }
+  }
+
+  /** Orders the state of a partition that is new here, and what it must read again. */
+  #restore(local: LocalPartition, recovery: Recovery): void {
+    const { stage, partition } = local;
+    const same = (at: Place): boolean => at.stage === stage && at.partition === partition;
+    const snapshot = recovery.snapshots.find(same);
+    const known = recovery.known.find(same);
+    local.lastRange = snapshot?.range ?? null;
+    let behind = null;
+    if (known !== undefined) {
+      const through = (known.first + known.ranges.length - 1) as BatchNumber;
+      local.durableThrough = through;
+      if (replaysInOrder(recovery.template, stage)) {
+        known.ranges.forEach((parts, index) => {
+          local.known.set((known.first + index) as BatchNumber, parts);
+        });
+      } else if (known.ranges.length > 0) {
+        // Others run those micro-batches again; this one goes on behind them.
+        behind = known.ranges.at(-1)!.at(-1) ?? null;
+        local.lastRange = behind;
+        local.next = (through + 1) as BatchNumber;
+        local.doneThrough = through;
+      }
+    }
+    local.state = 'restoring';
+    const order = { stage, partition, snapshot: snapshot?.snapshot ?? null, behind };
+    this.#effects.push({ kind: 'restore-state', ...order });
+  }
+
+  #onRestored(at: Place, ended: boolean): void {
+    const local = this.#localAt(at);
+    if (local === undefined || local.state !== 'restoring') {
+      return this.#ignore('state-restored', 'unknown-run');
+    }
+    local.state = 'waiting';
+    local.ended = ended;
+    if (ended) this.#onSourceEnded(local, { ...place(at), batch: (local.next - 1) as BatchNumber });
+    this.#wake(local);
+  }
+
+  /** Blocks that are kept here for partitions that have moved. */
+  #resend({ template }: Recovery): void {
+    for (const { exchange, to, partitions } of this.#resending!.moves) {
+      for (const batch of this.#kept.batches) {
+        const entries = this.#kept
+          .of(batch, exchange)
+          .filter(({ sent }) => sent)
+          .map(({ entry }) => entry);
+        if (entries.length === 0 || template.delivery === 'pull') continue;
+        this.#giveTo(to, { batch, exchange, entries }, partitions);
+      }
+    }
+  }
+
+  #requeue(): void {
+    for (const local of this.#locals) if (local.state === 'queued') local.state = 'waiting';
+    this.#wakeAll();
+    for (const rerun of this.#reruns) this.#readFor(rerun);
+  }
+
+  #onBlocks({ version, batch, exchange, only, entries }: ReceivedBlocks): void {
+    if (this.#template!.reach === 'lost') this.#rememberRanges(batch, exchange, entries);
+    const { to } = this.#template!.exchanges[exchange]!;
+    const input = this.#template!.stages[to]!.inputs.indexOf(exchange);
+    const hasParts = this.#template!.partMs !== null;
+    let refusal: IgnoreReason | null = 'already-done';
+    for (const local of this.#localsOf[to]!) {
+      const meant = only === null ? version >= local.since : only.includes(local.partition);
+      if (!meant || batch < local.next) continue;
+      // Records first, then looks whether the task waits: in one turn, so no wake-up is lost.
+      const inbox = inboxOf(local, batch, hasParts);
+      for (const entry of entries) {
+        if (inbox.arrive(input, entry)) refusal = null;
+        else refusal &&= 'duplicate';
+      }
+      if (hasParts || inbox.complete) this.#wake(local);
+    }
+    if (refusal !== null) this.#ignore('blocks', refusal);
+  }
+
+  #rememberRanges(batch: BatchNumber, exchange: number, entries: readonly BlockEntry[]): void {
+    if (batch <= this.#retiredThrough) return;
+    const stage = this.#template!.exchanges[exchange]!.from;
+    for (const { producer: partition, part, last, range } of entries) {
+      if (range !== null) this.#kept.addRange({ stage, partition, batch, part, last }, range);
+    }
+  }
+
+  #onSourceReady(at: Place): void {
+    const local = this.#localAt(at);
+    if (local === undefined) return;
+    local.ready = true;
+    this.#wake(local);
   }
 
   #onTaskFinished(event: Extract<WorkerEvent, { kind: 'task-finished' }>): void {
@@ -296,32 +614,77 @@ export class WorkerMachine {
     if (running === null || running.run !== event.run) {
       return this.#ignore('task-finished', 'unknown-run');
     }
-    const { task, local, part, last } = running;
     this.#running = null;
     this.#log.taskRun(event.elapsedMs);
+    if (running.of.kind === 'rerun') this.#rerunFinished(running.of, running, event);
+    else this.#ownFinished(running.of, running, event);
+    const recovery = this.#recovery;
+    if (recovery === null) return;
+    this.#recovery = null;
+    this.#recover(recovery);
+  }
+
+  #ownFinished(local: LocalPartition, running: Running, event: TaskFinished): void {
+    const { task, part, last, replay } = running;
+    const { batch } = task;
     local.state = 'waiting';
     local.quietSinceMs = Infinity;
-    if (last) this.#closeTask(local, event.commitPending);
+    const { range, commitPending } = event;
+    if (last) this.#closeTask(local, commitPending);
     else local.part = part + 1;
     const stage = this.#template!.stages[task.stage]!;
+    if (range !== null) {
+      local.lastRange = range;
+      if (this.#recovers()) {
+        if (batch > this.#retiredThrough) {
+          this.#kept.addRange({ ...place(task), batch, part, last }, range);
+        }
+        if (replay === null) this.#effects.push({ kind: 'log-range', task, part, last, range });
+      }
+    }
     stage.outputs.forEach((exchange, index) => {
       const output = event.outputs[index];
-      this.#onProduced(task, exchange, { producer: task.partition, part, last, output });
+      this.#onProduced(task, exchange, { producer: task.partition, part, last, range, output });
     });
     if (stage.source) {
       local.ready = event.sourceReady;
       if (event.ended && !local.ended) this.#onSourceEnded(local, task);
     }
-    if (last && !event.commitPending) this.#onVisible(task);
+    if (last && commitPending) this.#commitWhenDurable(local, task);
+    if (last && batch === this.#snapshots?.batch) {
+      this.#snapshots.taken(task, local.lastRange);
+      this.#effects.push({ kind: 'take-snapshot', task });
+    }
+    if (last && !commitPending) this.#onVisible(local);
     this.#wake(local);
   }
 
+  #rerunFinished(rerun: Rerun, { task, part, last }: Running, event: TaskFinished): void {
+    rerun.before = event.range;
+    const { outputs } = this.#template!.stages[task.stage]!;
+    outputs.forEach((exchange, index) => {
+      const { range } = event;
+      const output = event.outputs[index];
+      const entry: BlockEntry = { producer: task.partition, part, last, range, output };
+      this.#keep(task.batch, exchange, entry);
+      this.#sendKept(task.batch, exchange, (kept) => kept.producer === entry.producer);
+    });
+    rerun.part = part + 1;
+    rerun.state = 'waiting';
+    if (!last) return this.#readFor(rerun);
+    this.#reruns = this.#reruns.filter((other) => other !== rerun);
+  }
+
   #closeTask(local: LocalPartition, commitPending: boolean): void {
-    this.#table.taskDone(local.next, local.stage, commitPending);
-    local.next = (local.next + 1) as BatchNumber;
+    const batch = local.next;
+    if (commitPending) local.pending.add(batch);
+    local.inboxes.delete(batch);
+    local.known.delete(batch);
+    local.next = (batch + 1) as BatchNumber;
     local.part = 0;
     local.taken = [];
     local.closing = false;
+    advanceDone(local);
   }
 
   /**
@@ -329,44 +692,161 @@ export class WorkerMachine {
    * by itself at once.
    */
   #onProduced({ batch }: TaskName, exchange: number, entry: BlockEntry): void {
-    if (this.#template!.partMs !== null) {
-      return this.#delivery!.produced({ batch, exchange, entries: [entry] });
-    }
+    this.#keep(batch, exchange, entry);
     const { from } = this.#template!.exchanges[exchange]!;
-    const entries = this.#table.produce(batch, exchange, entry);
-    if (entries.length < this.#localCounts[from]!) return;
-    this.#delivery!.produced({ batch, exchange, entries });
-    if (!this.#delivery!.keeps) this.#table.dropOutputs(batch, exchange);
+    if (this.#template!.partMs !== null) {
+      return this.#sendKept(batch, exchange, (kept) => kept === entry);
+    }
+    if (this.#localsOf[from]!.some((local) => local.next <= batch)) return;
+    if (this.#template!.reach === 'lost' && batch > this.#frontierFor(from)) {
+      this.#gatedBlocks.push({ batch, exchange });
+      return;
+    }
+    this.#sendKept(batch, exchange, () => true);
+  }
+
+  /** What leaves a stage behind an exchange hides the ranges behind it: they must be durable. */
+  #frontierFor(stage: number): number {
+    return this.#template!.stages[stage]!.source ? Infinity : this.#frontier!.through;
+  }
+
+  #keep(batch: BatchNumber, exchange: number, entry: BlockEntry): void {
+    if (batch > this.#retiredThrough || !this.#recovers()) this.#kept.add(batch, exchange, entry);
+  }
+
+  /** Hands what is kept and not yet sent to the delivery. */
+  #sendKept(batch: BatchNumber, exchange: number, which: (entry: BlockEntry) => boolean): void {
+    const kept = this.#kept.of(batch, exchange).filter(({ entry, sent }) => !sent && which(entry));
+    for (const item of kept) item.sent = true;
+    const entries = kept.map(({ entry }) => entry);
+    if (entries.length > 0) this.#delivery!.produced({ batch, exchange, entries });
+    if (!this.#delivery!.keeps && !this.#recovers()) this.#kept.drop(batch, exchange);
+  }
+
+  #recovers(): boolean {
+    return this.#template!.reach !== 'none';
+  }
+
+  #commitWhenDurable(local: LocalPartition, task: TaskName): void {
+    if (task.batch <= this.#frontier!.through) this.#effects.push({ kind: 'commit-output', task });
+    else this.#gatedCommits.push({ local, task });
+  }
+
+  /** The frontier may have moved: what waited for it goes out, in the order in which it came. */
+  #openGates(): void {
+    const { through } = this.#frontier!;
+    if (this.#gatedCommits.length > 0) {
+      const commits = this.#gatedCommits;
+      this.#gatedCommits = commits.filter(({ task }) => task.batch > through);
+      for (const { task } of commits) {
+        if (task.batch <= through) this.#effects.push({ kind: 'commit-output', task });
+      }
+    }
+    if (this.#gatedBlocks.length === 0) return;
+    const blocks = this.#gatedBlocks;
+    this.#gatedBlocks = blocks.filter(({ batch }) => batch > through);
+    for (const { batch, exchange } of blocks) {
+      if (batch <= through) this.#sendKept(batch, exchange, () => true);
+    }
+  }
+
+  #onCommitted({ stage, partition, batch }: TaskName): void {
+    const local = this.#localAt({ stage, partition });
+    if (local === undefined || !local.pending.delete(batch)) {
+      return this.#ignore('output-committed', 'unknown-run');
+    }
+    advanceDone(local);
+    this.#onVisible(local);
   }
 
   /** A task is done and its output can be seen. */
-  #onVisible({ batch, stage }: TaskName): void {
-    if (this.#table.stageDone(batch, stage)) this.#delivery!.stageDone(stage, batch);
+  #onVisible({ stage }: LocalPartition): void {
+    if (this.#template!.delivery === 'pull') this.#tellStageDone(stage);
     this.#advanceDone();
   }
 
+  #tellStageDone(stage: number): void {
+    let through = Infinity;
+    for (const { doneThrough } of this.#localsOf[stage]!) {
+      if (doneThrough < through) through = doneThrough;
+    }
+    for (let batch = this.#stagesDone[stage]! + 1; batch <= through; batch++) {
+      this.#stagesDone[stage] = batch as BatchNumber;
+      this.#delivery!.stageDone(stage, batch as BatchNumber);
+    }
+  }
+
+  #onRangeLogged({ stage, partition, batch }: TaskName): void {
+    const local = this.#localAt({ stage, partition });
+    if (local === undefined || batch <= local.durableThrough) return;
+    local.durableThrough = batch;
+    if (!this.#frontier!.reached(this.#durableThrough())) return;
+    this.#tellFrontier();
+    this.#openGates();
+  }
+
+  /** Ranges of all source partitions here are durable through this micro-batch. */
+  #durableThrough(): BatchNumber {
+    let least = Infinity;
+    for (const local of this.#locals) {
+      if (local.source && local.durableThrough < least) least = local.durableThrough;
+    }
+    return least as BatchNumber;
+  }
+
+  #tellFrontier(): void {
+    const durableThrough = this.#durableThrough();
+    if (durableThrough === Infinity) return;
+    const { version } = this.#template!;
+    for (const listener of this.#frontier!.listeners) {
+      this.#send(listener, { kind: 'frontier', ...this.#signed(), version, durableThrough });
+    }
+  }
+
+  #onSnapshotStored(event: Extract<WorkerEvent, { kind: 'snapshot-stored' }>): void {
+    const round = this.#snapshots;
+    if (round === null || round.batch !== event.task.batch) {
+      return this.#ignore('snapshot-stored', 'old-round');
+    }
+    if (!round.stored(event.task, event.snapshot)) return;
+    this.#snapshots = null;
+    const { batch, snapshots } = round;
+    this.#tellDriver({ kind: 'snapshots-stored', ...this.#signed(), batch, snapshots });
+  }
+
+  #onSnapshotFailed({ batch }: TaskName, error: StreamErrorData): void {
+    if (this.#snapshots?.batch !== batch) return this.#ignore('snapshot-failed', 'old-round');
+    this.#snapshots = null;
+    this.#tellDriver({ kind: 'snapshot-failed', ...this.#signed(), batch, error });
+  }
+
   #deliveryHost(template: Template): DeliveryHost {
-    const own = { incarnation: this.#incarnation };
+    const { version } = template;
     return {
       worker: this.#worker,
       template,
-      outputs: (batch, exchange) => this.#table.outputs(batch, exchange),
-      sendBlocks: (to, blocks) => {
-        const { version } = template;
-        this.#send(to, { kind: 'blocks', term: this.#term, ...own, version, ...blocks });
+      outputs: (batch, exchange) => this.#kept.of(batch, exchange).map(({ entry }) => entry),
+      give: (to, blocks) => {
+        const { to: stage } = template.exchanges[blocks.exchange]!;
+        const needed = this.#resending?.neededBy(to, { stage, batch: blocks.batch }) ?? null;
+        if (needed === null || needed.length > 0) this.#giveTo(to, blocks, needed);
       },
-      deliver: ({ batch, exchange, entries }) => this.#onBlocks(batch, exchange, entries),
       pull: (from, batch, exchange) => {
-        this.#send(from, { kind: 'pull', term: this.#term, ...own, batch, exchange });
+        this.#send(from, { kind: 'pull', ...this.#signed(), version, batch, exchange });
       },
       askLocations: (batch, exchange) => {
-        const ask = { kind: 'ask-locations', term: this.#term, ...own, batch, exchange } as const;
-        this.#tellDriver(ask);
+        this.#tellDriver({ kind: 'ask-locations', ...this.#signed(), batch, exchange });
       },
       tellStageDone: (stage, batch) => {
-        this.#tellDriver({ kind: 'stage-done', term: this.#term, ...own, stage, batch });
+        this.#tellDriver({ kind: 'stage-done', ...this.#signed(), stage, batch });
       },
     };
+  }
+
+  #giveTo(to: WorkerId, blocks: Blocks, only: readonly number[] | null): void {
+    const { version } = this.#template!;
+    if (to === this.#worker) this.#onBlocks({ ...blocks, version, only });
+    else this.#send(to, { kind: 'blocks', ...this.#signed(), version, ...blocks, only });
   }
 
   #onSourceEnded(local: LocalPartition, task: TaskName): void {
@@ -385,36 +865,27 @@ export class WorkerMachine {
   }
 
   #sendFailure(task: TaskName, error: StreamErrorData): void {
-    this.#tellDriver({
-      kind: 'task-failed',
-      term: this.#term,
-      incarnation: this.#incarnation,
-      task,
-      error,
-    });
+    this.#tellDriver({ kind: 'task-failed', ...this.#signed(), task, error });
   }
 
   #advanceDone(): void {
     const before = this.#doneThrough;
-    for (;;) {
-      const batch = (this.#doneThrough + 1) as BatchNumber;
-      if (batch >= this.#permissions.end) break;
-      if (!this.#table.done(batch)) break;
-      this.#doneThrough = batch;
-      this.#table.dropInputs(batch);
-      this.#traceDone(batch);
-    }
-    if (this.#doneThrough === before) return;
+    let through = (this.#permissions.end - 1) as BatchNumber;
+    for (const { doneThrough } of this.#locals) if (doneThrough < through) through = doneThrough;
+    if (through <= before) return;
+    for (let batch = before + 1; batch <= through; batch++) this.#traceDone(batch as BatchNumber);
+    this.#doneThrough = through;
     this.#forgetGroups();
-    for (const producer of this.#downstream!.producers) {
-      this.#send(producer, {
-        kind: 'progress',
-        term: this.#term,
-        incarnation: this.#incarnation,
-        doneThrough: this.#doneThrough,
-      });
-    }
+    this.#tellProgress();
     this.#wakeSources();
+  }
+
+  #tellProgress(): void {
+    const { version } = this.#template!;
+    const doneThrough = this.#doneThrough;
+    for (const producer of this.#downstream!.producers) {
+      this.#send(producer, { kind: 'progress', ...this.#signed(), version, doneThrough });
+    }
   }
 
   /** The end of a group is reported at once: without look-ahead the driver waits for it. */
@@ -432,6 +903,10 @@ export class WorkerMachine {
     this.#effects.push({ kind: 'trace', trace: { kind: 'batch-done', batch, makespanMs } });
   }
 
+  #localAt({ stage, partition }: Place): LocalPartition | undefined {
+    return this.#localsOf[stage]?.find((local) => local.partition === partition);
+  }
+
   #wakeAll(): void {
     for (const local of this.#locals) this.#wake(local);
   }
@@ -445,14 +920,37 @@ export class WorkerMachine {
     if (local.state !== 'waiting') return;
     local.lookAgainMs = Infinity;
     if (!this.#runnable(local)) return;
+    if (local.known.has(local.next)) return this.#readFor(local);
     local.state = 'queued';
     this.#queue.push(local);
+  }
+
+  /** Orders the range that a task had before to be read once more. */
+  #readFor(runnable: Runnable): void {
+    const { stage, partition, next: batch, part } = runnable;
+    runnable.state = 'reading';
+    const range = rangesOf(runnable)[part];
+    this.#effects.push({ kind: 'read-range', task: { stage, partition, batch }, part, range });
+  }
+
+  #onRangeRead(task: TaskName): void {
+    const isIt = (one: Runnable): boolean =>
+      one.state === 'reading' &&
+      one.stage === task.stage &&
+      one.partition === task.partition &&
+      one.next === task.batch;
+    const runnable: Runnable | undefined = this.#reruns.find(isIt) ?? this.#locals.find(isIt);
+    if (runnable === undefined) return this.#ignore('range-read', 'unknown-run');
+    runnable.state = 'queued';
+    this.#queue.push(runnable);
   }
 
   #runnable(local: LocalPartition): boolean {
     const group = this.#permissions.groupOf(local.next, local.stage);
     if (group === null) return false;
     if (!local.source) return this.#inputsReady(local);
+    // What it read before is read again as soon as it can be.
+    if (local.known.has(local.next)) return true;
     if (local.part > 0) return this.#partDue(local, group);
     if (local.next > this.#downstream!.finished(this.#doneThrough) + inFlightMax) return false;
     const trigger = Permissions.triggerMs(group, local.next);
@@ -469,14 +967,12 @@ export class WorkerMachine {
   }
 
   /** All inputs are complete; or, where tasks have parts, something new has come. */
-  #inputsReady({ stage, next, taken }: LocalPartition): boolean {
+  #inputsReady({ stage, next, taken, inboxes }: LocalPartition): boolean {
+    const inbox = inboxes.get(next);
+    if (inbox === undefined) return false;
+    if (this.#template!.partMs === null) return inbox.complete;
     const { inputs } = this.#template!.stages[stage]!;
-    if (this.#template!.partMs === null) {
-      return inputs.every((exchange) => this.#table.complete(next, exchange));
-    }
-    return inputs.some(
-      (exchange, index) => this.#table.inputs(next, exchange).length > (taken[index] ?? 0),
-    );
+    return inputs.some((_, index) => inbox.arrived(index).length > (taken[index] ?? 0));
   }
 
   /** An open source task gives a part every so often, and its last when the next one's time is. */
@@ -491,16 +987,37 @@ export class WorkerMachine {
 
   #runNext(): void {
     while (this.#running === null) {
-      const local = this.#queue.pop();
-      if (local === undefined) return;
-      const group = this.#permissions.groupOf(local.next, local.stage);
-      if (group === null) {
-        // Withdrawn by a cut while it waited for the processor.
-        local.state = 'waiting';
+      const runnable = this.#queue.pop();
+      if (runnable === undefined) return;
+      if (runnable.kind === 'rerun') {
+        this.#startRerun(runnable);
         continue;
       }
-      this.#start(local, group);
+      const group = this.#permissions.groupOf(runnable.next, runnable.stage);
+      if (group === null) {
+        // Withdrawn by a cut while it waited for the processor.
+        runnable.state = 'waiting';
+        continue;
+      }
+      this.#start(runnable, group);
     }
+  }
+
+  #startRerun(rerun: Rerun): void {
+    const { stage, partition, next: batch, ranges, part, before } = rerun;
+    rerun.state = 'running';
+    const replay: Replay = { range: ranges[part], before, rerun: true };
+    const last = part === ranges.length - 1;
+    this.#runTask({
+      of: rerun,
+      task: { stage, partition, batch },
+      part,
+      last,
+      replay,
+      inputs: null,
+      triggerMs: this.#nowMs,
+      final: false,
+    });
   }
 
   #start(local: LocalPartition, group: PermittedGroup): void {
@@ -516,19 +1033,37 @@ export class WorkerMachine {
     const triggerMs = Math.max(now ? this.#nowMs : planned, local.triggeredMs);
     local.triggeredMs = triggerMs;
     if (!this.#triggers.has(batch)) this.#triggers.set(batch, triggerMs);
+    const known = local.known.get(batch);
+    const replay: Replay | null =
+      known === undefined ? null : { range: known[part], before: local.lastRange, rerun: false };
     const inputs = local.source ? null : this.#takeInputs(local);
-    const last = local.source ? this.#isLastPart(local, group) : this.#allTaken(local);
-    const run = this.#runs++;
-    const task: TaskName = { stage, partition, batch };
-    this.#running = { run, task, part, last, local };
+    let last = local.source ? this.#isLastPart(local, group) : this.#allTaken(local);
+    if (known !== undefined) last = part === known.length - 1;
     local.partedMs = this.#nowMs;
     const final = group.final && batch === group.end - 1;
-    this.#effects.push({ kind: 'run-task', run, task, part, last, inputs, triggerMs, final });
+    this.#runTask({
+      of: local,
+      task: { stage, partition, batch },
+      part,
+      last,
+      replay,
+      inputs,
+      triggerMs,
+      final,
+    });
+  }
+
+  #runTask({ of, ...order }: Omit<RunTask, 'kind' | 'run'> & { readonly of: Runnable }): void {
+    const run = this.#runs++;
+    const { task, part, last, replay } = order;
+    this.#running = { run, task, part, last, of, replay };
+    this.#effects.push({ kind: 'run-task', run, ...order });
   }
 
   #takeInputs(local: LocalPartition): readonly (readonly InputHandle[])[] {
-    return this.#template!.stages[local.stage]!.inputs.map((exchange, index) => {
-      const arrived = this.#table.inputs(local.next, exchange);
+    const inbox = local.inboxes.get(local.next)!;
+    return this.#template!.stages[local.stage]!.inputs.map((_, index) => {
+      const arrived = inbox.arrived(index);
       const taken = local.taken[index] ?? 0;
       local.taken[index] = arrived.length;
       // What comes until the task runs is for the next part.
@@ -536,9 +1071,8 @@ export class WorkerMachine {
     });
   }
 
-  #allTaken({ stage, next }: LocalPartition): boolean {
-    const { inputs } = this.#template!.stages[stage]!;
-    return inputs.every((exchange) => this.#table.complete(next, exchange));
+  #allTaken({ next, inboxes }: LocalPartition): boolean {
+    return inboxes.get(next)?.complete === true;
   }
 
   #isLastPart({ ended, closing, next }: LocalPartition, group: PermittedGroup): boolean {
@@ -549,13 +1083,16 @@ export class WorkerMachine {
   #reportIfDue(): void {
     if (this.#template === null || this.#stopped) return;
     const report = this.#log.take(this.#nowMs, {
+      version: this.#template.version,
       startedThrough: this.#startedThrough,
       doneThrough: this.#doneThrough,
       queued: this.#queue.size,
     });
-    if (report === null) return;
-    const incarnation = this.#incarnation;
-    this.#tellDriver({ kind: 'report', term: this.#term, incarnation, report });
+    if (report !== null) this.#tellDriver({ kind: 'report', ...this.#signed(), report });
+  }
+
+  #signed(): { readonly term: Term; readonly incarnation: Incarnation } {
+    return { term: this.#term, incarnation: this.#incarnation };
   }
 
   #tellDriver(message: WorkerMessage): void {
@@ -569,6 +1106,23 @@ export class WorkerMachine {
   #ignore(what: string, why: IgnoreReason): void {
     this.#effects.push({ kind: 'trace', trace: { kind: 'ignored', what, why } });
   }
+}
+
+type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
+type TaskFinished = Extract<WorkerEvent, { kind: 'task-finished' }>;
+type ReceivedBlocks = Blocks & {
+  readonly version: PlacementVersion;
+  readonly only: readonly number[] | null;
+};
+
+function place({ stage, partition }: Place): Place {
+  return { stage, partition };
+}
+
+/** The ranges that a task had before, by part. */
+function rangesOf(runnable: Runnable): readonly Handle[] {
+  if (runnable.kind === 'rerun') return runnable.ranges;
+  return runnable.known.get(runnable.next)!;
 }
 
 /** When the next micro-batch of a group starts, which ends an open task of this one, ms. */
