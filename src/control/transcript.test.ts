@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { ScriptedCluster, shapeOf } from './scripted-cluster.fixture.ts';
 import type { Message } from './scripted-cluster.fixture.ts';
 import type { Peer, TaskName } from './protocol/messages.ts';
-import type { BatchNumber, WorkerId } from './protocol/ids.ts';
+import type { BatchNumber, PlacementVersion, WorkerId } from './protocol/ids.ts';
 
 const folder = join(import.meta.dirname, 'testdata');
 
@@ -107,6 +107,7 @@ function perform(cluster: ScriptedCluster, command: string, words: readonly stri
       return cluster.tellWorker(workerNamed(subject), {
         kind: 'output-committed',
         task: taskNamed(rest[0] ?? ''),
+        since: Number(rest[1] ?? 0) as PlacementVersion,
       });
     case 'source-ready': {
       const { stage, partition } = taskNamed(`${rest[0]}@0`);

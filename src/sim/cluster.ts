@@ -2,10 +2,10 @@
 // clock. Runs a job to its end and gives what became visible and what the run decided.
 
 import { assert, unreachable } from '../base/assert.ts';
-import { canonicalJson } from '../base/canonical-json.ts';
 import type { StreamErrorData } from '../base/stream-error.ts';
 import { Random } from '../base/random.ts';
 import { DriverMachine } from '../control/driver/driver-machine.ts';
+import type { RecoveryOptions } from '../control/driver/driver-machine.ts';
 import type { DriverEffect, DriverEvent } from '../control/driver/events.ts';
 import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
@@ -13,12 +13,15 @@ import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { Incarnation, Term, WorkerId } from '../control/protocol/ids.ts';
 import type { WorkerMessage } from '../control/protocol/messages.ts';
 import { ScheduleChecker } from './checker.ts';
+import type { Fault, FaultModel } from './faults.ts';
 import type { NetworkModel } from './network.ts';
 import { Network } from './network.ts';
 import type { SourceModel } from './simulated-source.ts';
+import { SimulatedLog } from './simulated-log.ts';
+import { SimulatedSinks } from './simulated-sinks.ts';
 import { SimulatedSource } from './simulated-source.ts';
 import type { CostModel } from './simulated-worker.ts';
-import { SimulatedWorker } from './simulated-worker.ts';
+import { SimulatedWorker, storeError } from './simulated-worker.ts';
 import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 import { Trace } from './trace.ts';
 import type { Timer } from './virtual-clock.ts';
@@ -38,6 +41,8 @@ export type ClusterOptions = {
   /** By source stage and partition. */
   readonly recordCount: (stage: number, partition: number) => number;
   readonly runnerOf: (worker: WorkerId) => TaskRunner;
+  /** What goes wrong; absent: nothing does, and nothing is kept for it. */
+  readonly faults?: FaultModel | undefined;
   /** What happens to the driver from outside, by time since the start. */
   readonly interventions: readonly { readonly afterMs: number; readonly event: DriverEvent }[];
   /** Gets the trace line by line, as far as the run comes. */
@@ -56,6 +61,12 @@ export type ClusterRun = {
   readonly elapsedMs: number;
   readonly groups: number;
   readonly cuts: number;
+  /** The range log at the end, where there is one. */
+  readonly log: SimulatedLog;
+  readonly rounds: number;
+  readonly checkpoints: number;
+  readonly crashes: number;
+  readonly zombies: number;
 };
 
 /** Throws an AssertionError as soon as something is wrong, or when the job does not end. */
@@ -63,16 +74,27 @@ export function runCluster(options: ClusterOptions): ClusterRun {
   return new Cluster(options).run();
 }
 
+type Member = { readonly worker: WorkerId; readonly shell: SimulatedWorker };
+
 class Cluster {
   readonly #options: ClusterOptions;
   readonly #clock: VirtualClock;
   readonly #network: Network;
-  readonly #checker = new ScheduleChecker();
+  /** What holds only where nothing goes wrong. */
+  readonly #checker: ScheduleChecker | null;
+  readonly #log = new SimulatedLog();
+  readonly #sinks = new SimulatedSinks();
+  readonly #random: Random;
+  readonly #dead = new Set<WorkerId>();
+  #rounds = 0;
+  #checkpoints = 0;
+  #crashes = 0;
+  #zombies = 0;
+  #groups = 0;
+  #cuts = 0;
   readonly #trace: Trace;
   readonly #driver: DriverMachine;
-  readonly #workers: SimulatedWorker[] = [];
-  readonly #sources = new Map<string, SimulatedSource>();
-  readonly #visible: Commit[] = [];
+  readonly #workers: Member[] = [];
   readonly #tasks: RanTask[] = [];
   #outcome: ClusterRun['outcome'] | null = null;
   #timer: Timer | null = null;
@@ -84,25 +106,31 @@ class Cluster {
     this.#trace = new Trace(options.onTrace);
     this.#clock = new VirtualClock(random.fork(), startMs);
     this.#network = new Network(this.#clock, random.fork(), options.network);
-    const { shape, workerCount, mode, partMs, pace } = options;
-    this.#driver = new DriverMachine({ shape, workerCount, mode, partMs, pace, term: 1 as Term });
+    const { shape, workerCount, mode, partMs, pace, faults } = options;
+    this.#checker = faults === undefined ? new ScheduleChecker() : null;
+    const recovery: RecoveryOptions | undefined =
+      faults === undefined
+        ? undefined
+        : { checkpointIntervalMs: faults.checkpointIntervalMs, from: null };
+    const job = { shape, workerCount, mode, partMs, pace, term: 1 as Term, recovery };
+    this.#driver = new DriverMachine(job);
     this.#network.attach('driver', (from, message) => {
       assert(from !== 'driver', 'the driver does not speak to itself');
       this.#trace.note(`driver < ${from} ${message.kind}`);
       this.#tellDriver({ kind: 'message-received', from, message: message as WorkerMessage });
     });
-    this.#makeSources(random.fork());
-    for (let id = 1; id <= workerCount; id++) this.#workers.push(this.#worker(id, random.fork()));
+    this.#random = random.fork();
+    for (let id = 1; id <= workerCount; id++) this.#addWorker();
   }
 
   run(): ClusterRun {
     for (const { afterMs, event } of this.#options.interventions) {
       this.#clock.after(afterMs, () => this.#tellDriver(event));
     }
-    this.#workers.forEach((_, index) => {
-      const event = { worker: (index + 1) as WorkerId, incarnation: 1 as Incarnation };
-      this.#clock.after(0, () => this.#tellDriver({ kind: 'worker-joined', ...event }));
-    });
+    for (const fault of this.#options.faults?.faults ?? []) {
+      this.#clock.after(fault.afterMs, () => this.#befall(fault));
+    }
+    for (const worker of this.#workers) this.#clock.after(0, () => this.#join(worker));
     for (let steps = 0; !this.#over(); steps++) {
       assert(steps < stepsMax, `the job has not ended after ${stepsMax} steps`);
       assert(this.#clock.nowMs < startMs + elapsedMsMax, 'the job makes no progress');
@@ -111,37 +139,40 @@ class Cluster {
     const outcome = this.#outcome;
     assert(outcome !== null, 'a run that is over has an outcome');
     const elapsedMs = this.#clock.nowMs - startMs;
-    if (outcome.kind === 'finished') this.#checker.finished(outcome.lastBatch, elapsedMs);
+    if (outcome.kind === 'finished') this.#checker?.finished(outcome.lastBatch, elapsedMs);
     return {
       outcome,
-      visible: this.#visible,
+      visible: this.#sinks.visible,
       tasks: this.#tasks,
       trace: this.#trace,
       elapsedMs,
-      groups: this.#checker.groups,
-      cuts: this.#checker.cuts,
+      groups: this.#groups,
+      cuts: this.#cuts,
+      log: this.#log,
+      rounds: this.#rounds,
+      checkpoints: this.#checkpoints,
+      crashes: this.#crashes,
+      zombies: this.#zombies,
     };
   }
 
   #over(): boolean {
-    return this.#outcome !== null && this.#workers.every((worker) => worker.stopped);
-  }
-
-  #makeSources(random: Random): void {
-    const { shape, recordCount, sources: model } = this.#options;
-    shape.stages.forEach((stage, id) => {
-      if (!stage.source) return;
-      for (let partition = 0; partition < stage.partitionCount; partition++) {
-        const options = { random: random.fork(), model, recordCount: recordCount(id, partition) };
-        this.#sources.set(`${id}/${partition}`, new SimulatedSource(options));
-      }
+    if (this.#outcome === null) return false;
+    return this.#workers.every(({ worker, shell }) => {
+      return shell.stopped || shell.crashed || this.#dead.has(worker);
     });
   }
 
-  #worker(id: number, random: Random): SimulatedWorker {
-    const { costs, runnerOf, skewMsMax } = this.#options;
-    const worker = id as WorkerId;
-    return new SimulatedWorker({
+  #join({ worker, shell }: Member): void {
+    if (shell.crashed) return;
+    this.#tellDriver({ kind: 'worker-joined', worker, incarnation: 1 as Incarnation });
+  }
+
+  #addWorker(): Member {
+    const { costs, runnerOf, skewMsMax, shape } = this.#options;
+    const worker = (this.#workers.length + 1) as WorkerId;
+    const random = this.#random.fork();
+    const shell = new SimulatedWorker({
       worker,
       clock: this.#clock,
       skewMs: (2 * random.float() - 1) * skewMsMax,
@@ -151,17 +182,58 @@ class Cluster {
       checker: this.#checker,
       trace: this.#trace,
       runner: runnerOf(worker),
-      sourceOf: (stage, partition) => {
-        const source = this.#sources.get(`${stage}/${partition}`);
-        assert(source !== undefined, `no source ${stage}/${partition}`);
-        return source;
+      log: this.#log,
+      sinks: this.#sinks,
+      isSource: (stage) => shape.stages[stage]?.source === true,
+      openSource: ({ stage, partition }, from) => {
+        const { recordCount, sources: model } = this.#options;
+        const options = { random: random.fork(), model, from };
+        return new SimulatedSource({ ...options, recordCount: recordCount(stage, partition) });
       },
       onTask: (task) => this.#tasks.push(task),
-      onVisible: (commit) => {
-        this.#visible.push(commit);
-        const { sink, partition, batch, rows } = commit;
-        this.#trace.note(`visible ${sink}/${partition}@${batch} ${canonicalJson(rows)}`);
-      },
+      isDead: () => this.#dead.has(worker),
+    });
+    const member = { worker, shell };
+    this.#workers.push(member);
+    return member;
+  }
+
+  #befall(fault: Fault): void {
+    if (this.#outcome !== null) return;
+    const alive = this.#workers.filter(({ worker, shell }) => {
+      return !shell.crashed && !this.#dead.has(worker);
+    });
+    const victim = alive[Math.floor(fault.victim * alive.length)];
+    if (victim === undefined) return;
+    const { worker, shell } = victim;
+    const lost = (): void => {
+      if (this.#dead.has(worker)) return;
+      if (fault.kind === 'pause') this.#zombies++;
+      this.#tellDriver({ kind: 'worker-lost', worker, error: lostError });
+      // Somebody must be there to finish.
+      const left = this.#workers.some((one) => !one.shell.crashed && !this.#dead.has(one.worker));
+      if (!left) this.#replace(50);
+    };
+    switch (fault.kind) {
+      case 'crash':
+        this.#crashes++;
+        shell.crash();
+        this.#network.cut(worker);
+        this.#clock.after(fault.detectMs, lost);
+        return this.#replace(fault.backMs);
+      case 'pause':
+        shell.pause(fault.forMs);
+        if (fault.detectMs !== null) this.#clock.after(fault.detectMs, lost);
+        return;
+      default:
+        unreachable(fault);
+    }
+  }
+
+  #replace(afterMs: number | null): void {
+    if (afterMs === null) return;
+    this.#clock.after(afterMs, () => {
+      if (this.#outcome === null) this.#join(this.#addWorker());
     });
   }
 
@@ -170,7 +242,10 @@ class Cluster {
     const sent = new Set<object>();
     for (const effect of this.#driver.takeEffects()) {
       if (effect.kind === 'send-message') {
-        this.#checker.driverSent(effect.message, !sent.has(effect.message));
+        const first = !sent.has(effect.message);
+        if (first && effect.message.kind === 'start-group') this.#groups++;
+        if (first && effect.message.kind === 'set-boundary') this.#cuts++;
+        this.#checker?.driverSent(effect.message, first);
         sent.add(effect.message);
       }
       this.#carryOut(effect);
@@ -186,7 +261,34 @@ class Cluster {
         return this.#end({ kind: 'finished', lastBatch: effect.lastBatch });
       case 'job-failed':
         return this.#end({ kind: 'failed', error: effect.error });
+      case 'read-log':
+        for (const { worker } of effect.dead) this.#log.close(`w${worker}`);
+        if (effect.closesAll) this.#log.closeBefore((this.#driver.template?.version ?? -1) + 1);
+        return this.#store(() => {
+          const ranges = this.#log.read(effect.after);
+          this.#tellDriver({ kind: 'log-read', round: effect.round, ranges });
+        });
+      case 'log-ranges':
+        return this.#store(() => {
+          this.#log.add(effect.ranges);
+          this.#tellDriver({ kind: 'ranges-logged', round: effect.round });
+        });
+      case 'commit-checkpoint': {
+        const { batch } = effect;
+        return this.#store(() => {
+          const { storeFailChance } = this.#options.costs;
+          if (this.#random.chance(storeFailChance)) {
+            return this.#tellDriver({ kind: 'checkpoint-failed', batch, error: storeError });
+          }
+          this.#checkpoints++;
+          this.#tellDriver({ kind: 'checkpoint-committed', batch });
+        });
+      }
+      case 'evict-worker':
+        this.#dead.add(effect.worker);
+        return;
       case 'trace':
+        if (effect.trace.kind === 'recovered') this.#rounds++;
         return this.#trace.note(`driver ${this.#clock.nowMs} ${JSON.stringify(effect.trace)}`);
       case 'job-started':
       case 'report-received':
@@ -195,6 +297,10 @@ class Cluster {
       default:
         unreachable(effect);
     }
+  }
+
+  #store(action: () => void): void {
+    this.#clock.after(this.#random.float() * this.#options.costs.storeMsMax, action);
   }
 
   #end(outcome: ClusterRun['outcome']): void {
@@ -219,6 +325,14 @@ class Cluster {
 
 /** Epoch ms at which every simulation starts; small, so that fractions stay exact enough. */
 export const startMs = 1_000_000;
+
+const lostError: StreamErrorData = {
+  code: 'worker-lost',
+  message: 'a worker was lost',
+  hint: null,
+  fields: {},
+  stack: null,
+};
 
 /** Bounds of a run: several times what the slowest scenario needs. */
 const stepsMax = 2_000_000;

@@ -32,6 +32,8 @@ export class Network {
   readonly #model: NetworkModel;
   readonly #receivers = new Map<Peer, Receive>();
   readonly #links = new Map<string, Link>();
+  /** By sender that is gone: what would arrive later is lost with its connections, ms. */
+  readonly #cutMs = new Map<Peer, number>();
 
   constructor(clock: VirtualClock, random: Random, model: NetworkModel) {
     this.#clock = clock;
@@ -43,6 +45,11 @@ export class Network {
     this.#receivers.set(peer, receive);
   }
 
+  /** The connections of a peer break: some of what it has sent still arrives. */
+  cut(peer: Peer): void {
+    this.#cutMs.set(peer, this.#clock.nowMs + this.#random.float() * this.#model.delayMsMax);
+  }
+
   send(from: Peer, to: Peer, message: Message): void {
     const receive = this.#receivers.get(to);
     assert(receive !== undefined, `a message to ${to}, whom nobody knows`);
@@ -50,10 +57,13 @@ export class Network {
     const link = this.#link(`${from}>${to}`);
     const arrivalMs = Math.max(this.#clock.nowMs + this.#delayMs(link), link.arrivalMs + gapMs);
     link.arrivalMs = arrivalMs;
-    this.#clock.at(arrivalMs, () => receive(from, message));
+    const arrive = (): void => {
+      if (this.#clock.nowMs < (this.#cutMs.get(from) ?? Infinity)) receive(from, message);
+    };
+    this.#clock.at(arrivalMs, arrive);
     if (!this.#random.chance(this.#model.repeatChance)) return;
     const againMs = arrivalMs + this.#random.float() * repeatMsMax;
-    this.#clock.at(againMs, () => receive(from, message));
+    this.#clock.at(againMs, arrive);
   }
 
   #link(name: string): Link {

@@ -7,13 +7,14 @@ import { batchToRows } from '../data/columnar/rows.ts';
 import type { InputHandle } from '../control/worker/events.ts';
 import { OpenRows } from '../data/task/open-rows.ts';
 import { TaskExecutor } from '../data/task/task-executor.ts';
-import type { ExchangeOutput, InputBlock, TaskInput } from '../data/task/task.ts';
+import type { ExchangeOutput, InputBlock, RangeRecord, TaskInput } from '../data/task/task.ts';
 import type { Bindings } from '../plan/bindings.ts';
 import type { PhysicalPlan, StageId } from '../plan/physical-plan.ts';
 import type { Sink } from '../ports/sink.ts';
 import type { Source } from '../ports/source.ts';
 import { SinkPartitions } from '../plan/sink-partitions.ts';
 import { SimulatedRows } from './simulated-rows.ts';
+import type { ChosenRange } from './simulated-source.ts';
 import type { Commit, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
 
 export type PipelineRunnerOptions = {
@@ -47,13 +48,26 @@ export class PipelineRunner implements TaskRunner {
       const place = this.#sinkPartitions.of(output.sink, stage, partition);
       return { sink: output.sink, partition: place, batch, rows };
     });
-    return { outputs: result.outputs, commits };
+    return { outputs: result.outputs, commits, range: result.range };
   }
 
   textOf(output: Handle): string {
     const { header, blocks } = output as ExchangeOutput;
     const texts = blocks.map((block) => (block === null ? null : String.fromCharCode(...block)));
     return canonicalJson([header, texts]);
+  }
+
+  rangeOf(record: Handle): ChosenRange & { readonly triggerMs: number } {
+    const { from, to, ended, batchTimeMs } = record as RangeRecord;
+    return { from, to, ended, triggerMs: batchTimeMs };
+  }
+
+  snapshot(): unknown {
+    throw new Error('not yet');
+  }
+
+  restore(): void {
+    throw new Error('not yet');
   }
 
   #input({ task, inputs, range, triggerMs }: TaskOrder): TaskInput {

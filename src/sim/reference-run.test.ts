@@ -12,8 +12,8 @@ const shape = {
   planHash: 'shuffle',
   exchanges: [{ from: 0, to: 1 }],
   stages: [
-    { source: true, inputs: [], outputs: [0], partitionCount: 2 },
-    { source: false, inputs: [0], outputs: [], partitionCount: 2 },
+    { source: true, inputs: [], outputs: [0], sinks: false, partitionCount: 2 },
+    { source: false, inputs: [0], outputs: [], sinks: true, partitionCount: 2 },
   ],
 };
 
@@ -26,7 +26,7 @@ function goodRun(): ClusterRun {
     partMs: 10,
     pace: { groupSize: 3, intervalMs: 1, lookAhead: true },
     network: { delayMsMax: 1, stallChance: 0, repeatChance: 0 },
-    costs: { taskMs: 0.1, commitMsMax: 1 },
+    costs: { taskMs: 0.1, commitMsMax: 1, storeMsMax: 0, storeFailChance: 0 },
     sources: { recordsPerTakeMax: 5, quietChance: 0, quietMsMax: 1 },
     skewMsMax: 0,
     recordCount: () => 30,

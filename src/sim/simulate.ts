@@ -98,7 +98,12 @@ function drawCluster(random: Random, shape: PlanShape): Drawn {
       stallChance: random.pick([0, 0.02, 0.2]),
       repeatChance: random.pick([0, 0.1, 0.5]),
     },
-    costs: { taskMs: quick ? 0.05 : 2, commitMsMax: random.pick([0, 2, 40]) },
+    costs: {
+      taskMs: quick ? 0.05 : 2,
+      commitMsMax: random.pick([0, 2, 40]),
+      storeMsMax: 0,
+      storeFailChance: 0,
+    },
     sources: {
       recordsPerTakeMax: random.pick([2, 10, 40]),
       quietChance: random.pick([0, 0.2]),

@@ -25,7 +25,15 @@ export class SimulatedSource {
   #ended = false;
   #quiet = false;
 
-  constructor(options: { random: Random; model: SourceModel; recordCount: number }) {
+  constructor(options: {
+    readonly random: Random;
+    readonly model: SourceModel;
+    readonly recordCount: number;
+    /** It goes on behind what was read before. */
+    readonly from: { readonly to: number; readonly ended: boolean };
+  }) {
+    this.#taken = options.from.to;
+    this.#ended = options.from.ended;
     this.#random = options.random;
     this.#model = options.model;
     this.#recordCount = options.recordCount;

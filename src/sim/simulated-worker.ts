@@ -1,16 +1,18 @@
 // A worker of the simulation: the machine, its sources, a processor that runs one task at a time,
-// and sinks that make output visible after a while, in order for each sink partition.
+// and what stores and sinks answer after a while. It may crash, or stand still and then go on.
 
 import { assert, unreachable } from '../base/assert.ts';
 import type { StreamErrorData } from '../base/stream-error.ts';
 import { errorToData } from '../base/stream-error.ts';
 import type { Random } from '../base/random.ts';
-import type { Incarnation, WorkerId } from '../control/protocol/ids.ts';
-import type { DriverMessage, Peer, PeerMessage } from '../control/protocol/messages.ts';
+import type { Incarnation, PlacementVersion, WorkerId } from '../control/protocol/ids.ts';
+import type { DriverMessage, Peer, PeerMessage, Place } from '../control/protocol/messages.ts';
 import type { WorkerEffect, WorkerEvent } from '../control/worker/events.ts';
 import { WorkerMachine } from '../control/worker/worker-machine.ts';
 import type { ScheduleChecker } from './checker.ts';
 import type { Message, Network } from './network.ts';
+import type { SimulatedLog } from './simulated-log.ts';
+import type { SimulatedSinks } from './simulated-sinks.ts';
 import type { SimulatedSource } from './simulated-source.ts';
 import type { Commit, RanTask, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
 import type { Trace } from './trace.ts';
@@ -20,6 +22,10 @@ export type CostModel = {
   /** Usual time of a task, ms; each takes a random share of it up to twice as long. */
   readonly taskMs: number;
   readonly commitMsMax: number;
+  /** Time that logs and stores take at most, ms. */
+  readonly storeMsMax: number;
+  /** Share of snapshots that cannot be stored. */
+  readonly storeFailChance: number;
 };
 
 export type SimulatedWorkerOptions = {
@@ -30,148 +36,287 @@ export type SimulatedWorkerOptions = {
   readonly random: Random;
   readonly costs: CostModel;
   readonly network: Network;
-  readonly checker: ScheduleChecker;
+  readonly checker: ScheduleChecker | null;
   readonly trace: Trace;
   readonly runner: TaskRunner;
-  /** The source partition that a task of the stage reads. */
-  readonly sourceOf: (stage: number, partition: number) => SimulatedSource;
+  readonly log: SimulatedLog;
+  readonly sinks: SimulatedSinks;
+  /** A reader of the source partition that a task of the stage reads. */
+  readonly openSource: (place: Place, from: Position) => SimulatedSource;
+  readonly isSource: (stage: number) => boolean;
   readonly onTask: (task: RanTask) => void;
-  readonly onVisible: (commit: Commit) => void;
+  readonly isDead: () => boolean;
 };
+
+/** How far a source partition has been read. */
+export type Position = { readonly to: number; readonly ended: boolean };
+
+const beginning: Position = { to: 0, ended: false };
+
+/** What a snapshot of a simulated partition holds. */
+type Snapshot = { readonly state: unknown; readonly position: Position };
 
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
 
 export class SimulatedWorker {
   readonly machine: WorkerMachine;
   readonly #options: SimulatedWorkerOptions;
-  /** When the last planned commit of a sink partition becomes visible, ms. */
-  readonly #commitsMs = new Map<string, number>();
-  readonly #woken = new Set<string>();
+  readonly #name: string;
+  readonly #sources = new Map<string, SimulatedSource>();
+  readonly #positions = new Map<string, Position>();
+  /** Output of tasks that waits for `commit-output`. */
+  readonly #outputs = new Map<string, readonly Commit[]>();
+  /** When the last thing of a kind that keeps its order is done, ms. */
+  readonly #lastMs = new Map<string, number>();
+  /** By sink partition: since which placement it is open here. */
+  readonly #opened = new Map<string, number>();
+  /** By stage and partition: the last order to restore it. */
+  readonly #restoring = new Map<string, number>();
+  /** What happens while it stands still waits for it to go on. */
+  #backlog: (() => void)[] | null = null;
   #busy = false;
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
   stopped = false;
+  crashed = false;
 
   constructor(options: SimulatedWorkerOptions) {
     this.#options = options;
-    this.machine = new WorkerMachine({ worker: options.worker, incarnation });
-    options.network.attach(options.worker, (from, message) => this.#receive(from, message));
+    const { worker, network } = options;
+    this.#name = `w${worker}`;
+    this.machine = new WorkerMachine({ worker, incarnation });
+    network.attach(worker, (from, message) => this.#act(() => this.#receive(from, message)));
+  }
+
+  crash(): void {
+    this.crashed = true;
+    this.#backlog = null;
+    this.#options.trace.note(`${this.#name} crashes`);
+  }
+
+  pause(forMs: number): void {
+    if (this.#backlog !== null || this.crashed) return;
+    const { clock, trace } = this.#options;
+    trace.note(`${this.#name} stands still for ${forMs}`);
+    this.#backlog = [];
+    clock.after(forMs, () => {
+      const backlog = this.#backlog ?? [];
+      this.#backlog = null;
+      for (const action of backlog) this.#act(action);
+    });
+  }
+
+  /** What happens to a worker happens when it is there and awake. */
+  #act(action: () => void): void {
+    if (this.crashed) return;
+    if (this.#backlog !== null) this.#backlog.push(action);
+    else action();
+  }
+
+  #after(delayMs: number, action: () => void): void {
+    this.#options.clock.after(delayMs, () => this.#act(action));
+  }
+
+  /** Things under one name are done one after the other, each a random while after the last. */
+  #inOrder(name: string, msMax: number, action: () => void): void {
+    const { clock, random } = this.#options;
+    const earliestMs = Math.max(clock.nowMs, this.#lastMs.get(name) ?? 0);
+    const atMs = earliestMs + gapMs + random.float() * msMax;
+    this.#lastMs.set(name, atMs);
+    clock.at(atMs, () => this.#act(action));
   }
 
   #receive(from: Peer, message: Message): void {
-    const { trace, worker } = this.#options;
-    trace.note(`w${worker} < ${from} ${message.kind}`);
+    const { trace } = this.#options;
+    trace.note(`${this.#name} < ${from} ${message.kind}`);
     const event = { kind: 'message-received', from, message } as const;
     // The network carries messages of all kinds; those to a worker are of these two.
     this.#step({ ...event, message: message as DriverMessage | PeerMessage });
-    if (message.kind === 'install-template') this.#wakeSources();
+    if (message.kind === 'install-template') this.#openSources(message);
   }
 
   /** At the start all sources can be read. */
-  #wakeSources(): void {
-    const { checker, worker } = this.#options;
-    for (const { stage, partition } of checker.sourcesOf(worker)) {
-      const place = `${stage}/${partition}`;
-      if (this.#woken.has(place)) continue;
-      this.#woken.add(place);
-      this.#step({ kind: 'source-ready', stage, partition });
-    }
+  #openSources({ template }: Extract<DriverMessage, { kind: 'install-template' }>): void {
+    template.stages.forEach(({ source, placement }, stage) => {
+      if (!source) return;
+      placement.forEach((owner, partition) => {
+        if (owner !== this.#options.worker || this.#sources.has(`${stage}/${partition}`)) return;
+        this.#openSource({ stage, partition }, beginning);
+        this.#step({ kind: 'source-ready', stage, partition });
+      });
+    });
+  }
+
+  #openSource(place: Place, from: Position): void {
+    const name = `${place.stage}/${place.partition}`;
+    this.#positions.set(name, from);
+    this.#sources.set(name, this.#options.openSource(place, from));
   }
 
   #step(event: WorkerEvent): void {
     const { clock, skewMs, checker, worker } = this.#options;
     this.machine.step(clock.nowMs + skewMs, event);
-    checker.stepped(worker, this.machine);
+    checker?.stepped(worker, this.machine);
     for (const effect of this.machine.takeEffects()) this.#carryOut(effect);
     this.#arm();
   }
 
   #carryOut(effect: WorkerEffect): void {
+    const { checker, costs, network, trace, worker } = this.#options;
     switch (effect.kind) {
       case 'send-message':
-        this.#options.checker.workerSent(this.#options.worker, effect.to, effect.message);
-        return this.#options.network.send(this.#options.worker, effect.to, effect.message);
+        checker?.workerSent(worker, effect.to, effect.message);
+        return network.send(worker, effect.to, effect.message);
       case 'run-task':
         return this.#run(effect);
+      case 'restore-state': {
+        const name = `${effect.stage}/${effect.partition}`;
+        this.#restoring.set(name, effect.since);
+        return this.#inOrder('store', costs.storeMsMax, () => {
+          if (this.#restoring.get(name) === effect.since) this.#restore(effect);
+        });
+      }
+      case 'read-range': {
+        const { task, part } = effect;
+        return this.#inOrder('source', costs.storeMsMax / 10, () => {
+          this.#step({ kind: 'range-read', task, part });
+        });
+      }
+      case 'log-range': {
+        const { kind: _kind, ...record } = effect;
+        return this.#inOrder('log', costs.storeMsMax, () => {
+          if (!this.#options.log.append(this.#name, record)) return;
+          const { task, since, last } = record;
+          if (last) this.#step({ kind: 'range-logged', task, since });
+        });
+      }
+      case 'commit-output':
+        return this.#commit(effect.task, effect.since);
+      case 'take-snapshot':
+        return this.#takeSnapshot(effect);
       case 'stop':
         this.stopped = true;
-        break;
+        return;
       case 'trace':
-        break;
+        return trace.note(`${this.#name} ${JSON.stringify(effect.trace)}`);
       default:
         unreachable(effect);
     }
   }
 
+  #restore({ stage, partition, since, snapshot, behind }: RestoreState): void {
+    const { runner, trace } = this.#options;
+    const place = { stage, partition };
+    const name = `${stage}/${partition}`;
+    const { state, position } = (snapshot ?? { state: null, position: beginning }) as Snapshot;
+    trace.note(`${this.#name} restores s${stage}p${partition}`);
+    for (const key of this.#outputs.keys()) {
+      if (key.startsWith(`${name}@`)) this.#outputs.delete(key);
+    }
+    runner.restore(place, { snapshot: state, behind });
+    const from = behind === null ? position : runner.rangeOf(behind);
+    const { to, ended } = from;
+    if (this.#options.isSource(stage)) this.#openSource(place, { to, ended });
+    this.#step({ kind: 'state-restored', ...place, since, ended });
+    if (this.#options.isSource(stage)) this.#step({ kind: 'source-ready', ...place });
+  }
+
   #run(effect: RunTask): void {
-    const { checker, clock, costs, onTask, random, runner, trace, worker } = this.#options;
-    const { run, task, part, last, inputs, triggerMs, final } = effect;
+    const { checker, costs, random, trace, worker, runner } = this.#options;
+    const { run, task, part, last, inputs, triggerMs, final, replay } = effect;
     assert(!this.#busy, `worker ${worker} is asked to run two tasks at once`);
     this.#busy = true;
     const { stage, partition, batch } = task;
-    trace.note(`w${worker} ${clock.nowMs} run s${stage}p${partition}@${batch}`);
-    checker.taskStarted(worker, effect);
-    const source = inputs === null ? this.#options.sourceOf(stage, partition) : null;
-    const range = source?.take(final) ?? null;
-    const order: TaskOrder = { task, part, last, inputs, range, triggerMs };
-    const startedMs = clock.nowMs;
+    const again = replay === null ? '' : replay.rerun ? ' rerun' : ' again';
+    trace.note(
+      `${this.#name} ${this.#options.clock.nowMs} run s${stage}p${partition}@${batch}${again}`,
+    );
+    checker?.taskStarted(worker, effect);
+    const name = `${stage}/${partition}`;
+    const source = inputs === null && replay === null ? this.#sources.get(name) : undefined;
+    assert(inputs !== null || replay !== null || source !== undefined, `no source ${name}`);
+    const range = replay === null ? (source?.take(final) ?? null) : runner.rangeOf(replay.range);
+    const order: TaskOrder = { task, part, last, inputs, range, triggerMs, replay };
+    const startedMs = this.#options.clock.nowMs;
     const elapsedMs = costs.taskMs * 2 * random.float();
     // It runs at its end: whatever else happens until then must not change what it was given.
-    clock.after(elapsedMs, () => {
+    this.#after(elapsedMs, () => {
       let outcome: TaskOutcome;
       try {
         outcome = runner.run(order);
       } catch (error) {
         return this.#fail(run, errorToData(error));
       }
-      const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
-      onTask({ ...order, outputTexts, startedMs });
       this.#busy = false;
-      checker.taskFinished(worker, effect, outcome.outputs);
-      this.#commit(effect, outcome.commits);
+      const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
+      this.#options.onTask({ ...order, outputTexts, startedMs, zombie: this.#options.isDead() });
+      checker?.taskFinished(worker, effect, outcome.outputs);
+      if (outcome.commits.length > 0) this.#outputs.set(`${name}@${batch}`, outcome.commits);
+      if (range !== null && replay?.rerun !== true) this.#positions.set(name, range);
       const quietMs = source?.quietMs() ?? 0;
-      if (source !== null && quietMs > 0) this.#wakeLater(effect, { source, quietMs });
+      if (source !== undefined && quietMs > 0)
+        this.#wakeLater({ stage, partition }, { source, quietMs });
       this.#step({
         kind: 'task-finished',
         run,
         outputs: outcome.outputs,
-        commitPending: outcome.commits.length > 0,
+        range: outcome.range,
+        commitPending: outcome.commits.length > 0 && replay?.rerun !== true,
         ended: range?.ended === true,
-        sourceReady: source?.ready === true,
+        sourceReady: this.#sources.get(name)?.ready === true,
         elapsedMs,
       });
     });
   }
 
   #fail(run: number, error: StreamErrorData): void {
-    this.#options.clock.after(0, () => {
-      this.#busy = false;
-      this.#step({ kind: 'task-failed', run, error });
+    this.#busy = false;
+    this.#step({ kind: 'task-failed', run, error });
+  }
+
+  #wakeLater(
+    place: Place,
+    { source, quietMs }: { readonly source: SimulatedSource; readonly quietMs: number },
+  ): void {
+    this.#after(quietMs, () => {
+      source.awake();
+      this.#step({ kind: 'source-ready', ...place });
     });
   }
 
-  #wakeLater({ task }: RunTask, sleep: { source: SimulatedSource; quietMs: number }): void {
-    const { stage, partition } = task;
-    this.#options.clock.after(sleep.quietMs, () => {
-      sleep.source.awake();
-      this.#step({ kind: 'source-ready', stage, partition });
-    });
-  }
-
-  /** A task's rows become visible sink partition by sink partition; then it is committed. */
-  #commit({ task }: RunTask, commits: readonly Commit[]): void {
-    const { clock, costs, onVisible, random } = this.#options;
-    let lastMs = clock.nowMs;
+  #commit(task: RunTask['task'], since: PlacementVersion): void {
+    const { costs, sinks, trace } = this.#options;
+    const key = `${task.stage}/${task.partition}@${task.batch}`;
+    const commits = this.#outputs.get(key);
+    assert(commits !== undefined, `${key} has nothing to commit`);
+    this.#outputs.delete(key);
+    let left = commits.length;
     for (const commit of commits) {
       const place = `${commit.sink}/${commit.partition}`;
-      const earliestMs = Math.max(clock.nowMs, this.#commitsMs.get(place) ?? 0);
-      const atMs = earliestMs + gapMs + random.float() * costs.commitMsMax;
-      this.#commitsMs.set(place, atMs);
-      lastMs = Math.max(lastMs, atMs);
-      clock.at(atMs, () => onVisible(commit));
+      this.#inOrder(`sink ${place}`, costs.commitMsMax, () => {
+        if (this.#opened.get(place) !== since) sinks.open(place, this.#name, since);
+        this.#opened.set(place, since);
+        const seen = sinks.commit(this.#name, commit);
+        trace.note(`${seen} ${place}@${commit.batch} ${JSON.stringify(commit.rows)}`);
+        if (seen === 'fenced') {
+          return this.#step({ kind: 'commit-failed', task, since, error: fencedError });
+        }
+        left--;
+        if (left === 0) this.#step({ kind: 'output-committed', task, since });
+      });
     }
-    if (commits.length === 0) return;
-    clock.at(lastMs + gapMs, () => this.#step({ kind: 'output-committed', task }));
+  }
+
+  #takeSnapshot({ task, since }: Extract<WorkerEffect, { kind: 'take-snapshot' }>): void {
+    const { costs, random, runner } = this.#options;
+    const state = runner.snapshot(task);
+    const position = this.#positions.get(`${task.stage}/${task.partition}`) ?? beginning;
+    const snapshot: Snapshot = { state, position };
+    const fails = random.chance(costs.storeFailChance / 4);
+    this.#after(random.float() * costs.storeMsMax, () => {
+      if (fails) this.#step({ kind: 'snapshot-failed', task, since, error: storeError });
+      else this.#step({ kind: 'snapshot-stored', task, since, snapshot });
+    });
   }
 
   #arm(): void {
@@ -183,14 +328,35 @@ export class SimulatedWorker {
     this.#timerAtMs = deadlineMs;
     if (deadlineMs === Infinity) return;
     // Timers are never early; the gap keeps rounding from making one so.
-    this.#timer = clock.at(Math.max(deadlineMs, clock.nowMs) + gapMs, () => {
-      this.#timer = null;
-      this.#step({ kind: 'time-passed' });
+    const timer = clock.at(Math.max(deadlineMs, clock.nowMs) + gapMs, () => {
+      this.#act(() => {
+        if (this.#timer === timer) this.#timer = null;
+        this.#step({ kind: 'time-passed' });
+      });
     });
+    this.#timer = timer;
   }
 }
+
+type RestoreState = Extract<WorkerEffect, { kind: 'restore-state' }>;
 
 const incarnation = 1 as Incarnation;
 
 /** Keeps what must happen one after the other apart from ties. */
 const gapMs = 1e-6;
+
+export const storeError: StreamErrorData = {
+  code: 'store-unreachable',
+  message: 'could not write to the store',
+  hint: null,
+  fields: {},
+  stack: null,
+};
+
+const fencedError: StreamErrorData = {
+  code: 'fenced',
+  message: 'could not commit: another writer has opened the sink partition',
+  hint: null,
+  fields: {},
+  stack: null,
+};

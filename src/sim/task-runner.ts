@@ -3,8 +3,8 @@
 
 import { assert } from '../base/assert.ts';
 import { hashText } from '../base/hash.ts';
-import type { Handle, TaskName } from '../control/protocol/messages.ts';
-import type { InputHandle } from '../control/worker/events.ts';
+import type { Handle, Place, TaskName } from '../control/protocol/messages.ts';
+import type { InputHandle, Replay } from '../control/worker/events.ts';
 import type { RowObject } from '../schema/data-type.ts';
 import type { ChosenRange } from './simulated-source.ts';
 
@@ -18,6 +18,8 @@ export type TaskOrder = {
   /** Source tasks only. */
   readonly range: ChosenRange | null;
   readonly triggerMs: number;
+  /** The range that a source task had before. */
+  readonly replay: Replay | null;
 };
 
 /** Rows that become visible together, in order. */
@@ -32,6 +34,8 @@ export type TaskOutcome = {
   /** By position in the stage's outputs. */
   readonly outputs: readonly Handle[];
   readonly commits: readonly Commit[];
+  /** The record of a source task's range. */
+  readonly range: Handle | null;
 };
 
 /** Holds the state of the partitions it runs; deterministic. */
@@ -41,12 +45,26 @@ export type TaskRunner = {
   run(order: TaskOrder): TaskOutcome;
   /** The whole content of an output: equal texts mean equal bytes. */
   textOf(output: Handle): string;
+  /** The range and the trigger that a record tells of. */
+  rangeOf(record: Handle): ChosenRange & { readonly triggerMs: number };
+  /** The state of a partition now, as a copy. */
+  snapshot(place: Place): unknown;
+  /** Makes it anew: from a snapshot or from nothing, and then behind a record. */
+  restore(place: Place, from: { readonly snapshot: unknown; readonly behind: Handle | null }): void;
 };
 
 /** A task that was run, and the texts of what it gave. */
 export type RanTask = TaskOrder & {
   readonly outputTexts: readonly string[];
   readonly startedMs: number;
+  /** The worker was declared dead when it ran it. */
+  readonly zombie: boolean;
+};
+
+type HashRange = ChosenRange & {
+  readonly triggerMs: number;
+  /** Stands for what a source keeps from range to range: its watermark. */
+  readonly mark: string;
 };
 
 export class HashRunner implements TaskRunner {
@@ -59,22 +77,59 @@ export class HashRunner implements TaskRunner {
     this.#outputCounts = outputCounts;
   }
 
-  run({ task, last, inputs, range }: TaskOrder): TaskOutcome {
+  run(order: TaskOrder): TaskOutcome {
+    const { task, last, replay } = order;
     const { stage, partition, batch } = task;
     const place = `${stage}/${partition}`;
-    const before = this.#states.get(place) ?? '';
-    const after = hashText(`${place}@${batch} ${before} ${JSON.stringify([inputs, range])}`);
-    this.#states.set(place, after);
+    const before = replay === null ? (this.#states.get(place) ?? '') : markOf(replay.before);
+    const range = this.#range(order, before);
+    const content = range ?? order.inputs;
+    const after = range?.mark ?? hashText(`${place}@${batch} ${before} ${JSON.stringify(content)}`);
+    if (replay?.rerun !== true) this.#states.set(place, after);
     const outputCount = this.#outputCounts[stage];
     assert(outputCount !== undefined, `no stage ${stage}`);
     const outputs = Array.from({ length: outputCount }, (_, index) => `${after}/${index}`);
     // Most micro-batches of a sink partition have output, some have none.
     const silent = !last || outputCount > 0 || after.startsWith('0');
     const commit: Commit = { sink: `s${stage}`, partition, batch, rows: [{ after }] };
-    return { outputs, commits: silent ? [] : [commit] };
+    return { outputs, commits: silent ? [] : [commit], range };
   }
 
   textOf(output: Handle): string {
     return String(output);
   }
+
+  rangeOf(record: Handle): HashRange {
+    return record as HashRange;
+  }
+
+  snapshot({ stage, partition }: Place): string {
+    return this.#states.get(`${stage}/${partition}`) ?? '';
+  }
+
+  restore(
+    { stage, partition }: Place,
+    { snapshot, behind }: { readonly snapshot: unknown; readonly behind: Handle | null },
+  ): void {
+    const state = behind === null ? ((snapshot ?? '') as string) : markOf(behind);
+    this.#states.set(`${stage}/${partition}`, state);
+  }
+
+  #range({ task, range, replay, triggerMs }: TaskOrder, before: string): HashRange | null {
+    if (range === null) return null;
+    const { from, to, ended } = range;
+    const atMs = replay === null ? triggerMs : this.rangeOf(replay.range).triggerMs;
+    const chosen = { from, to, ended, triggerMs: atMs };
+    const { stage, partition, batch } = task;
+    const mark = hashText(`${stage}/${partition}@${batch} ${before} ${JSON.stringify(chosen)}`);
+    const made = { ...chosen, mark };
+    if (replay !== null) {
+      assert(this.rangeOf(replay.range).mark === mark, 'a range that is read again differs');
+    }
+    return made;
+  }
+}
+
+function markOf(record: Handle | null): string {
+  return record === null ? '' : (record as HashRange).mark;
 }

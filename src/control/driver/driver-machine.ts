@@ -123,9 +123,8 @@ export class DriverMachine {
   readonly #stageWorkers = new Map<number, Set<WorkerId>>();
   /** By stage: who holds a part of it. */
   #placed: readonly (readonly WorkerId[])[] = [];
-  /** Source partitions that ended, and the last micro-batch in which one did. */
-  readonly #ended = new Set<string>();
-  #endedThrough: BatchNumber = noBatch;
+  /** Source partitions that ended, by `stage/partition`, and in which micro-batch. */
+  readonly #ended = new Map<string, BatchNumber>();
 
   readonly #execution: Execution;
   readonly #checkpoints: CheckpointSchedule;
@@ -139,6 +138,8 @@ export class DriverMachine {
   #logged: readonly KnownRanges[] | null = null;
   #recovery: Recovery | null = null;
   #started = false;
+  /** Micro-batches through here have ranges that are read again. */
+  #knownThrough: BatchNumber = noBatch;
 
   constructor(options: DriverOptions) {
     assert(options.workerCount >= 1, 'a job needs a worker');
@@ -180,7 +181,7 @@ export class DriverMachine {
         break;
       case 'pace-changed':
         this.#planner.changePace(event);
-        if (event.urgent && this.#state === 'running' && !this.#closing) this.#askCut();
+        if (event.urgent && this.#mayCut()) this.#askCut();
         break;
       case 'log-read':
         if (this.#state !== 'asking' || event.round !== this.#rounds) {
@@ -224,15 +225,13 @@ export class DriverMachine {
   }
 
   #onJoined(worker: WorkerId, incarnation: Incarnation): void {
-    if (this.#state === 'finished' || this.#state === 'failed') {
+    if (this.#state === 'stopping' || this.#state === 'finished' || this.#state === 'failed') {
       const message: DriverMessage = { kind: 'stop', term: this.#options.term };
       this.#effects.push({ kind: 'send-message', to: worker, message });
       return;
     }
     const mayJoin = this.#state === 'gathering' || this.#options.recovery !== undefined;
-    if (!mayJoin || this.#state === 'stopping') {
-      return this.#ignore('worker-joined', this.#state);
-    }
+    if (!mayJoin) return this.#ignore('worker-joined', this.#state);
     const index = this.#members.get(worker)?.index ?? this.#members.size;
     const ends = { installed: false, cutAnswered: false, stopped: false };
     const member: Member = { index, worker, incarnation, ...ends };
@@ -268,10 +267,9 @@ export class DriverMachine {
     const member = this.#members.get(worker);
     if (this.#state === 'stopping' && member !== undefined) return this.#onStopped(member);
     if (this.#options.recovery === undefined) return this.#fail(worker, error, null);
-    if (member === undefined) {
-      this.#spares.delete(worker);
-      return this.#ignore('worker-lost', 'unknown-worker');
-    }
+    const spare = this.#spares.get(worker);
+    if (spare !== undefined) return this.#bury(spare, error);
+    if (member === undefined) return this.#ignore('worker-lost', 'unknown-worker');
     this.#bury(member, error);
     if (this.#state !== 'gathering') this.#startRound();
   }
@@ -279,6 +277,7 @@ export class DriverMachine {
   /** From now on nobody listens to it. */
   #bury({ worker, incarnation }: Member, error: StreamErrorData): void {
     this.#members.delete(worker);
+    this.#spares.delete(worker);
     this.#dead.push({ worker, incarnation });
     this.#effects.push({ kind: 'evict-worker', worker, incarnation, error });
     this.#trace({ kind: 'worker-dead', worker, round: this.#rounds + 1, why: error.code });
@@ -304,7 +303,8 @@ export class DriverMachine {
     }
     this.#sendAll({ kind: 'ask-status', term: this.#options.term, round, dead });
     const after = this.#checkpoints.last.batch;
-    this.#effects.push({ kind: 'read-log', round, dead, after });
+    const closesAll = this.#execution.reach === 'all';
+    this.#effects.push({ kind: 'read-log', round, closesAll, dead, after });
   }
 
   #onStatus(member: Member, round: number, status: WorkerStatus): void {
@@ -356,7 +356,7 @@ export class DriverMachine {
 
   #publish(): void {
     const recovery = this.#recovery!;
-    const { template, checkpoint, end, final, moved, round } = recovery;
+    const { template, checkpoint, end, final, moved, known, round } = recovery;
     this.#placeAt(template);
     this.#sendAll({ kind: 'recover', term: this.#options.term, recovery });
     this.#restartCounts(recovery);
@@ -370,7 +370,20 @@ export class DriverMachine {
     this.#trace({ kind: 'recovered', round, checkpoint, end, movedPartitions, elapsedMs });
     if (!this.#started) this.#effects.push({ kind: 'job-started' });
     this.#started = true;
-    if (this.#stopRequested && !this.#closing && !this.#sourcesEnded()) this.#askCut();
+    this.#knownThrough = Math.max(
+      noBatch,
+      ...known.map(({ first, ranges }) => first + ranges.length - 1),
+    ) as BatchNumber;
+    this.#finishIfWanted();
+  }
+
+  /** What was read before is read again first: it cannot be cut off. */
+  #mayCut(): boolean {
+    return this.#state === 'running' && !this.#closing && this.#planner.end > this.#knownThrough;
+  }
+
+  #finishIfWanted(): void {
+    if (this.#stopRequested && this.#mayCut() && !this.#sourcesEnded()) this.#askCut();
   }
 
   /** Progress is counted anew: what moved begins at the checkpoint again. */
@@ -391,11 +404,10 @@ export class DriverMachine {
     this.#stageWorkers.clear();
     for (const { stage, partition } of moved) this.#ended.delete(`${stage}/${partition}`);
     for (const { owned } of this.#statuses.values()) {
-      for (const { stage, partition, next, ended } of owned) {
-        if (!ended || template.stages[stage]?.source !== true) continue;
+      for (const { stage, partition, endedAt } of owned) {
+        if (endedAt === noBatch) continue;
         if (moved.some((place) => place.stage === stage && place.partition === partition)) continue;
-        this.#ended.add(`${stage}/${partition}`);
-        this.#endedThrough = Math.max(this.#endedThrough, next - 1) as BatchNumber;
+        this.#ended.set(`${stage}/${partition}`, endedAt);
       }
     }
   }
@@ -433,6 +445,7 @@ export class DriverMachine {
       case 'report':
         return this.#onReport(member, message.report);
       case 'stage-done':
+        if (message.version !== this.#version) return this.#ignore('stage-done', 'old-placement');
         return this.#onStageDone(from, message.stage, message.batch);
       case 'ask-locations':
         return this.#onAskLocations(from, message.batch, message.exchange);
@@ -476,14 +489,13 @@ export class DriverMachine {
     const done = this.#doneThrough.least as BatchNumber;
     this.#planner.progressed(this.#nowMs, report.startedThrough, done);
     for (const { stage, partition, batch } of report.ended) {
-      this.#ended.add(`${stage}/${partition}`);
-      this.#endedThrough = Math.max(this.#endedThrough, batch) as BatchNumber;
+      this.#ended.set(`${stage}/${partition}`, batch);
     }
     if (this.#sourcesEnded()) this.#planner.close();
     this.#commitCheckpoint();
-    if (this.#state === 'running' && this.#sourcesEnded() && done >= this.#endedThrough) {
+    if (this.#state === 'running' && this.#sourcesEnded() && done >= this.#endedThrough()) {
       this.#state = 'stopping';
-      this.#sendAll({ kind: 'stop', term: this.#options.term });
+      this.#stopAll();
     }
   }
 
@@ -513,8 +525,8 @@ export class DriverMachine {
       this.#state = 'finished';
       this.#sendAll({ kind: 'stop', term: this.#options.term });
       this.#effects.push({ kind: 'job-finished', lastBatch: noBatch });
-    } else if (this.#state === 'running') {
-      this.#askCut();
+    } else {
+      this.#finishIfWanted();
     }
   }
 
@@ -526,7 +538,8 @@ export class DriverMachine {
     this.#cutEnd = 0;
     for (const member of this.#members.values()) member.cutAnswered = false;
     const { term } = this.#options;
-    this.#sendAll({ kind: 'ask-cut', term, cut: this.#cuts, from: 0 as BatchNumber });
+    const from = (this.#knownThrough + 1) as BatchNumber;
+    this.#sendAll({ kind: 'ask-cut', term, cut: this.#cuts, from });
   }
 
   /** The boundary is the maximum of the answers: nobody has started it, nobody will miss it. */
@@ -565,6 +578,7 @@ export class DriverMachine {
       const planned = this.#planner.next(context);
       if (planned === null) return;
       this.#give(planned);
+      this.#finishIfWanted();
     }
   }
 
@@ -576,6 +590,11 @@ export class DriverMachine {
     this.#trace({ kind: 'group-permitted', group, first, count, anchorMs });
   }
 
+  /** The last micro-batch in which a source partition ended. */
+  #endedThrough(): BatchNumber {
+    return Math.max(noBatch, ...this.#ended.values()) as BatchNumber;
+  }
+
   #sourcesEnded(): boolean {
     return this.#ended.size === this.#sourcePartitions;
   }
@@ -585,12 +604,21 @@ export class DriverMachine {
     member.stopped = true;
     if (this.#state !== 'stopping' || this.#stopped < this.#members.size) return;
     this.#state = 'finished';
-    this.#effects.push({ kind: 'job-finished', lastBatch: this.#endedThrough });
+    this.#effects.push({ kind: 'job-finished', lastBatch: this.#endedThrough() });
+  }
+
+  /** Workers without a part stop, too. */
+  #stopAll(): void {
+    this.#sendAll({ kind: 'stop', term: this.#options.term });
+    for (const worker of this.#spares.keys()) {
+      const message: DriverMessage = { kind: 'stop', term: this.#options.term };
+      this.#effects.push({ kind: 'send-message', to: worker, message });
+    }
   }
 
   #fail(worker: WorkerId, error: StreamErrorData, task: TaskName | null): void {
     this.#state = 'failed';
-    this.#sendAll({ kind: 'stop', term: this.#options.term });
+    this.#stopAll();
     this.#effects.push({ kind: 'job-failed', error, worker, task });
   }
 

@@ -57,9 +57,11 @@ export type DriverEffect =
       readonly task: TaskName | null;
     }
   | {
-      /** Closes the logs of the dead, then reads all ranges after a micro-batch. */
+      /** Closes the logs of the dead, or of all, then reads all ranges after a micro-batch. */
       readonly kind: 'read-log';
       readonly round: number;
+      /** After a rollback everybody decides anew what is not in the log. */
+      readonly closesAll: boolean;
       readonly dead: readonly DeadWorker[];
       readonly after: BatchNumber;
     }

@@ -77,7 +77,8 @@ export function planRecovery(input: RoundInput): PlannedRecovery {
     }
   }
   const end = boundaryOf(execution, { checkpoint, statuses, known });
-  const isMoved = new Set(moved.map(nameOf));
+  const reruns = rerunsOf(template, { statuses, checkpoint, moved, known });
+  const needed = new Set([...moved, ...reruns].map(nameOf));
   return {
     unlogged,
     recovery: {
@@ -89,9 +90,9 @@ export function planRecovery(input: RoundInput): PlannedRecovery {
       cut,
       final: input.finalBatch !== noBatch && input.finalBatch === end - 1,
       moved,
-      snapshots: checkpoint.snapshots.filter((snapshot) => isMoved.has(nameOf(snapshot))),
+      snapshots: checkpoint.snapshots.filter((snapshot) => needed.has(nameOf(snapshot))),
       known,
-      reruns: rerunsOf(template, { statuses, checkpoint, moved, known }),
+      reruns,
       done:
         execution.reach === 'lost'
           ? Array.from(statuses, ([worker, { doneThrough }]) => ({ worker, through: doneThrough }))

@@ -95,6 +95,7 @@ export type WorkerMessage =
       readonly kind: 'stage-done';
       readonly term: Term;
       readonly incarnation: Incarnation;
+      readonly version: PlacementVersion;
       readonly stage: number;
       readonly batch: BatchNumber;
     }
@@ -181,8 +182,8 @@ export type BatchSpan = { readonly first: BatchNumber; readonly end: BatchNumber
 export type OwnedPartition = Place & {
   /** The first micro-batch that it has not run. */
   readonly next: BatchNumber;
-  /** Source partitions: nothing follows. */
-  readonly ended: boolean;
+  /** Source partitions: the micro-batch in which it ended; -1: it has not. */
+  readonly endedAt: BatchNumber;
 };
 
 /** What a worker has when a round begins, and promises not to add to. */

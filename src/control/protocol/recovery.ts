@@ -22,7 +22,10 @@ export type Recovery = {
   readonly final: boolean;
   /** Every partition whose state is to be made anew. Others stay as they are. */
   readonly moved: readonly Place[];
-  /** State of the moved partitions as of `checkpoint`; none where there is no checkpoint. */
+  /**
+   * State as of `checkpoint` of what moved or is partly run again; none where there is no
+   * checkpoint.
+   */
   readonly snapshots: readonly PartitionSnapshot[];
   /** Of moved source partitions: the ranges that must be read again, without a gap. */
   readonly known: readonly KnownRanges[];

@@ -1,7 +1,7 @@
 // What a worker machine is told (facts) and what it asks for (orders).
 
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import type { BatchNumber } from '../protocol/ids.ts';
+import type { BatchNumber, PlacementVersion } from '../protocol/ids.ts';
 import type {
   DriverMessage,
   Handle,
@@ -35,29 +35,47 @@ export type WorkerEvent =
       readonly elapsedMs: number;
     }
   | { readonly kind: 'task-failed'; readonly run: number; readonly error: StreamErrorData }
-  | { readonly kind: 'output-committed'; readonly task: TaskName }
+  | {
+      readonly kind: 'output-committed';
+      readonly task: TaskName;
+      readonly since: PlacementVersion;
+    }
   | {
       readonly kind: 'commit-failed';
       readonly task: TaskName;
+      readonly since: PlacementVersion;
       readonly error: StreamErrorData;
     }
   | ({ readonly kind: 'source-ready' } & Place)
   | ({
       readonly kind: 'state-restored';
+      /** As in the order. */
+      readonly since: PlacementVersion;
       /** Source partitions: they had ended. */
       readonly ended: boolean;
     } & Place)
-  | ({ readonly kind: 'restore-failed'; readonly error: StreamErrorData } & Place)
+  | ({
+      readonly kind: 'restore-failed';
+      readonly since: PlacementVersion;
+      readonly error: StreamErrorData;
+    } & Place)
   | { readonly kind: 'range-read'; readonly task: TaskName; readonly part: number }
   | {
       /** The ranges of the partition through this micro-batch are durable. */
       readonly kind: 'range-logged';
       readonly task: TaskName;
+      readonly since: PlacementVersion;
     }
-  | { readonly kind: 'snapshot-stored'; readonly task: TaskName; readonly snapshot: Handle }
+  | {
+      readonly kind: 'snapshot-stored';
+      readonly task: TaskName;
+      readonly since: PlacementVersion;
+      readonly snapshot: Handle;
+    }
   | {
       readonly kind: 'snapshot-failed';
       readonly task: TaskName;
+      readonly since: PlacementVersion;
       readonly error: StreamErrorData;
     }
   | { readonly kind: 'gauges-measured'; readonly gauges: Handle }
@@ -98,6 +116,8 @@ export type WorkerEffect =
   | ({
       /** Makes the partition's state anew: as of a snapshot, or from nothing. */
       readonly kind: 'restore-state';
+      /** The placement since which the partition is here; a later order makes this one void. */
+      readonly since: PlacementVersion;
       readonly snapshot: Handle | null;
       /** Source partitions: go on behind this record; null: behind the snapshot. */
       readonly behind: Handle | null;
@@ -113,6 +133,8 @@ export type WorkerEffect =
       /** Makes the record of a range durable, in order of the partition's micro-batches. */
       readonly kind: 'log-range';
       readonly task: TaskName;
+      /** Whoever has the partition since then writes a log of its own, which can be closed. */
+      readonly since: PlacementVersion;
       readonly part: number;
       readonly last: boolean;
       readonly range: Handle;
@@ -121,11 +143,14 @@ export type WorkerEffect =
       /** Makes the output of a task that ran before visible. */
       readonly kind: 'commit-output';
       readonly task: TaskName;
+      /** The placement since which the partition is here: fences writers of older ones. */
+      readonly since: PlacementVersion;
     }
   | {
       /** Takes the partition's state as it is now, and stores it while the job goes on. */
       readonly kind: 'take-snapshot';
       readonly task: TaskName;
+      readonly since: PlacementVersion;
     }
   | {
       readonly kind: 'send-message';

@@ -29,6 +29,8 @@ export type LocalPartition = {
   /** Source partitions: something can be read now. */
   ready: boolean;
   ended: boolean;
+  /** The micro-batch in which it ended; -1 before. */
+  endedAt: BatchNumber;
   /** Source partitions: since when `next` could have started but had nothing to read. */
   quietSinceMs: number;
   /** Source partitions: when to look again, ms; Infinity when an event will tell. */
@@ -88,6 +90,7 @@ export function localPartition(
     state: 'waiting',
     ready: false,
     ended: false,
+    endedAt: noBatch,
     quietSinceMs: Infinity,
     lookAgainMs: Infinity,
     triggeredMs: -Infinity,

@@ -97,6 +97,8 @@ export class WorkerMachine {
   readonly #incarnations = new Map<WorkerId, Incarnation>();
   readonly #dead = new Map<WorkerId, Incarnation>();
   #round = -1;
+  /** The last round whose order was carried out. */
+  #recoveredRound = -1;
   /** A recovery that waits for the running task to end. */
   #recovery: Recovery | null = null;
   /** Blocks of older placements are of a history that was rolled back. */
@@ -154,31 +156,32 @@ export class WorkerMachine {
         this.#onTaskFailed(event.run, event.error);
         break;
       case 'output-committed':
-        this.#onCommitted(event.task);
+        this.#onCommitted(event.task, event.since);
         break;
       case 'commit-failed':
-        this.#sendFailure(event.task, event.error);
+        this.#onCommitFailed(event);
         break;
       case 'source-ready':
         this.#onSourceReady(event);
         break;
       case 'state-restored':
-        this.#onRestored(event, event.ended);
+        this.#onRestored(event);
         break;
       case 'restore-failed':
+        if (this.#localAt(event)?.since !== event.since) break;
         this.#sendFailure({ ...place(event), batch: this.#retiredThrough }, event.error);
         break;
       case 'range-read':
         this.#onRangeRead(event.task);
         break;
       case 'range-logged':
-        this.#onRangeLogged(event.task);
+        this.#onRangeLogged(event.task, event.since);
         break;
       case 'snapshot-stored':
         this.#onSnapshotStored(event);
         break;
       case 'snapshot-failed':
-        this.#onSnapshotFailed(event.task, event.error);
+        this.#onSnapshotFailed(event);
         break;
       case 'gauges-measured':
         this.#log.gauges = event.gauges;
@@ -238,6 +241,7 @@ export class WorkerMachine {
     this.#term = term;
     this.#cutsDecided = 0;
     this.#round = -1;
+    this.#recoveredRound = -1;
   }
 
   #onPeerMessage(from: WorkerId, message: PeerMessage): void {
@@ -380,7 +384,9 @@ export class WorkerMachine {
 
   /** Refuses the dead first, and only then says what there is: nothing can be added to it. */
   #onAskStatus(round: number, dead: readonly DeadWorker[]): void {
-    if (round < this.#round) return this.#ignore('ask-status', 'old-round');
+    if (round < this.#round || round <= this.#recoveredRound) {
+      return this.#ignore('ask-status', 'old-round');
+    }
     this.#round = round;
     this.#refuse(dead);
     this.#snapshots = null;
@@ -393,8 +399,8 @@ export class WorkerMachine {
       round,
       status: {
         version: this.#template?.version ?? (-1 as PlacementVersion),
-        owned: this.#locals.map(({ stage, partition, next, ended }) => {
-          return { stage, partition, next, ended };
+        owned: this.#locals.map(({ stage, partition, next, endedAt }) => {
+          return { stage, partition, next, endedAt };
         }),
         startedThrough: this.#startedThrough,
         doneThrough: this.#doneThrough,
@@ -439,15 +445,15 @@ export class WorkerMachine {
   }
 
   #recover(recovery: Recovery): void {
-    const { template, checkpoint, end, final, cut } = recovery;
+    const { round, template, checkpoint, end, final, cut } = recovery;
+    this.#recoveredRound = round;
     assert(end > this.#startedThrough || template.reach === 'all', 'a recovery withdraws a start');
     this.#refuse(recovery.dead);
     const fresh = this.#template === null;
     if (fresh) this.#kept = new KeptBlocks(template.exchanges.length);
-    if (template.reach === 'all' || fresh) {
-      this.#acceptsSince = template.version;
-      this.#startedThrough = Math.min(this.#startedThrough, end - 1) as BatchNumber;
-    }
+    if (template.reach === 'all' || fresh) this.#acceptsSince = template.version;
+    // What lies before the boundary counts as begun everywhere: no cut may withdraw it.
+    this.#startedThrough = (end - 1) as BatchNumber;
     this.#retiredThrough = Math.max(this.#retiredThrough, checkpoint) as BatchNumber;
     this.#snapshots = null;
     this.#checkpointAt = Math.min(this.#checkpointAt, end - 1) as BatchNumber;
@@ -469,6 +475,10 @@ export class WorkerMachine {
     this.#tellFrontier();
     this.#requeue();
     this.#openGates();
+    // What was reported under the last placement may not have counted any more.
+    for (const { endedAt: batch, stage, partition } of this.#locals) {
+      if (batch !== noBatch) this.#log.sourceEnded({ stage, partition, batch });
+    }
     this.#log.request();
     this.#takeUpHeld();
   }
@@ -539,17 +549,17 @@ export class WorkerMachine {
       }
     }
     local.state = 'restoring';
-    const order = { stage, partition, snapshot: snapshot?.snapshot ?? null, behind };
+    const { since } = local;
+    const order = { stage, partition, since, snapshot: snapshot?.snapshot ?? null, behind };
     this.#effects.push({ kind: 'restore-state', ...order });
   }
 
-  #onRestored(at: Place, ended: boolean): void {
+  #onRestored({ ended, since, ...at }: Extract<WorkerEvent, { kind: 'state-restored' }>): void {
     const local = this.#localAt(at);
-    if (local === undefined || local.state !== 'restoring') {
+    if (local === undefined || local.since !== since || local.state !== 'restoring') {
       return this.#ignore('state-restored', 'unknown-run');
     }
     local.state = 'waiting';
-    local.ended = ended;
     if (ended) this.#onSourceEnded(local, { ...place(at), batch: (local.next - 1) as BatchNumber });
     this.#wake(local);
   }
@@ -639,7 +649,9 @@ export class WorkerMachine {
         if (batch > this.#retiredThrough) {
           this.#kept.addRange({ ...place(task), batch, part, last }, range);
         }
-        if (replay === null) this.#effects.push({ kind: 'log-range', task, part, last, range });
+        const { since } = local;
+        const record = { task, since, part, last, range };
+        if (replay === null) this.#effects.push({ kind: 'log-range', ...record });
       }
     }
     stage.outputs.forEach((exchange, index) => {
@@ -653,7 +665,7 @@ export class WorkerMachine {
     if (last && commitPending) this.#commitWhenDurable(local, task);
     if (last && batch === this.#snapshots?.batch) {
       this.#snapshots.taken(task, local.lastRange);
-      this.#effects.push({ kind: 'take-snapshot', task });
+      this.#effects.push({ kind: 'take-snapshot', task, since: local.since });
     }
     if (last && !commitPending) this.#onVisible(local);
     this.#wake(local);
@@ -728,8 +740,12 @@ export class WorkerMachine {
   }
 
   #commitWhenDurable(local: LocalPartition, task: TaskName): void {
-    if (task.batch <= this.#frontier!.through) this.#effects.push({ kind: 'commit-output', task });
+    if (task.batch <= this.#frontier!.through) this.#commitOutput(local, task);
     else this.#gatedCommits.push({ local, task });
+  }
+
+  #commitOutput({ since }: LocalPartition, task: TaskName): void {
+    this.#effects.push({ kind: 'commit-output', task, since });
   }
 
   /** The frontier may have moved: what waited for it goes out, in the order in which it came. */
@@ -738,8 +754,8 @@ export class WorkerMachine {
     if (this.#gatedCommits.length > 0) {
       const commits = this.#gatedCommits;
       this.#gatedCommits = commits.filter(({ task }) => task.batch > through);
-      for (const { task } of commits) {
-        if (task.batch <= through) this.#effects.push({ kind: 'commit-output', task });
+      for (const { local, task } of commits) {
+        if (task.batch <= through) this.#commitOutput(local, task);
       }
     }
     if (this.#gatedBlocks.length === 0) return;
@@ -750,13 +766,19 @@ export class WorkerMachine {
     }
   }
 
-  #onCommitted({ stage, partition, batch }: TaskName): void {
+  #onCommitted({ stage, partition, batch }: TaskName, since: PlacementVersion): void {
     const local = this.#localAt({ stage, partition });
-    if (local === undefined || !local.pending.delete(batch)) {
+    if (local?.since !== since || !local.pending.delete(batch)) {
       return this.#ignore('output-committed', 'unknown-run');
     }
     advanceDone(local);
     this.#onVisible(local);
+  }
+
+  #onCommitFailed({ task, since, error }: Extract<WorkerEvent, { kind: 'commit-failed' }>): void {
+    // The partition has moved meanwhile, and its new owner has fenced this one's writer.
+    if (this.#localAt(task)?.since !== since) return this.#ignore('commit-failed', 'unknown-run');
+    this.#sendFailure(task, error);
   }
 
   /** A task is done and its output can be seen. */
@@ -776,9 +798,9 @@ export class WorkerMachine {
     }
   }
 
-  #onRangeLogged({ stage, partition, batch }: TaskName): void {
+  #onRangeLogged({ stage, partition, batch }: TaskName, since: PlacementVersion): void {
     const local = this.#localAt({ stage, partition });
-    if (local === undefined || batch <= local.durableThrough) return;
+    if (local === undefined || local.since !== since || batch <= local.durableThrough) return;
     local.durableThrough = batch;
     if (!this.#frontier!.reached(this.#durableThrough())) return;
     this.#tellFrontier();
@@ -805,7 +827,8 @@ export class WorkerMachine {
 
   #onSnapshotStored(event: Extract<WorkerEvent, { kind: 'snapshot-stored' }>): void {
     const round = this.#snapshots;
-    if (round === null || round.batch !== event.task.batch) {
+    const current = this.#localAt(event.task)?.since === event.since;
+    if (round === null || round.batch !== event.task.batch || !current) {
       return this.#ignore('snapshot-stored', 'old-round');
     }
     if (!round.stored(event.task, event.snapshot)) return;
@@ -814,8 +837,12 @@ export class WorkerMachine {
     this.#tellDriver({ kind: 'snapshots-stored', ...this.#signed(), batch, snapshots });
   }
 
-  #onSnapshotFailed({ batch }: TaskName, error: StreamErrorData): void {
-    if (this.#snapshots?.batch !== batch) return this.#ignore('snapshot-failed', 'old-round');
+  #onSnapshotFailed(event: Extract<WorkerEvent, { kind: 'snapshot-failed' }>): void {
+    const { task, since, error } = event;
+    const { batch } = task;
+    if (this.#snapshots?.batch !== batch || this.#localAt(task)?.since !== since) {
+      return this.#ignore('snapshot-failed', 'old-round');
+    }
     this.#snapshots = null;
     this.#tellDriver({ kind: 'snapshot-failed', ...this.#signed(), batch, error });
   }
@@ -838,7 +865,7 @@ export class WorkerMachine {
         this.#tellDriver({ kind: 'ask-locations', ...this.#signed(), batch, exchange });
       },
       tellStageDone: (stage, batch) => {
-        this.#tellDriver({ kind: 'stage-done', ...this.#signed(), stage, batch });
+        this.#tellDriver({ kind: 'stage-done', ...this.#signed(), version, stage, batch });
       },
     };
   }
@@ -851,6 +878,7 @@ export class WorkerMachine {
 
   #onSourceEnded(local: LocalPartition, task: TaskName): void {
     local.ended = true;
+    local.endedAt = task.batch;
     this.#log.sourceEnded(task);
     if (this.#locals.every((other) => !other.source || other.ended)) this.#log.request();
   }

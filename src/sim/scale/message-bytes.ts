@@ -33,8 +33,16 @@ export function payloadBytes(message: Message, blockBytes: number): number {
     case 'stop':
     case 'stopped':
     case 'progress':
+    case 'frontier':
     case 'pull':
       return 8;
+    case 'ask-status':
+    case 'status':
+    case 'recover':
+    case 'snapshots-stored':
+    case 'snapshot-failed':
+      // Jobs of scale lose nobody and keep no state.
+      return 1000;
     case 'task-failed':
       return 1000;
     default:

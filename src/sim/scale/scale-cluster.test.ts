@@ -20,7 +20,7 @@ const costs: ScaleCosts = {
 };
 
 function oneStage(partitionCount: number): PlanShape {
-  const stage = { source: true, inputs: [], outputs: [], partitionCount };
+  const stage = { source: true, inputs: [], outputs: [], sinks: true, partitionCount };
   return { planHash: 'one', exchanges: [], stages: [stage] };
 }
 
@@ -29,8 +29,8 @@ function twoStages(producers: number, consumers: number): PlanShape {
     planHash: 'two',
     exchanges: [{ from: 0, to: 1 }],
     stages: [
-      { source: true, inputs: [], outputs: [0], partitionCount: producers },
-      { source: false, inputs: [0], outputs: [], partitionCount: consumers },
+      { source: true, inputs: [], outputs: [0], sinks: false, partitionCount: producers },
+      { source: false, inputs: [0], outputs: [], sinks: true, partitionCount: consumers },
     ],
   };
 }

@@ -194,6 +194,13 @@ class ScaleCluster {
         case 'job-failed':
           assert(false, `the job failed: ${effect.error.message}`);
           break;
+        case 'read-log':
+        case 'log-ranges':
+        case 'commit-checkpoint':
+        case 'evict-worker':
+          // Jobs of scale lose nobody.
+          assert(false, `no ${effect.kind} is asked for`);
+          break;
         case 'job-started':
         case 'report-received':
         case 'worker-stopped':

@@ -99,6 +99,14 @@ export class ScaleWorker {
         case 'run-task':
           this.#run(effect);
           break;
+        case 'commit-output':
+        case 'read-range':
+        case 'log-range':
+        case 'restore-state':
+        case 'take-snapshot':
+          // Jobs of scale have no sinks and lose nobody.
+          assert(false, `no ${effect.kind} is asked for`);
+          break;
         case 'stop':
         case 'trace':
           break;
@@ -141,6 +149,7 @@ export class ScaleWorker {
           kind: 'task-finished',
           run,
           outputs: this.#outputs[stage]!,
+          range: null,
           commitPending: false,
           ended: false,
           sourceReady: true,

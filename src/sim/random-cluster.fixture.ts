@@ -1,0 +1,87 @@
+// Arbitrary plans, clusters and interventions for the machines.
+
+import fc from 'fast-check';
+import type { DriverEvent } from '../control/driver/events.ts';
+import type { Pace } from '../control/driver/planner.ts';
+import type { PlanShape } from '../control/driver/placement.ts';
+import type { ClusterOptions } from './cluster.ts';
+import { HashRunner } from './task-runner.ts';
+
+const shapes: fc.Arbitrary<PlanShape> = fc
+  .array(
+    fc.record({
+      partitionCount: fc.integer({ min: 1, max: 4 }),
+      // Which of the stages before feed it; none makes a source.
+      feeders: fc.uniqueArray(fc.integer({ min: 0, max: 3 }), { maxLength: 3 }),
+    }),
+    { minLength: 1, maxLength: 5 },
+  )
+  .map((stages) => {
+    const exchanges = stages.flatMap(({ feeders }, to) =>
+      feeders.filter((from) => from < to).map((from) => ({ from, to })),
+    );
+    const indexes = exchanges.map((_, index) => index);
+    return {
+      planHash: 'random',
+      exchanges,
+      stages: stages.map(({ partitionCount }, id) => {
+        const inputs = indexes.filter((index) => exchanges[index]?.to === id);
+        const outputs = indexes.filter((index) => exchanges[index]?.from === id);
+        const sinks = outputs.length === 0;
+        return { source: inputs.length === 0, inputs, outputs, sinks, partitionCount };
+      }),
+    };
+  });
+
+const paces: fc.Arbitrary<Pace> = fc.record({
+  groupSize: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constantFrom(20, 1000)),
+  intervalMs: fc.constantFrom(0, 0.3, 1, 7, 20, 60),
+  lookAhead: fc.boolean(),
+});
+
+const events: fc.Arbitrary<DriverEvent> = fc.oneof(
+  { weight: 1, arbitrary: fc.constant({ kind: 'stop-requested' } as const) },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(paces, fc.boolean()).map(([{ groupSize, intervalMs }, urgent]) => {
+      return { kind: 'pace-changed', groupSize, intervalMs, urgent } as const;
+    }),
+  },
+);
+
+export const clusters: fc.Arbitrary<ClusterOptions> = fc
+  .record({
+    seed: fc.integer({ min: 0 }),
+    shape: shapes,
+    workerCount: fc.integer({ min: 1, max: 5 }),
+    mode: fc.constantFrom('drizzle', 'bsp', 'continuous'),
+    partMs: fc.constantFrom(3, 20),
+    pace: paces,
+    network: fc.record({
+      delayMsMax: fc.constantFrom(0, 0.1, 3, 40),
+      stallChance: fc.constantFrom(0, 0.05),
+      repeatChance: fc.constantFrom(0, 0.1, 0.5),
+    }),
+    costs: fc.record({
+      taskMs: fc.constantFrom(0, 0.05, 2),
+      commitMsMax: fc.constantFrom(0, 1, 50),
+      storeMsMax: fc.constant(0),
+      storeFailChance: fc.constant(0),
+    }),
+    sources: fc.record({
+      recordsPerTakeMax: fc.integer({ min: 1, max: 20 }),
+      quietChance: fc.constantFrom(0, 0.3),
+      quietMsMax: fc.constantFrom(3, 30),
+    }),
+    skewMsMax: fc.constantFrom(0, 2),
+    records: fc.integer({ min: 0, max: 150 }),
+    interventions: fc.array(
+      fc.record({ afterMs: fc.double({ min: 0, max: 150, noNaN: true }), event: events }),
+      { maxLength: 4 },
+    ),
+  })
+  .map(({ records, ...options }) => ({
+    ...options,
+    recordCount: (stage: number, partition: number) => records + 7 * stage + 3 * partition,
+    runnerOf: () => new HashRunner(options.shape.stages.map(({ outputs }) => outputs.length)),
+  }));

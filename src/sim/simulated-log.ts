@@ -1,0 +1,84 @@
+// The range log of a simulation: records by source task, closed for a worker when it is declared
+// dead. What was under way then is lost, and a dead worker is not told that it is durable.
+
+import type { BatchNumber } from '../control/protocol/ids.ts';
+import type { Handle, KnownRanges, TaskName } from '../control/protocol/messages.ts';
+
+type Logged = { readonly parts: Handle[]; whole: boolean };
+
+export class SimulatedLog {
+  /** By `stage/partition`, then by micro-batch. */
+  readonly #places = new Map<string, Map<number, Logged>>();
+  /** By writer: what it is writing now; parts of a micro-batch that is not whole. */
+  readonly #closed = new Set<string>();
+  /** Writers of placements before this one are closed, all of them. */
+  #closedBefore = 0;
+
+  /** Makes a record durable; false when the writer's log is closed. */
+  append(writer: string, record: LogRecord): boolean {
+    if (this.#closed.has(writer) || record.since < this.#closedBefore) return false;
+    const { task, part, last, range } = record;
+    const place = `${task.stage}/${task.partition}`;
+    let batches = this.#places.get(place);
+    if (batches === undefined) this.#places.set(place, (batches = new Map()));
+    let logged = batches.get(task.batch);
+    // A new attempt at a micro-batch of which only some parts were known.
+    if (logged === undefined || (!logged.whole && part === 0)) {
+      batches.set(task.batch, (logged = { parts: [], whole: false }));
+    }
+    if (!logged.whole && part === logged.parts.length) {
+      logged.parts.push(range);
+      logged.whole = last;
+    }
+    return true;
+  }
+
+  closeBefore(since: number): void {
+    this.#closedBefore = Math.max(this.#closedBefore, since);
+  }
+
+  close(writer: string): void {
+    this.#closed.add(writer);
+  }
+
+  /** What is known of a source task, if all of it is. */
+  rangesOf(stage: number, partition: number, batch: number): readonly Handle[] | null {
+    const logged = this.#places.get(`${stage}/${partition}`)?.get(batch);
+    return logged?.whole === true ? logged.parts : null;
+  }
+
+  /** Everything after a micro-batch, as far as none is missing. */
+  read(after: BatchNumber): readonly KnownRanges[] {
+    return Array.from(this.#places, ([name, batches]) => {
+      const [stage, partition] = name.split('/').map(Number);
+      const first = (after + 1) as BatchNumber;
+      const ranges: (readonly Handle[])[] = [];
+      for (let batch: number = first; batches.get(batch)?.whole === true; batch++) {
+        ranges.push([...batches.get(batch)!.parts]);
+      }
+      return { stage: stage!, partition: partition!, first, ranges };
+    });
+  }
+
+  /** Adds what survivors knew. */
+  add(known: readonly KnownRanges[]): void {
+    for (const { stage, partition, first, ranges } of known) {
+      ranges.forEach((parts, index) => {
+        const batch = (first + index) as BatchNumber;
+        parts.forEach((range, part) => {
+          const task = { stage, partition, batch };
+          const last = part === parts.length - 1;
+          this.append('driver', { task, since: Infinity, part, last, range });
+        });
+      });
+    }
+  }
+}
+
+export type LogRecord = {
+  readonly task: TaskName;
+  readonly since: number;
+  readonly part: number;
+  readonly last: boolean;
+  readonly range: Handle;
+};

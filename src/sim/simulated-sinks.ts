@@ -1,0 +1,38 @@
+// What a simulation can see from outside: the rows of all sinks, each sink partition with its
+// ledger. A commit is atomic with its ledger entry; whoever opens a partition fences those before.
+
+import { assert } from '../base/assert.ts';
+import { canonicalJson } from '../base/canonical-json.ts';
+import type { Commit } from './task-runner.ts';
+
+export class SimulatedSinks {
+  /** In the order in which they became visible. */
+  readonly visible: Commit[] = [];
+  readonly #owners = new Map<string, { readonly writer: string; readonly since: number }>();
+  readonly #ledgers = new Map<string, number>();
+  readonly #rows = new Map<string, string>();
+
+  /** Fences all writers of older placements; one of them cannot open it any more. */
+  open(place: string, writer: string, since: number): void {
+    const owner = this.#owners.get(place);
+    if (owner === undefined || since >= owner.since) this.#owners.set(place, { writer, since });
+  }
+
+  /** `known`: it is visible already; `fenced`: another writer has opened the partition since. */
+  commit(writer: string, commit: Commit): 'visible' | 'known' | 'fenced' {
+    const place = `${commit.sink}/${commit.partition}`;
+    if (this.#owners.get(place)?.writer !== writer) return 'fenced';
+    const name = `${place}@${commit.batch}`;
+    const rows = canonicalJson(commit.rows);
+    if (commit.batch <= (this.#ledgers.get(place) ?? -1)) {
+      const before = this.#rows.get(name);
+      assert(before !== undefined, `${name} has output that it did not have before`);
+      assert(before === rows, `${name} is ${rows}, but was seen as ${before}`);
+      return 'known';
+    }
+    this.#ledgers.set(place, commit.batch);
+    this.#rows.set(name, rows);
+    this.visible.push(commit);
+    return 'visible';
+  }
+}
