@@ -1,5 +1,6 @@
 // A usual order and a usual report: what the measurement of message costs sends.
 
+import type { HandleCodec, MessageCodecs } from '../../src/control/protocol/handle-codec.ts';
 import type { DriverMessage, WorkerMessage } from '../../src/control/protocol/messages.ts';
 import type {
   BatchNumber,
@@ -8,6 +9,16 @@ import type {
   PlacementVersion,
   Term,
 } from '../../src/control/protocol/ids.ts';
+
+const nothing: HandleCodec = { write: () => {}, read: () => null };
+
+/** What is measured carries no handles. */
+export const noHandles: MessageCodecs = {
+  output: nothing,
+  gauges: nothing,
+  range: nothing,
+  snapshot: nothing,
+};
 
 export const order: DriverMessage = {
   kind: 'start-group',
@@ -22,6 +33,7 @@ export const order: DriverMessage = {
   reportAt: 30_090 as BatchNumber,
   retireThrough: 29_990 as BatchNumber,
   final: false,
+  checkpointAt: -1 as BatchNumber,
 };
 
 /** Asks for an echo. */
@@ -32,6 +44,7 @@ export const report: WorkerMessage = {
   term: 1 as Term,
   incarnation: 1 as Incarnation,
   report: {
+    version: 0 as PlacementVersion,
     startedThrough: 30_001 as BatchNumber,
     doneThrough: 30_000 as BatchNumber,
     ended: [],

@@ -5,11 +5,12 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import process from 'node:process';
 import { ByteWriter } from '../../src/control/protocol/byte-writer.ts';
-import { readDriverMessage, writeWorkerMessage } from '../../src/control/protocol/codec.ts';
+import { readDriverMessage } from '../../src/control/protocol/driver-codec.ts';
 import { readHostMessage } from '../../src/control/protocol/host-messages.ts';
 import type { WorkerId } from '../../src/control/protocol/ids.ts';
+import { writeWorkerMessage } from '../../src/control/protocol/worker-codec.ts';
 import { Connection } from '../../src/runtime/cluster/connection.ts';
-import { report } from './costs-messages.ts';
+import { noHandles, report } from './costs-messages.ts';
 
 export type ToPeer =
   | { readonly kind: 'dial'; readonly port: number; readonly count: number }
@@ -37,7 +38,7 @@ function cpuMs(): number {
 function onFrame(connection: Connection, frame: Uint8Array): void {
   const decoded = readHostMessage(frame);
   if (!decoded.ok || decoded.value.kind !== 'to-worker') return;
-  const order = readDriverMessage(decoded.value.message);
+  const order = readDriverMessage(decoded.value.message, noHandles);
   if (!order.ok) throw new Error('an order cannot be read');
   // An order to stop, here, asks for an echo.
   if (order.value.kind === 'stop') return sendReport(connection, decoded.value.worker);
@@ -46,7 +47,7 @@ function onFrame(connection: Connection, frame: Uint8Array): void {
 
 function sendReport(connection: Connection, worker: WorkerId): void {
   const writer = new ByteWriter();
-  writeWorkerMessage(writer, report, { write: () => {}, read: () => null });
+  writeWorkerMessage(writer, report, noHandles);
   connection.tell({ kind: 'to-driver', worker, message: Buffer.concat(writer.finish()) });
 }
 

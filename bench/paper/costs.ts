@@ -10,16 +10,17 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { ByteWriter } from '../../src/control/protocol/byte-writer.ts';
-import { readWorkerMessage, writeDriverMessage } from '../../src/control/protocol/codec.ts';
+import { writeDriverMessage } from '../../src/control/protocol/driver-codec.ts';
 import { readHostMessage } from '../../src/control/protocol/host-messages.ts';
 import type { WorkerId } from '../../src/control/protocol/ids.ts';
 import type { DriverMessage } from '../../src/control/protocol/messages.ts';
+import { readWorkerMessage } from '../../src/control/protocol/worker-codec.ts';
 import { Connection } from '../../src/runtime/cluster/connection.ts';
 import { runScale } from '../../src/sim/scale/scale-cluster.ts';
 import type { ScaleCosts } from '../../src/sim/scale/scale-costs.ts';
 import { machine, spread } from '../figures.ts';
 import type { Spread } from '../figures.ts';
-import { echo, order } from './costs-messages.ts';
+import { echo, noHandles, order } from './costs-messages.ts';
 import type { FromPeer, ToPeer } from './costs-peer.ts';
 import { idleOneStage, tasksPerWorker } from './idle-one-stage.ts';
 import type { Figure, FigureOptions } from './figure.ts';
@@ -169,8 +170,7 @@ class Peer {
       onFrame: (frame) => {
         const decoded = readHostMessage(frame);
         if (!decoded.ok || decoded.value.kind !== 'to-driver') return;
-        const gauges = { write: () => {}, read: () => null };
-        if (readWorkerMessage(decoded.value.message, gauges).ok) this.#onReport();
+        if (readWorkerMessage(decoded.value.message, noHandles).ok) this.#onReport();
       },
       onClosed: () => {},
     });
@@ -233,7 +233,7 @@ class Peer {
 
 function encoded(message: DriverMessage): Uint8Array {
   const writer = new ByteWriter();
-  writeDriverMessage(writer, message);
+  writeDriverMessage(writer, message, noHandles);
   return Buffer.concat(writer.finish());
 }
 

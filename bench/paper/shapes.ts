@@ -4,7 +4,7 @@ import type { PlanShape } from '../../src/control/driver/placement.ts';
 
 /** One stage of source tasks [Drizzle §5.2]. */
 export function oneStage(partitionCount: number): PlanShape {
-  const stage = { source: true, inputs: [], outputs: [], partitionCount };
+  const stage = { source: true, inputs: [], outputs: [], sinks: true, partitionCount };
   return { planHash: 'one-stage', exchanges: [], stages: [stage] };
 }
 
@@ -14,8 +14,8 @@ export function twoStages(producers: number, consumers: number): PlanShape {
     planHash: 'two-stages',
     exchanges: [{ from: 0, to: 1 }],
     stages: [
-      { source: true, inputs: [], outputs: [0], partitionCount: producers },
-      { source: false, inputs: [0], outputs: [], partitionCount: consumers },
+      { source: true, inputs: [], outputs: [0], sinks: false, partitionCount: producers },
+      { source: false, inputs: [0], outputs: [], sinks: true, partitionCount: consumers },
     ],
   };
 }

@@ -76,8 +76,27 @@ export const partitionsMax = 65_536;
 /** Workers of a cluster: what the simulator proves, with room. */
 export const workersMax = 65_536;
 
-/** Ranges in one block header: one for each source partition upstream. */
-export const rangesMax = partitionsMax;
+/**
+ * Partitions of all stages together, which one message about a recovery may list: a template with
+ * more is refused when it is installed, and not when it is too late.
+ */
+export const placesMax = 16 * partitionsMax;
+
+/**
+ * Ranges in one message about a recovery, and as many spans of micro-batches: source partitions ×
+ * micro-batches since a checkpoint. 64 partitions at 10 ms have so many in eleven minutes. A record
+ * of some 50 bytes each still fits a frame.
+ */
+export const rangesMax = 4 * 1024 * 1024;
+
+/** Lives of workers that end in one term: one every ten seconds for a week. */
+export const deadMax = 65_536;
+
+/** The highest number of a micro-batch: one can add to it and still count exactly. */
+export const batchNumberMax = 2 ** 52;
+
+/** Objects that the state of one partition is put together from: a base and deltas upon it. */
+export const snapshotObjectsMax = 4096;
 
 /** The job's description (layouts of sources with many files, the cluster's roster), bytes. */
 export const jobTextBytesMax = 16 * 1024 * 1024;

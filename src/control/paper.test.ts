@@ -119,11 +119,12 @@ const joinTemplate: Template = {
   version: 0 as PlacementVersion,
   delivery: 'push',
   partMs: null,
+  reach: 'none',
   planHash: 'plan',
   stages: [
-    { source: true, inputs: [], outputs: [0], placement: [w2] },
-    { source: true, inputs: [], outputs: [1], placement: [w2] },
-    { source: false, inputs: [0, 1], outputs: [], placement: [w1] },
+    { source: true, inputs: [], outputs: [0], sinks: false, placement: [w2] },
+    { source: true, inputs: [], outputs: [1], sinks: false, placement: [w2] },
+    { source: false, inputs: [0, 1], outputs: [], sinks: true, placement: [w1] },
   ],
   exchanges: [
     { from: 0, to: 2 },
@@ -153,6 +154,7 @@ function startGroup(count: number): WorkerMessageEvent {
     reportAt: (count - 1) as BatchNumber,
     retireThrough: -1 as BatchNumber,
     final: false,
+    checkpointAt: -1 as BatchNumber,
   };
   return { kind: 'message-received', from: 'driver', message };
 }
@@ -165,7 +167,8 @@ function blocks(exchange: number, batch = 0): WorkerMessageEvent {
     version: 0 as PlacementVersion,
     batch: batch as BatchNumber,
     exchange,
-    entries: [{ producer: 0, part: 0, last: true, output: `x${exchange}@${batch}` }],
+    only: null,
+    entries: [{ producer: 0, part: 0, last: true, range: null, output: `x${exchange}@${batch}` }],
   };
   return { kind: 'message-received', from: w2, message };
 }
@@ -265,6 +268,7 @@ function finished(effects: readonly WorkerEffect[]): WorkerEvent {
     kind: 'task-finished',
     run: order.run,
     outputs: [],
+    range: null,
     commitPending: false,
     ended: false,
     sourceReady: true,

@@ -6,14 +6,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Decoded } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
-import {
-  readDriverMessage,
-  readPeerMessage,
-  readWorkerMessage,
-  writeDriverMessage,
-  writePeerMessage,
-  writeWorkerMessage,
-} from './codec.ts';
+import { readDriverMessage, writeDriverMessage } from './driver-codec.ts';
 import { readHandshake, writeHandshake } from './handshake.ts';
 import {
   readFrameTarget,
@@ -22,15 +15,19 @@ import {
   writeHostMessage,
 } from './host-messages.ts';
 import type { BatchNumber, GroupId, PlacementVersion, Term } from './ids.ts';
+import { noBatch } from './ids.ts';
 import {
   driverMessage,
   handshakeMessage,
   hostMessage,
   peerMessage,
-  textCodec,
+  textCodecs,
   workerMessage,
 } from './messages.fixture.ts';
+import type { DriverMessage, StartGroup } from './messages.ts';
+import { readPeerMessage, writePeerMessage } from './peer-codec.ts';
 import { protocolVersion } from './version.ts';
+import { readWorkerMessage, writeWorkerMessage } from './worker-codec.ts';
 
 type Codec<T> = {
   readonly messages: fc.Arbitrary<T>;
@@ -47,16 +44,20 @@ function codec<T>(
 }
 
 const codecs: Readonly<Record<string, Codec<unknown>>> = {
-  driver: codec(driverMessage, writeDriverMessage, readDriverMessage),
+  driver: codec(
+    driverMessage,
+    (to, message) => writeDriverMessage(to, message, textCodecs),
+    (bytes) => readDriverMessage(bytes, textCodecs),
+  ),
   worker: codec(
     workerMessage,
-    (to, message) => writeWorkerMessage(to, message, textCodec),
-    (bytes) => readWorkerMessage(bytes, textCodec),
+    (to, message) => writeWorkerMessage(to, message, textCodecs),
+    (bytes) => readWorkerMessage(bytes, textCodecs),
   ),
   peer: codec(
     peerMessage,
-    (to, message) => writePeerMessage(to, message, textCodec),
-    (bytes) => readPeerMessage(bytes, textCodec),
+    (to, message) => writePeerMessage(to, message, textCodecs),
+    (bytes) => readPeerMessage(bytes, textCodecs),
   ),
   handshake: codec(handshakeMessage, writeHandshake, (bytes) =>
     readHandshake(bytes, protocolVersion),
@@ -140,61 +141,72 @@ for (const [name, each] of Object.entries(codecs)) {
   });
 }
 
+const order: StartGroup = {
+  kind: 'start-group',
+  term: 1 as Term,
+  version: 0 as PlacementVersion,
+  group: 70_000 as GroupId,
+  first: 7_000_000 as BatchNumber,
+  count: 100_000,
+  intervalMs: 10,
+  anchorMs: 1_800_000_000_000,
+  reportAt: 7_000_000 as BatchNumber,
+  retireThrough: 6_999_999 as BatchNumber,
+  final: false,
+  stage: null,
+  checkpointAt: noBatch,
+};
+
+function bytesOf(message: DriverMessage): Uint8Array {
+  return encode(message, codecs['driver']!);
+}
+
 test('start-group is a few bytes, and as many for 100,000 micro-batches as for one', () => {
-  const sizes = [1, 100, 100_000].map((count) => {
-    const writer = new ByteWriter();
-    writeDriverMessage(writer, {
-      kind: 'start-group',
-      term: 1 as Term,
-      version: 0 as PlacementVersion,
-      group: 70_000 as GroupId,
-      first: 7_000_000 as BatchNumber,
-      count,
-      intervalMs: 10,
-      anchorMs: 1_800_000_000_000,
-      reportAt: 7_000_000 as BatchNumber,
-      retireThrough: 6_999_999 as BatchNumber,
-      final: false,
-      stage: null,
-    });
-    return writer.length;
+  const sizes = [1, 100, 100_000].flatMap((count) => {
+    const checkpointAt = (order.first + count - 1) as BatchNumber;
+    return [bytesOf({ ...order, count }), bytesOf({ ...order, count, checkpointAt })];
   });
-  assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 2, String(sizes));
-  assert.ok(Math.max(...sizes) < 50, String(sizes));
+  const lengths = sizes.map(({ length }) => length);
+  assert.ok(Math.max(...lengths) - Math.min(...lengths) <= 5, String(lengths));
+  assert.ok(Math.max(...lengths) < 50, String(lengths));
 });
 
-test('a count is never believed: a few bytes cannot ask for many things', () => {
-  // A report of 2^31 ended sources, and blocks of as many producers.
-  const count = [0xff, 0xff, 0xff, 0xff, 0x07];
-  for (const head of [
-    [17, 1, 1, 1, 1],
-    [32, 1, 1, 0, 1, 0],
-  ]) {
-    const bytes = Uint8Array.of(...head, ...count);
-    const decoded =
-      head[0] === 17 ? readWorkerMessage(bytes, textCodec) : readPeerMessage(bytes, textCodec);
-    assert.ok(!decoded.ok);
-    assert.ok(['out-of-range', 'cut-off'].includes(decoded.refusal.reason));
+test('start-group with a checkpoint outside the group is refused', () => {
+  const { first, count } = order;
+  for (const checkpointAt of [first - 1, first + count] as BatchNumber[]) {
+    const decoded = readDriverMessage(bytesOf({ ...order, checkpointAt }), textCodecs);
+    assert.ok(!decoded.ok && decoded.refusal.reason === 'inconsistent');
   }
 });
 
-test('a template that refers to what is not there is refused', () => {
-  const writer = new ByteWriter();
-  writeDriverMessage(writer, {
-    kind: 'install-template',
-    term: 1 as Term,
-    template: {
-      version: 0 as PlacementVersion,
-      planHash: 'p',
-      delivery: 'push',
-      partMs: null,
-      exchanges: [{ from: 0, to: 7 }],
-      stages: [{ source: true, inputs: [], outputs: [0], placement: [] }],
-    },
-  });
-  const [bytes] = writer.finish();
-  const decoded = readDriverMessage(bytes!);
-  assert.ok(!decoded.ok && decoded.refusal.reason === 'inconsistent');
+/** What a message holds when it ends in a count of 2^31 things. */
+const heads: Readonly<Record<string, readonly number[]>> = {
+  'ended sources': [17, 1, 1, 0, 1, 1],
+  makespans: [17, 1, 1, 0, 1, 1, 0],
+  'owned partitions': [23, 1, 1, 1, 1, 1, 1],
+  'known partitions': [23, 1, 1, 1, 1, 1, 1, 0],
+  ranges: [23, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1],
+  parts: [23, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 1],
+  'kept micro-batches': [23, 1, 1, 1, 1, 1, 1, 0, 0],
+  snapshots: [24, 1, 1, 1],
+  producers: [32, 1, 1, 0, 1, 0, 0],
+  'partitions meant': [32, 1, 1, 0, 1, 0],
+  'dead workers': [7, 1, 1],
+  workers: [6, 1, 1, 0],
+};
+
+test('a count is never believed: a few bytes cannot ask for many things', () => {
+  const count = [0xff, 0xff, 0xff, 0xff, 0x07];
+  for (const [what, head] of Object.entries(heads)) {
+    const name = head[0]! < 16 ? 'driver' : head[0]! < 32 ? 'worker' : 'peer';
+    // Enough bytes follow for a count that is only held against them.
+    for (const more of [0, 100]) {
+      const decoded = codecs[name]!.read(Uint8Array.of(...head, ...count, ...Array(more).fill(1)));
+      assert.ok(!decoded.ok, what);
+      assert.equal(decoded.refusal.what, what);
+      assert.ok(['out-of-range', 'cut-off'].includes(decoded.refusal.reason), what);
+    }
+  }
 });
 
 test('a hello of another version is read as far as its version', () => {

@@ -2,18 +2,28 @@
 
 import fc from 'fast-check';
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import { groupSizeMax, partitionsMax, stagesMax } from '../limits.ts';
-import type { HandleCodec } from './codec.ts';
+import { batchNumberMax, groupSizeMax, partitionsMax, stagesMax } from '../limits.ts';
+import type { HandleCodec, MessageCodecs } from './handle-codec.ts';
 import type { HandshakeMessage } from './handshake.ts';
 import { nonceBytes } from './handshake.ts';
 import type { HostMessage } from './host-messages.ts';
 import type { BatchNumber, GroupId, Incarnation, PlacementVersion, Term, WorkerId } from './ids.ts';
-import type { DriverMessage, PeerMessage, Report, WorkerMessage } from './messages.ts';
+import type {
+  BatchSpan,
+  DriverMessage,
+  Handle,
+  PeerMessage,
+  Report,
+  WorkerMessage,
+  WorkerStatus,
+} from './messages.ts';
+import type { Recovery } from './recovery.ts';
 import type { Template } from './template.ts';
+import { workersIn } from './template.ts';
 import { protocolVersion } from './version.ts';
 
 /** Handles are texts or null here. */
-export const textCodec: HandleCodec = {
+const textCodec: HandleCodec = {
   write: (to, handle) => {
     to.flag(handle !== null);
     if (handle !== null) to.text(handle as string, 1000);
@@ -21,19 +31,52 @@ export const textCodec: HandleCodec = {
   read: (from) => (from.flag('handle') ? from.text('handle', 1000) : null),
 };
 
+export const textCodecs: MessageCodecs = {
+  output: textCodec,
+  gauges: textCodec,
+  range: textCodec,
+  snapshot: textCodec,
+};
+
 const number = fc.oneof(fc.nat(), fc.maxSafeNat());
 const small = fc.nat({ max: 100 });
 const term = number as fc.Arbitrary<Term>;
 const incarnation = number as fc.Arbitrary<Incarnation>;
 const version = number as fc.Arbitrary<PlacementVersion>;
-const batch = fc.integer({ min: -1, max: 2 ** 48 }) as fc.Arbitrary<BatchNumber>;
+const batch = fc.oneof(
+  fc.integer({ min: -1, max: 100 }),
+  fc.integer({ min: -1, max: batchNumberMax }),
+) as fc.Arbitrary<BatchNumber>;
 const worker = small as fc.Arbitrary<WorkerId>;
 const ms = fc.double({ min: 0, max: 1e15, noNaN: true }).map((value) => value + 0);
 const stage = fc.nat({ max: stagesMax });
 const partition = fc.nat({ max: partitionsMax });
 const text = fc.string({ maxLength: 40, unit: 'grapheme' });
 const handle = fc.option(text);
-const task = fc.record({ stage, partition, batch });
+const range = fc.option(text);
+const place = { stage, partition };
+const task = fc.record({ ...place, batch });
+const dead = fc.array(fc.record({ worker, incarnation }));
+/** By micro-batch, by part. */
+const ranges = fc.array(fc.array(text, { minLength: 1, maxLength: 3 }), {
+  minLength: 1,
+  maxLength: 5,
+});
+const snapshots = fc.array(fc.record({ ...place, snapshot: handle, range }));
+/** Steps to the next beginning or end of a span, all of them forward. */
+const steps = fc.array(fc.tuple(fc.nat({ max: 3 }), fc.integer({ min: 1, max: 4 })), {
+  minLength: 1,
+  maxLength: 4,
+});
+
+function spansOf(first: number, forward: readonly (readonly number[])[]): readonly BatchSpan[] {
+  let next = first;
+  return forward.map(([gap, length]) => {
+    const start = (next + gap!) as BatchNumber;
+    next = start + length!;
+    return { first: start, end: next as BatchNumber };
+  });
+}
 
 export const error: fc.Arbitrary<StreamErrorData> = fc.record({
   code: text,
@@ -54,12 +97,14 @@ const template: fc.Arbitrary<Template> = fc
     planHash: text,
     delivery: fc.constantFrom('push', 'pull'),
     partMs: fc.constantFrom(null, 0.5, 10),
+    reach: fc.constantFrom('none' as const, 'lost' as const, 'all' as const),
+    sinks: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
     placements: fc.array(fc.array(worker, { minLength: 1, maxLength: 6 }), {
       minLength: 1,
       maxLength: 5,
     }),
   })
-  .map(({ placements, delivery, ...rest }) => ({
+  .map(({ placements, delivery, sinks, ...rest }) => ({
     ...rest,
     delivery: delivery as Template['delivery'],
     exchanges: placements.slice(1).map((_, from) => ({ from, to: from + 1 })),
@@ -67,26 +112,83 @@ const template: fc.Arbitrary<Template> = fc
       source: id === 0,
       inputs: id === 0 ? [] : [id - 1],
       outputs: id === placements.length - 1 ? [] : [id],
+      sinks: sinks[id]!,
       placement,
     })),
   }));
 
+/** What is to happen to one partition of a template. */
+const fate = fc.record({
+  moved: fc.boolean(),
+  snapshot: fc.option(fc.record({ snapshot: handle, range })),
+  known: fc.option(ranges),
+  rerun: fc.option(steps),
+});
+
+/** In itself consistent, as what is planned is. */
+export const recovery: fc.Arbitrary<Recovery> = template.chain((installed) => {
+  const places = installed.stages.flatMap((stage, id) =>
+    stage.placement.map((_, index) => ({ stage: id, partition: index })),
+  );
+  const checkpointed = fc.oneof(fc.constant(-1), fc.nat({ max: 1000 }));
+  const fates = fc.array(fate, { minLength: places.length, maxLength: places.length });
+  const through = fc.infiniteStream(batch);
+  return fc
+    .record({ round: number, cut: number, final: fc.boolean(), dead, checkpointed, fates, through })
+    .map(({ checkpointed: checkpoint, fates: all, through: done, ...rest }) => {
+      const first = (checkpoint + 1) as BatchNumber;
+      const end = (first + 50) as BatchNumber;
+      const fated = places.map((at, index) => ({ at, ...all[index]! }));
+      const moved = fated.filter((one) => one.moved);
+      const isSource = ({ at }: { readonly at: { readonly stage: number } }): boolean =>
+        installed.stages[at.stage]!.source;
+      const reruns = fated.filter(isSource).flatMap(({ at, moved: isMoved, known, rerun }) => {
+        const stop = isMoved ? first + (known?.length ?? 0) : end;
+        const spans = spansOf(first, rerun ?? []).filter((span) => span.end <= stop);
+        return spans.length === 0 ? [] : [{ ...at, spans }];
+      });
+      return {
+        ...rest,
+        template: installed,
+        checkpoint: checkpoint as BatchNumber,
+        end,
+        moved: moved.map(({ at }) => at),
+        snapshots: moved.flatMap(({ at, snapshot }) =>
+          snapshot === null || checkpoint < 0 ? [] : [{ ...at, ...snapshot }],
+        ),
+        known: moved
+          .filter(isSource)
+          .flatMap(({ at, known }) =>
+            known === null ? [] : [{ ...at, first, ranges: known as Handle[][] }],
+          ),
+        reruns,
+        done: workersIn(installed).map((id) => ({ worker: id, through: done.next().value })),
+      };
+    });
+});
+
 export const driverMessage: fc.Arbitrary<DriverMessage> = fc.oneof(
   fc.record({ kind: fc.constant('install-template' as const), term, template }),
-  fc.record({
-    kind: fc.constant('start-group' as const),
-    term,
-    version,
-    group: number as fc.Arbitrary<GroupId>,
-    first: batch,
-    count: fc.nat({ max: groupSizeMax }),
-    intervalMs: ms,
-    anchorMs: ms,
-    reportAt: batch,
-    retireThrough: batch,
-    final: fc.boolean(),
-    stage: fc.option(fc.nat({ max: stagesMax - 1 })),
-  }),
+  fc
+    .record({
+      kind: fc.constant('start-group' as const),
+      term,
+      version,
+      group: number as fc.Arbitrary<GroupId>,
+      first: batch,
+      count: fc.nat({ max: groupSizeMax }),
+      intervalMs: ms,
+      anchorMs: ms,
+      reportAt: batch,
+      retireThrough: batch,
+      final: fc.boolean(),
+      stage: fc.option(fc.nat({ max: stagesMax - 1 })),
+      checkpointAfter: fc.option(fc.nat({ max: groupSizeMax })),
+    })
+    .map(({ checkpointAfter: after, ...order }) => {
+      const at = after === null || order.count === 0 ? -1 : order.first + (after % order.count);
+      return { ...order, checkpointAt: Math.min(at, batchNumberMax) as BatchNumber };
+    }),
   fc.record({ kind: fc.constant('ask-cut' as const), term, cut: number, from: batch }),
   fc.record({ kind: fc.constant('set-boundary' as const), term, cut: number, end: batch }),
   fc.record({ kind: fc.constant('stop' as const), term }),
@@ -97,9 +199,12 @@ export const driverMessage: fc.Arbitrary<DriverMessage> = fc.oneof(
     exchange: stage,
     workers: fc.array(worker),
   }),
+  fc.record({ kind: fc.constant('ask-status' as const), term, round: number, dead }),
+  fc.record({ kind: fc.constant('recover' as const), term, recovery }),
 );
 
 const report: fc.Arbitrary<Report> = fc.record({
+  version,
   startedThrough: batch,
   doneThrough: batch,
   ended: fc.array(task),
@@ -108,6 +213,21 @@ const report: fc.Arbitrary<Report> = fc.record({
   tasksRun: number,
   queued: number,
   gauges: handle,
+});
+
+const status: fc.Arbitrary<WorkerStatus> = fc.record({
+  version: fc.oneof(fc.constant(-1), fc.nat()) as fc.Arbitrary<PlacementVersion>,
+  owned: fc.array(fc.record({ ...place, next: batch, endedAt: batch })),
+  startedThrough: batch,
+  doneThrough: batch,
+  ranges: fc.array(
+    fc.record({ ...place, first: fc.nat() as unknown as fc.Arbitrary<BatchNumber>, ranges }),
+  ),
+  kept: fc.array(
+    fc
+      .record({ ...place, first: fc.nat(), forward: steps })
+      .map(({ first, forward, ...at }) => ({ ...at, spans: spansOf(first, forward) })),
+  ),
 });
 
 export const workerMessage: fc.Arbitrary<WorkerMessage> = fc.oneof(
@@ -122,7 +242,7 @@ export const workerMessage: fc.Arbitrary<WorkerMessage> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('task-failed' as const), term, incarnation, task, error }),
   fc.record({ kind: fc.constant('stopped' as const), term, incarnation, gauges: handle }),
-  fc.record({ kind: fc.constant('stage-done' as const), term, incarnation, stage, batch }),
+  fc.record({ kind: fc.constant('stage-done' as const), term, incarnation, version, stage, batch }),
   fc.record({
     kind: fc.constant('ask-locations' as const),
     term,
@@ -130,22 +250,47 @@ export const workerMessage: fc.Arbitrary<WorkerMessage> = fc.oneof(
     batch,
     exchange: stage,
   }),
+  fc.record({
+    kind: fc.constant('status' as const),
+    term,
+    incarnation,
+    round: number,
+    status,
+  }),
+  fc.record({
+    kind: fc.constant('snapshots-stored' as const),
+    term,
+    incarnation,
+    batch,
+    snapshots,
+  }),
+  fc.record({ kind: fc.constant('snapshot-failed' as const), term, incarnation, batch, error }),
 );
+
+const sent = { term, incarnation, version };
 
 export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.record({
     kind: fc.constant('blocks' as const),
-    term,
-    incarnation,
-    version,
+    ...sent,
     batch,
     exchange: stage,
+    only: fc.option(
+      fc.uniqueArray(partition).map((partitions) => partitions.sort((a, b) => a - b)),
+    ),
     entries: fc.array(
-      fc.record({ producer: partition, part: fc.nat(1000), last: fc.boolean(), output: handle }),
+      fc.record({
+        producer: partition,
+        part: fc.nat(1000),
+        last: fc.boolean(),
+        range,
+        output: handle,
+      }),
     ),
   }),
-  fc.record({ kind: fc.constant('progress' as const), term, incarnation, doneThrough: batch }),
-  fc.record({ kind: fc.constant('pull' as const), term, incarnation, batch, exchange: stage }),
+  fc.record({ kind: fc.constant('progress' as const), ...sent, doneThrough: batch }),
+  fc.record({ kind: fc.constant('pull' as const), ...sent, batch, exchange: stage }),
+  fc.record({ kind: fc.constant('frontier' as const), ...sent, durableThrough: batch }),
 );
 
 const bytes = fc.uint8Array({ maxLength: 3000 });

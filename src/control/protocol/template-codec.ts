@@ -1,84 +1,116 @@
 // A template on the wire. What is read refers only to what is there, so that a worker can use it
-// as it uses one from its own process.
+// without checking again.
+//
+// v: varint · f64, u8: fixed · text: v length, UTF-8 · list: v count, each v
+//
+// | field     | bytes                                                                            |
+// | --------- | -------------------------------------------------------------------------------- |
+// | version   | v                                                                                |
+// | plan hash | text                                                                             |
+// | delivery  | u8 (0 push, 1 pull)                                                              |
+// | part time | f64 (0: no parts)                                                                |
+// | reach     | u8 (0 none, 1 lost, 2 all)                                                       |
+// | exchanges | v count, each v from, v to                                                       |
+// | stages    | v count, each u8 source, u8 sinks, lists of inputs, outputs and each partition's |
+// |           | worker                                                                           |
 
-import { partitionsMax, stagesMax, textBytesMax, workersMax } from '../limits.ts';
+import { partitionsMax, placesMax, stagesMax, textBytesMax, workersMax } from '../limits.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { PlacementVersion, WorkerId } from './ids.ts';
-import type { Template, TemplateExchange, TemplateStage } from './template.ts';
+import { readList, readNumbers, writeList, writeNumbers } from './message-fields.ts';
+import type { Reach, Template, TemplateExchange, TemplateStage } from './template.ts';
+
+const reaches: readonly Reach[] = ['none', 'lost', 'all'];
 
 export function writeTemplate(to: ByteWriter, template: Template): void {
   to.varint(template.version);
   to.text(template.planHash, textBytesMax);
   to.flag(template.delivery === 'pull');
   to.f64(template.partMs ?? 0);
-  to.varint(template.exchanges.length);
-  for (const { from, to: target } of template.exchanges) {
-    to.varint(from);
-    to.varint(target);
-  }
-  to.varint(template.stages.length);
-  for (const stage of template.stages) {
+  to.u8(reaches.indexOf(template.reach));
+  writeList(to, template.exchanges, (exchange) => {
+    to.varint(exchange.from);
+    to.varint(exchange.to);
+  });
+  writeList(to, template.stages, (stage) => {
     to.flag(stage.source);
+    to.flag(stage.sinks);
     writeNumbers(to, stage.inputs);
     writeNumbers(to, stage.outputs);
     writeNumbers(to, stage.placement);
-  }
+  });
 }
 
 export function readTemplate(from: ByteReader): Template {
-  const version = from.varint('placement version') as PlacementVersion;
-  const planHash = from.text('plan hash', textBytesMax);
-  const delivery = from.flag('delivery') ? 'pull' : 'push';
-  const parts = from.f64('part time');
-  const partMs = parts > 0 ? parts : null;
-  const exchanges: TemplateExchange[] = [];
-  const exchangeCount = from.count('exchanges', stagesMax);
-  for (let index = 0; index < exchangeCount && from.ok; index++) {
-    const producer = from.varint('exchange', stagesMax);
-    exchanges.push({ from: producer, to: from.varint('exchange', stagesMax) });
-  }
-  const stages: TemplateStage[] = [];
-  const stageCount = from.count('stages', stagesMax);
-  for (let index = 0; index < stageCount && from.ok; index++) {
-    const source = from.flag('source stage');
-    const inputs = readNumbers(from, 'input exchanges', { count: stagesMax, value: stagesMax });
-    const outputs = readNumbers(from, 'output exchanges', { count: stagesMax, value: stagesMax });
-    const placement = readNumbers(from, 'placement', { count: partitionsMax, value: workersMax });
-    stages.push({ source, inputs, outputs, placement: placement as readonly WorkerId[] });
-  }
-  const template: Template = { version, planHash, delivery, partMs, exchanges, stages };
+  const template: Template = {
+    version: from.varint('placement version') as PlacementVersion,
+    planHash: from.text('plan hash', textBytesMax),
+    delivery: from.flag('delivery') ? 'pull' : 'push',
+    partMs: readPartMs(from),
+    reach: readReach(from),
+    exchanges: readList(from, { what: 'exchanges', max: stagesMax }, () => readExchange(from)),
+    stages: readList(from, { what: 'stages', max: stagesMax }, () => readStage(from)),
+  };
   if (from.ok && !isConsistent(template)) from.refuse('inconsistent', 'template');
   return template;
 }
 
+function readPartMs(from: ByteReader): number | null {
+  const partMs = from.f64('part time');
+  if (!(partMs >= 0 && partMs < Infinity)) from.refuse('out-of-range', 'part time');
+  return partMs > 0 ? partMs : null;
+}
+
+function readReach(from: ByteReader): Reach {
+  const reach = reaches[from.u8('reach')];
+  if (reach === undefined) from.refuse('out-of-range', 'reach');
+  return reach ?? 'none';
+}
+
+function readExchange(from: ByteReader): TemplateExchange {
+  const producer = from.varint('exchange', stagesMax);
+  return { from: producer, to: from.varint('exchange', stagesMax) };
+}
+
+function readStage(from: ByteReader): TemplateStage {
+  const source = from.flag('source stage');
+  const sinks = from.flag('stage with sinks');
+  const inputs = readNumbers(from, 'input exchanges', { count: stagesMax, value: stagesMax });
+  const outputs = readNumbers(from, 'output exchanges', { count: stagesMax, value: stagesMax });
+  const placement = readNumbers(from, 'placement', { count: partitionsMax, value: workersMax });
+  return { source, sinks, inputs, outputs, placement: placement as readonly WorkerId[] };
+}
+
+/** Each exchange is an output of one stage and an input of a later one, once. */
 function isConsistent({ stages, exchanges }: Template): boolean {
+  let inputs = 0;
+  let outputs = 0;
+  let places = 0;
+  for (const stage of stages) {
+    inputs += stage.inputs.length;
+    outputs += stage.outputs.length;
+    places += stage.placement.length;
+  }
   return (
+    places <= placesMax &&
+    inputs === exchanges.length &&
+    outputs === exchanges.length &&
     exchanges.every(({ from, to }) => from < to && to < stages.length) &&
-    stages.every(
-      ({ source, inputs, outputs, placement }, id) =>
-        placement.length > 0 &&
-        source === (inputs.length === 0) &&
-        inputs.every((exchange) => exchanges[exchange]?.to === id) &&
-        outputs.every((exchange) => exchanges[exchange]?.from === id),
-    )
+    stages.every((stage, id) => isStage(stage, { id, exchanges }))
   );
 }
 
-export function writeNumbers(to: ByteWriter, numbers: readonly number[]): void {
-  to.varint(numbers.length);
-  for (const number of numbers) to.varint(number);
-}
-
-export function readNumbers(
-  from: ByteReader,
-  what: string,
-  max: { readonly count: number; readonly value: number },
-): readonly number[] {
-  const numbers: number[] = [];
-  const count = from.count(what, max.count);
-  for (let index = 0; index < count && from.ok; index++) {
-    numbers.push(from.varint(what, max.value));
-  }
-  return numbers;
+function isStage(
+  { source, inputs, outputs, placement }: TemplateStage,
+  of: { readonly id: number; readonly exchanges: readonly TemplateExchange[] },
+): boolean {
+  return (
+    placement.length > 0 &&
+    source === (inputs.length === 0) &&
+    new Set(inputs).size === inputs.length &&
+    new Set(outputs).size === outputs.length &&
+    inputs.every((exchange) => of.exchanges[exchange]?.to === of.id) &&
+    outputs.every((exchange) => of.exchanges[exchange]?.from === of.id)
+  );
 }

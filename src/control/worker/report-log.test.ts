@@ -3,16 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makespansPerReportMax } from '../limits.ts';
-import { noBatch } from '../protocol/ids.ts';
 import type { PlacementVersion } from '../protocol/ids.ts';
+import { noBatch } from '../protocol/ids.ts';
 import { ReportLog } from './report-log.ts';
 
-const now = {
-  version: 0 as PlacementVersion,
-  startedThrough: noBatch,
-  doneThrough: noBatch,
-  queued: 0,
-};
+const version = 0 as PlacementVersion;
+const now = { version, startedThrough: noBatch, doneThrough: noBatch, queued: 0 };
 
 test('ReportLog reports every 50 ms, and less often where there are many workers', () => {
   const log = new ReportLog();

@@ -88,7 +88,6 @@ export class ExchangeStage {
       watermarkMs: watermark.watermarkMs,
       idle: watermark.idle,
       batchTimeMs,
-      ranges: [],
     };
     const outputs = this.#output.takeExchanges(header);
     for (const rows of this.#output.takeSinks()) sinks.push(rows);

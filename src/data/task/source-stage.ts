@@ -86,7 +86,7 @@ export class SourceStage {
 
   #result(range: RangeRecord, progress: Progress): TaskResult {
     const { watermarkMs, idle, batchTimeMs } = range;
-    const outputs = this.#output.takeExchanges({ watermarkMs, idle, batchTimeMs, ranges: [range] });
+    const outputs = this.#output.takeExchanges({ watermarkMs, idle, batchTimeMs });
     const sinks = this.#output.takeSinks();
     this.#bad.takeLetters(sinks);
     let rowsOut = 0;

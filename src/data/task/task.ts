@@ -47,8 +47,6 @@ export type BlockHeader = {
   readonly idle: boolean;
   /** Greatest batch time behind the block, epoch ms. */
   readonly batchTimeMs: number;
-  /** Ranges chosen upstream of the first exchange; empty on later ones. */
-  readonly ranges: readonly RangeRecord[];
 };
 
 /** A block as its consumer gets it. */

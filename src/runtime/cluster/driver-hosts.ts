@@ -7,12 +7,15 @@ import { StreamError, errorFromData, errorToData } from '../../base/stream-error
 import { codeChunkBytes } from '../../control/limits.ts';
 import { refusalText } from '../../control/protocol/byte-reader.ts';
 import { ByteWriter } from '../../control/protocol/byte-writer.ts';
-import { readWorkerMessage, writeDriverMessage } from '../../control/protocol/codec.ts';
+import { writeDriverMessage } from '../../control/protocol/driver-codec.ts';
+import { workerMessageFits } from '../../control/protocol/fits-plan.ts';
+import type { MessageCodecs } from '../../control/protocol/handle-codec.ts';
 import type { Hello } from '../../control/protocol/handshake.ts';
 import type { HostMessage } from '../../control/protocol/host-messages.ts';
 import { readHostMessage } from '../../control/protocol/host-messages.ts';
 import type { WorkerId } from '../../control/protocol/ids.ts';
 import type { DriverMessage } from '../../control/protocol/messages.ts';
+import { readWorkerMessage } from '../../control/protocol/worker-codec.ts';
 import { decodeBatch } from '../../data/columnar/batch-codec.ts';
 import type { JobMonitor } from '../../observe/job-monitor.ts';
 import type { ClientSinks } from '../host/client-sinks.ts';
@@ -23,7 +26,7 @@ import { clusterError } from './cluster-errors.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { Connection } from './connection.ts';
 import { admit } from './handshake-exchange.ts';
-import { gaugesCodec } from './handle-codecs.ts';
+import { messageCodecs } from './handle-codecs.ts';
 import { ownIdentity } from './identity.ts';
 import type { JobDescription } from './job-description.ts';
 import { hostRefusal } from './refusals.ts';
@@ -53,6 +56,7 @@ export class DriverHosts {
   readonly #driver: DriverShell;
   readonly #monitor: JobMonitor;
   readonly #sinks: ClientSinks;
+  readonly #codecs: MessageCodecs;
   #members: Member[] = [];
   readonly #byWorker = new Map<WorkerId, Member>();
   #listener: Listener | null = null;
@@ -77,6 +81,7 @@ export class DriverHosts {
     this.#driver = options.driver;
     this.#monitor = options.monitor;
     this.#sinks = options.sinks;
+    this.#codecs = messageCodecs(options.setup.plan.sources.map(({ id }) => id));
   }
 
   async listen(): Promise<void> {
@@ -101,7 +106,7 @@ export class DriverHosts {
     if (member === undefined) return;
     if (this.#encoded?.message !== message) {
       const writer = new ByteWriter();
-      writeDriverMessage(writer, message);
+      writeDriverMessage(writer, message, this.#codecs);
       this.#encoded = { message, bytes: Buffer.concat(writer.finish()) };
     }
     member.connection.tell({ kind: 'to-worker', worker: to, message: this.#encoded.bytes });
@@ -292,15 +297,14 @@ export class DriverHosts {
   }
 
   #onWorkerMessage(member: Member, worker: WorkerId, bytes: Uint8Array): void {
-    const decoded = readWorkerMessage(bytes, gaugesCodec);
+    const decoded = readWorkerMessage(bytes, this.#codecs);
     if (!decoded.ok) return member.connection.refuse(refusalText(decoded.refusal));
     const message = decoded.value;
-    const { exchanges, stages } = this.#setup.plan;
-    const isOfPlan =
-      message.kind === 'ask-locations'
-        ? message.exchange < exchanges.length
-        : message.kind !== 'stage-done' || message.stage < stages.length;
-    if (!isOfPlan) return member.connection.refuse(`"${message.kind}" of another plan`);
+    const { config, plan } = this.#setup;
+    const { exchanges } = plan;
+    if (!workerMessageFits(message, { partitionCounts: config.partitionCounts, exchanges })) {
+      return member.connection.refuse(`"${message.kind}" of another plan`);
+    }
     this.#driver.step({ kind: 'message-received', from: worker, message });
   }
 

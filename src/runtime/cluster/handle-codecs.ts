@@ -1,80 +1,119 @@
-// The bytes of what is opaque to the control plane: blocks with their header, and gauges. Blocks
-// are aligned in their frame, so that a receiver uses them where they lie.
+// The bytes of what is opaque to the control plane: blocks with their header, ranges, snapshots and
+// gauges. Blocks are aligned in their frame, so that a receiver uses them where they lie.
 
-import type { HandleCodec } from '../../control/protocol/codec.ts';
+import type { HandleCodec, MessageCodecs } from '../../control/protocol/handle-codec.ts';
 import type { ByteReader } from '../../control/protocol/byte-reader.ts';
 import type { ByteWriter } from '../../control/protocol/byte-writer.ts';
-import { frameBytesMax, partitionsMax, rangesMax, textBytesMax } from '../../control/limits.ts';
+import {
+  batchNumberMax,
+  frameBytesMax,
+  partitionsMax,
+  snapshotObjectsMax,
+  textBytesMax,
+} from '../../control/limits.ts';
 import type { BlockHeader, ExchangeOutput, RangeRecord } from '../../data/task/task.ts';
 import type { SourceOffset, WorkerGauges } from '../../observe/gauges.ts';
 import type { SourceId } from '../../plan/logical-plan.ts';
+import type { SnapshotHandle, SnapshotObject } from '../host/snapshot-handle.ts';
 
-/** For `ExchangeOutput`; sources are numbers in the order of the plan's. */
-export function outputCodec(sources: readonly SourceId[]): HandleCodec {
+/** Sources are numbers in the order of the plan's. */
+export function messageCodecs(sources: readonly SourceId[]): MessageCodecs {
+  return {
+    output: outputCodec,
+    gauges: gaugesCodec,
+    range: rangeCodec(sources),
+    snapshot: snapshotCodec,
+  };
+}
+
+/** For `ExchangeOutput`. */
+const outputCodec: HandleCodec = {
+  write: (to, handle) => {
+    const { header, blocks } = handle as ExchangeOutput;
+    to.f64(header.watermarkMs);
+    to.flag(header.idle);
+    to.f64(header.batchTimeMs);
+    writeBlocks(to, blocks);
+  },
+  read: (from) => {
+    const header: BlockHeader = {
+      watermarkMs: from.f64('watermark'),
+      idle: from.flag('idle'),
+      batchTimeMs: from.f64('batch time'),
+    };
+    return { header, blocks: readBlocks(from) } satisfies ExchangeOutput;
+  },
+};
+
+/** For `RangeRecord`. */
+function rangeCodec(sources: readonly SourceId[]): HandleCodec {
   const numbers = new Map(sources.map((id, number) => [id, number]));
   return {
     write: (to, handle) => {
-      const { header, blocks } = handle as ExchangeOutput;
-      writeHeader(to, header, numbers);
-      writeBlocks(to, blocks);
+      const range = handle as RangeRecord;
+      to.varint(numbers.get(range.source)!);
+      to.varint(range.partition);
+      to.varint(range.batch + 1);
+      to.f64(range.from);
+      to.f64(range.to);
+      to.f64(range.batchTimeMs);
+      to.f64(range.watermarkMs);
+      to.u8((range.idle ? 1 : 0) | (range.ended ? 2 : 0));
     },
-    read: (from) => {
-      const header = readHeader(from, sources);
-      return { header, blocks: readBlocks(from) } satisfies ExchangeOutput;
+    read: (from): RangeRecord => {
+      const source = sources[from.varint('source', sources.length - 1)]!;
+      const partition = from.varint('partition', partitionsMax);
+      const batch = from.varint('micro-batch', batchNumberMax + 1) - 1;
+      const start = from.f64('offset');
+      const end = from.f64('offset');
+      const batchTimeMs = from.f64('batch time');
+      const watermarkMs = from.f64('watermark');
+      const flags = from.u8('flags');
+      if (!(Number.isFinite(start) && Number.isFinite(end))) from.refuse('out-of-range', 'offset');
+      if (flags > 3) from.refuse('out-of-range', 'flags');
+      return {
+        source,
+        partition,
+        batch,
+        from: start,
+        to: end,
+        batchTimeMs,
+        watermarkMs,
+        idle: (flags & 1) !== 0,
+        ended: (flags & 2) !== 0,
+      };
     },
   };
 }
 
-function writeHeader(
-  to: ByteWriter,
-  header: BlockHeader,
-  numbers: ReadonlyMap<SourceId, number>,
-): void {
-  to.f64(header.watermarkMs);
-  to.flag(header.idle);
-  to.f64(header.batchTimeMs);
-  to.varint(header.ranges.length);
-  for (const range of header.ranges) {
-    to.varint(numbers.get(range.source)!);
-    to.varint(range.partition);
-    to.varint(range.batch + 1);
-    to.f64(range.from);
-    to.f64(range.to);
-    to.f64(range.batchTimeMs);
-    to.f64(range.watermarkMs);
-    to.u8((range.idle ? 1 : 0) | (range.ended ? 2 : 0));
-  }
-}
-
-function readHeader(from: ByteReader, sources: readonly SourceId[]): BlockHeader {
-  const watermarkMs = from.f64('watermark');
-  const idle = from.flag('idle');
-  const batchTimeMs = from.f64('batch time');
-  const ranges: RangeRecord[] = [];
-  const count = from.count('ranges', rangesMax);
-  for (let index = 0; index < count && from.ok; index++) {
-    const number = from.varint('source', sources.length - 1);
-    const partition = from.varint('partition', partitionsMax);
-    const batch = from.varint('micro-batch') - 1;
-    const start = from.f64('offset');
-    const end = from.f64('offset');
-    const time = from.f64('batch time');
-    const watermark = from.f64('watermark');
-    const flags = from.u8('flags');
-    ranges.push({
-      source: sources[number]!,
-      partition,
-      batch,
-      from: start,
-      to: end,
-      batchTimeMs: time,
-      watermarkMs: watermark,
-      idle: (flags & 1) !== 0,
-      ended: (flags & 2) !== 0,
-    });
-  }
-  return { watermarkMs, idle, batchTimeMs, ranges };
-}
+/** For `SnapshotHandle`. */
+const snapshotCodec: HandleCodec = {
+  write: (to, handle) => {
+    const { objects } = handle as SnapshotHandle;
+    to.varint(objects.length);
+    for (const { key, bytes, crc32, kind, batch } of objects) {
+      to.text(key, textBytesMax);
+      to.varint(bytes);
+      to.u32(crc32);
+      to.flag(kind === 'delta');
+      to.varint(batch + 1);
+    }
+  },
+  read: (from): SnapshotHandle => {
+    const objects: SnapshotObject[] = [];
+    const count = from.count('snapshot objects', snapshotObjectsMax);
+    for (let index = 0; index < count && from.ok; index++) {
+      objects.push({
+        key: from.text('object key', textBytesMax),
+        bytes: from.varint('object bytes'),
+        crc32: from.u32('checksum'),
+        kind: from.flag('delta') ? 'delta' : 'base',
+        batch: from.varint('micro-batch', batchNumberMax + 1) - 1,
+      });
+    }
+    return { objects };
+  },
+};
 
 function writeBlocks(to: ByteWriter, blocks: ExchangeOutput['blocks']): void {
   let count = 0;
@@ -105,7 +144,7 @@ function readBlocks(from: ByteReader): ExchangeOutput['blocks'] {
 }
 
 /** For `WorkerGauges`, and null before they were measured. */
-export const gaugesCodec: HandleCodec = {
+const gaugesCodec: HandleCodec = {
   write: (to, handle) => {
     const gauges = handle as WorkerGauges | null;
     to.flag(gauges !== null);

@@ -10,13 +10,9 @@ import { frameBytesMax } from '../../control/limits.ts';
 import { refusalText } from '../../control/protocol/byte-reader.ts';
 import type { Refusal } from '../../control/protocol/byte-reader.ts';
 import { ByteWriter } from '../../control/protocol/byte-writer.ts';
-import {
-  readDriverMessage,
-  readPeerMessageFrom,
-  writePeerMessage,
-  writeWorkerMessage,
-} from '../../control/protocol/codec.ts';
-import type { HandleCodec } from '../../control/protocol/codec.ts';
+import { readDriverMessage } from '../../control/protocol/driver-codec.ts';
+import type { PlanSize } from '../../control/protocol/fits-plan.ts';
+import { driverMessageFits, peerMessageFits } from '../../control/protocol/fits-plan.ts';
 import type { HostMessage } from '../../control/protocol/host-messages.ts';
 import {
   readHostMessage,
@@ -27,7 +23,8 @@ import {
 } from '../../control/protocol/host-messages.ts';
 import type { BatchNumber, WorkerId } from '../../control/protocol/ids.ts';
 import type { Peer, PeerMessage, WorkerMessage } from '../../control/protocol/messages.ts';
-import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { readPeerMessageFrom, writePeerMessage } from '../../control/protocol/peer-codec.ts';
+import { writeWorkerMessage } from '../../control/protocol/worker-codec.ts';
 import { encodeBatch } from '../../data/columnar/batch-codec.ts';
 import { CommitsUnderWay } from '../host/commits-under-way.ts';
 import { loadJobCode } from '../host/job-code.ts';
@@ -36,7 +33,7 @@ import { sharedPages } from '../host/shared-pages.ts';
 import type { ClientCommit } from '../host/worker-shell.ts';
 import { WorkerShell } from '../host/worker-shell.ts';
 import { resolveEngineModules } from './engine-modules.ts';
-import { gaugesCodec, outputCodec } from './handle-codecs.ts';
+import { messageCodecs } from './handle-codecs.ts';
 import type { FromHostThread, ThreadData, ToHostThread } from './thread-messages.ts';
 
 assert(parentPort !== null, 'worker-thread runs in a worker thread');
@@ -48,8 +45,8 @@ const allocate = sharedPages();
 const neighbours = new Map<WorkerId, MessagePort>();
 const commits = new CommitsUnderWay();
 let sinkNumbers: ReadonlyMap<string, number> = new Map();
-let outputs: HandleCodec = outputCodec([]);
-let plan: PhysicalPlan | null = null;
+let codecs = messageCodecs([]);
+let plan: PlanSize = { partitionCounts: [], exchanges: [] };
 let shell: WorkerShell | null = null;
 
 function tell(message: FromHostThread): void {
@@ -63,7 +60,7 @@ function fail(error: unknown): void {
 function send(to: Peer, message: WorkerMessage | PeerMessage): void {
   if (to === 'driver') {
     const inner = new ByteWriter(allocate);
-    writeWorkerMessage(inner, message as WorkerMessage, gaugesCodec);
+    writeWorkerMessage(inner, message as WorkerMessage, codecs);
     return sendToDriver({ kind: 'to-driver', worker, message: joined(inner.finish()) });
   }
   const neighbour = neighbours.get(to);
@@ -75,7 +72,7 @@ function send(to: Peer, message: WorkerMessage | PeerMessage): void {
 function sendToPeer(to: WorkerId, message: PeerMessage): void {
   const writer = new ByteWriter(allocate);
   writePeerEnvelope(writer, worker, to);
-  writePeerMessage(writer, message, outputs);
+  writePeerMessage(writer, message, codecs);
   if (writer.length <= frameBytesMax) return tell({ kind: 'send', to, frame: writer.finish() });
   if (message.kind === 'blocks' && message.entries.length > 1) {
     for (const entry of message.entries) sendToPeer(to, { ...message, entries: [entry] });
@@ -124,28 +121,24 @@ function onFrame(frame: Uint8Array): void {
   const message = decoded.value;
   if (message.kind === 'committed') return commits.settle(message.commit, message.error);
   if (message.kind !== 'to-worker') return;
-  const order = readDriverMessage(message.message);
-  if (order.ok) shell!.receive('driver', order.value);
-  else fail(malformed('the driver', order.refusal));
+  const order = readDriverMessage(message.message, codecs);
+  if (!order.ok) return fail(malformed('the driver', order.refusal));
+  if (driverMessageFits(order.value, plan)) return shell!.receive('driver', order.value);
+  fail(malformed('the driver', ofAnotherPlan(order.value.kind)));
 }
 
 function onPeerFrame(frame: Uint8Array): void {
   const envelope = readPeerEnvelope(frame);
   if (!envelope.ok) return fail(malformed('a peer', envelope.refusal));
   const { from, message } = envelope.value;
-  const decoded = readPeerMessageFrom(message, outputs);
+  const decoded = readPeerMessageFrom(message, codecs);
   if (!decoded.ok) return fail(malformed(`worker ${from}`, decoded.refusal));
-  if (isOfPlan(decoded.value)) return shell?.receive(from, decoded.value);
-  fail(malformed(`worker ${from}`, { reason: 'inconsistent', what: decoded.value.kind, at: 0 }));
+  if (peerMessageFits(decoded.value, plan)) return shell?.receive(from, decoded.value);
+  fail(malformed(`worker ${from}`, ofAnotherPlan(decoded.value.kind)));
 }
 
-/** Exchange and producers are there: the machine takes that for granted. */
-function isOfPlan(message: PeerMessage): boolean {
-  if (message.kind === 'progress') return true;
-  const exchange = plan?.exchanges[message.exchange];
-  if (exchange === undefined || message.kind === 'pull') return exchange !== undefined;
-  const producers = config.partitionCounts[exchange.from]!;
-  return message.entries.every(({ producer }) => producer < producers);
+function ofAnotherPlan(kind: string): Refusal {
+  return { reason: 'inconsistent', what: kind, at: 0 };
 }
 
 function malformed(from: string, refusal: Refusal): StreamError {
@@ -179,9 +172,9 @@ async function start(): Promise<void> {
   process.setSourceMapsEnabled(true);
   resolveEngineModules();
   const { pipeline, plan: own } = await loadJobCode(module, config);
-  plan = own;
+  plan = { partitionCounts: config.partitionCounts, exchanges: own.exchanges };
   sinkNumbers = new Map(own.sinks.map(({ id }, number) => [id, number]));
-  outputs = outputCodec(own.sources.map(({ id }) => id));
+  codecs = messageCodecs(own.sources.map(({ id }) => id));
   shell = new WorkerShell({
     worker,
     incarnation,
