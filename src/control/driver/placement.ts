@@ -1,9 +1,10 @@
 // Which worker owns which partition: round robin, staggered by stage so that stages of a single
-// partition do not all land on the first worker. Every worker gets its share of each stage.
+// partition do not all land on the first worker. Every worker gets its share of each stage. What an
+// exchange leads from partition to partition finds its consumer on the same worker.
 
 import type { Execution } from './modes.ts';
 import type { PlacementVersion, WorkerId } from '../protocol/ids.ts';
-import type { Template } from '../protocol/template.ts';
+import type { Template, TemplateExchange } from '../protocol/template.ts';
 import { assertTemplate } from '../protocol/template.ts';
 
 /** What the control plane needs to know of a physical plan, and nothing more. */
@@ -15,7 +16,7 @@ export type PlanShape = {
     readonly outputs: readonly number[];
     readonly partitionCount: number;
   }[];
-  readonly exchanges: readonly { readonly from: number; readonly to: number }[];
+  readonly exchanges: readonly TemplateExchange[];
 };
 
 export function placeRoundRobin(
@@ -24,23 +25,32 @@ export function placeRoundRobin(
   order: { readonly version: PlacementVersion } & Execution,
 ): Template {
   const sorted = [...workers].sort((a, b) => a - b);
+  const placements: (readonly WorkerId[])[] = [];
+  for (const id of shape.stages.keys()) placements.push(placementOf(shape, id, placements, sorted));
   const template: Template = {
     ...order,
     planHash: shape.planHash,
     exchanges: shape.exchanges,
-    stages: shape.stages.map((stage, id) => {
-      const offset = stage.partitionCount < sorted.length ? id : 0;
-      return {
-        source: stage.source,
-        inputs: stage.inputs,
-        outputs: stage.outputs,
-        placement: Array.from(
-          { length: stage.partitionCount },
-          (_, partition) => sorted[(partition + offset) % sorted.length]!,
-        ),
-      };
+    stages: shape.stages.map(({ source, inputs, outputs }, id) => {
+      return { source, inputs, outputs, placement: placements[id]! };
     }),
   };
   assertTemplate(template);
   return template;
+}
+
+/** What leads from partition to partition stays on the worker; all else goes round. */
+function placementOf(
+  { stages, exchanges }: PlanShape,
+  id: number,
+  before: readonly (readonly WorkerId[])[],
+  workers: readonly WorkerId[],
+): readonly WorkerId[] {
+  const { inputs, partitionCount } = stages[id]!;
+  const offset = partitionCount < workers.length ? id : 0;
+  const forward = inputs.find((input) => exchanges[input]!.fanIn === 1);
+  const beside = forward === undefined ? [] : before[exchanges[forward]!.from]!;
+  return Array.from({ length: partitionCount }, (_, partition) => {
+    return beside[partition] ?? workers[(partition + offset) % workers.length]!;
+  });
 }

@@ -6,6 +6,7 @@ import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { PlacementVersion, WorkerId } from './ids.ts';
 import type { Template, TemplateExchange, TemplateStage } from './template.ts';
+import { isRoutedWell } from './template.ts';
 
 export function writeTemplate(to: ByteWriter, template: Template): void {
   to.varint(template.version);
@@ -13,9 +14,10 @@ export function writeTemplate(to: ByteWriter, template: Template): void {
   to.flag(template.delivery === 'pull');
   to.f64(template.partMs ?? 0);
   to.varint(template.exchanges.length);
-  for (const { from, to: target } of template.exchanges) {
+  for (const { from, to: target, fanIn } of template.exchanges) {
     to.varint(from);
     to.varint(target);
+    to.varint(fanIn ?? 0);
   }
   to.varint(template.stages.length);
   for (const stage of template.stages) {
@@ -36,7 +38,9 @@ export function readTemplate(from: ByteReader): Template {
   const exchangeCount = from.count('exchanges', stagesMax);
   for (let index = 0; index < exchangeCount && from.ok; index++) {
     const producer = from.varint('exchange', stagesMax);
-    exchanges.push({ from: producer, to: from.varint('exchange', stagesMax) });
+    const to = from.varint('exchange', stagesMax);
+    const fanIn = from.varint('fan-in', partitionsMax);
+    exchanges.push({ from: producer, to, ...(fanIn === 0 ? {} : { fanIn }) });
   }
   const stages: TemplateStage[] = [];
   const stageCount = from.count('stages', stagesMax);
@@ -61,7 +65,8 @@ function isConsistent({ stages, exchanges }: Template): boolean {
         source === (inputs.length === 0) &&
         inputs.every((exchange) => exchanges[exchange]?.to === id) &&
         outputs.every((exchange) => exchanges[exchange]?.from === id),
-    )
+    ) &&
+    isRoutedWell({ stages, exchanges })
   );
 }
 

@@ -5,15 +5,21 @@
 import { assert } from '../../base/assert.ts';
 import type { BatchNumber } from '../protocol/ids.ts';
 import type { BlockEntry } from '../protocol/messages.ts';
+import type { ProducerRange, Routed } from '../protocol/routing.ts';
+import { bundleFor, bundleOf, producersOf } from '../protocol/routing.ts';
 import type { InputHandle } from './events.ts';
 
 export type BatchTableOptions = {
-  /** By exchange: producer partitions whose blocks make it complete. */
-  readonly producerCounts: readonly number[];
+  readonly exchanges: readonly AwaitedExchange[];
   /** By stage: partitions that live here. */
   readonly taskCounts: readonly number[];
   /** Producers give their blocks in parts. */
   readonly hasParts: boolean;
+};
+
+export type AwaitedExchange = Routed & {
+  /** Producer partitions. */
+  readonly producerCount: number;
 };
 
 export class BatchTable {
@@ -33,19 +39,29 @@ export class BatchTable {
     return this.#record(batch).arrive(exchange, entry);
   }
 
-  complete(batch: BatchNumber, exchange: number): boolean {
-    return this.#records.get(batch)?.missing(exchange) === 0;
+  /** A consumer partition misses none of the producers that it waits for. */
+  complete(batch: BatchNumber, exchange: number, consumer: number): boolean {
+    const record = this.#records.get(batch);
+    if (record !== undefined) return record.complete(exchange, consumer);
+    // Nothing has come; it is enough where nobody feeds the consumer.
+    const awaited = this.#options.exchanges[exchange]!;
+    const { first, end } = producersOf(
+      awaited,
+      bundleFor(awaited, consumer),
+      awaited.producerCount,
+    );
+    return first === end;
   }
 
   /**
-   * What has come: without parts and complete, of all producers in their order; with parts, in the
-   * order of arrival.
+   * What has come for a consumer partition: without parts and complete, of all its producers in
+   * their order; with parts, in the order of arrival.
    */
-  inputs(batch: BatchNumber, exchange: number): readonly InputHandle[] {
-    return this.#records.get(batch)?.inputs(exchange) ?? [];
+  inputs(batch: BatchNumber, exchange: number, consumer: number): readonly InputHandle[] {
+    return this.#records.get(batch)?.inputs(exchange, consumer) ?? [];
   }
 
-  /** Keeps a local producer's output and gives all of the exchange's so far. */
+  /** Keeps a local producer's output and gives all of its bundle's so far. */
   produce(batch: BatchNumber, exchange: number, entry: BlockEntry): readonly BlockEntry[] {
     return this.#record(batch).produce(exchange, entry);
   }
@@ -82,9 +98,9 @@ export class BatchTable {
     return left.every((count) => count === 0);
   }
 
-  /** Forgets local producers' blocks of the exchange: everybody who needs them has them. */
-  dropOutputs(batch: BatchNumber, exchange: number): void {
-    this.#records.get(batch)?.dropOutputs(exchange);
+  /** Forgets local producers' blocks of a bundle: everybody who needs them has them. */
+  dropOutputs(batch: BatchNumber, exchange: number, bundle: number): void {
+    this.#records.get(batch)?.dropOutputs(exchange, bundle);
   }
 
   /** Forgets the inputs of a micro-batch that is done; its outputs stay until it is retired. */
@@ -112,63 +128,108 @@ class BatchRecord {
   /** By stage: local tasks that are not done or not visible. */
   readonly tasksLeft: number[];
   readonly commitsPending: number[];
-  /** By exchange: producers whose last part is not here. */
-  readonly #missing: number[];
-  readonly #arrived: InputHandle[][];
-  /** By exchange and producer: the part that comes next, Infinity behind the last. */
-  readonly #nextParts: (number[] | null)[];
-  readonly #outputs: BlockEntry[][];
+  readonly #options: BatchTableOptions;
+  /** By exchange and bundle. */
+  readonly #gatherings: readonly Map<number, Gathering>[];
+  /** By exchange and bundle: of local producers. */
+  readonly #outputs: readonly Map<number, BlockEntry[]>[];
 
-  readonly #hasParts: boolean;
-
-  constructor({ producerCounts, taskCounts, hasParts }: BatchTableOptions) {
-    this.#hasParts = hasParts;
+  constructor(options: BatchTableOptions) {
+    const { exchanges, taskCounts } = options;
+    this.#options = options;
     this.tasksLeft = [...taskCounts];
     this.commitsPending = taskCounts.map(() => 0);
-    this.#missing = [...producerCounts];
-    this.#arrived = producerCounts.map(() => []);
-    this.#nextParts = producerCounts.map(() => null);
-    this.#outputs = producerCounts.map(() => []);
+    this.#gatherings = exchanges.map(() => new Map());
+    this.#outputs = exchanges.map(() => new Map());
   }
 
-  arrive(exchange: number, { producer, part, last, output }: BlockEntry): boolean {
-    const next = (this.#nextParts[exchange] ??= new Array<number>(this.#missing[exchange]!).fill(
-      0,
-    ));
-    assert(producer < next.length, `exchange ${exchange} has no such producer`);
-    if (part < next[producer]!) return false;
-    assert(part === next[producer], `exchange ${exchange} lost a part of producer ${producer}`);
-    this.#arrived[exchange]!.push({ producer, output });
-    next[producer] = last ? Infinity : part + 1;
-    if (last) this.#missing[exchange]!--;
-    const whole = !this.#hasParts && this.#missing[exchange] === 0;
-    if (whole) this.#arrived[exchange]!.sort((a, b) => a.producer - b.producer);
-    return true;
+  arrive(exchange: number, entry: BlockEntry): boolean {
+    const awaited = this.#options.exchanges[exchange]!;
+    assert(entry.producer < awaited.producerCount, `exchange ${exchange} has no such producer`);
+    return this.#gathering(exchange, bundleOf(awaited, entry.producer)).arrive(entry);
   }
 
-  missing(exchange: number): number {
-    return this.#missing[exchange]!;
+  complete(exchange: number, consumer: number): boolean {
+    const bundle = bundleFor(this.#options.exchanges[exchange]!, consumer);
+    return this.#gathering(exchange, bundle).missing === 0;
   }
 
-  inputs(exchange: number): readonly InputHandle[] {
-    return this.#arrived[exchange]!;
+  inputs(exchange: number, consumer: number): readonly InputHandle[] {
+    const bundle = bundleFor(this.#options.exchanges[exchange]!, consumer);
+    return this.#gatherings[exchange]!.get(bundle)?.arrived ?? [];
   }
 
   outputs(exchange: number): readonly BlockEntry[] {
-    return this.#outputs[exchange]!;
+    return [...this.#outputs[exchange]!.values()].flat();
   }
 
   produce(exchange: number, entry: BlockEntry): readonly BlockEntry[] {
-    const outputs = this.#outputs[exchange]!;
-    outputs.push(entry);
-    return outputs;
+    const bundle = bundleOf(this.#options.exchanges[exchange]!, entry.producer);
+    const outputs = this.#outputs[exchange]!.get(bundle);
+    if (outputs !== undefined) {
+      outputs.push(entry);
+      return outputs;
+    }
+    const begun = [entry];
+    this.#outputs[exchange]!.set(bundle, begun);
+    return begun;
   }
 
-  dropOutputs(exchange: number): void {
-    this.#outputs[exchange] = [];
+  dropOutputs(exchange: number, bundle: number): void {
+    this.#outputs[exchange]!.delete(bundle);
   }
 
   dropInputs(): void {
-    this.#arrived.fill([]);
+    for (const gatherings of this.#gatherings) {
+      for (const gathering of gatherings.values()) gathering.arrived = [];
+    }
+  }
+
+  #gathering(exchange: number, bundle: number): Gathering {
+    const known = this.#gatherings[exchange]!.get(bundle);
+    if (known !== undefined) return known;
+    const { exchanges, hasParts } = this.#options;
+    const awaited = exchanges[exchange]!;
+    const producers = producersOf(awaited, bundle, awaited.producerCount);
+    const made = new Gathering({ exchange, producers, hasParts });
+    this.#gatherings[exchange]!.set(bundle, made);
+    return made;
+  }
+}
+
+/** What has come of the producers of one bundle. */
+class Gathering {
+  /** Producers whose last part is not here. */
+  missing: number;
+  arrived: InputHandle[] = [];
+  readonly #exchange: number;
+  readonly #first: number;
+  readonly #hasParts: boolean;
+  /** By producer: the part that comes next, Infinity behind the last. */
+  readonly #nextParts: number[];
+
+  constructor(options: {
+    readonly exchange: number;
+    readonly producers: ProducerRange;
+    readonly hasParts: boolean;
+  }) {
+    const { exchange, producers, hasParts } = options;
+    this.#exchange = exchange;
+    this.#first = producers.first;
+    this.#hasParts = hasParts;
+    this.missing = producers.end - producers.first;
+    this.#nextParts = new Array<number>(this.missing).fill(0);
+  }
+
+  arrive({ producer, part, last, output }: BlockEntry): boolean {
+    const next = this.#nextParts[producer - this.#first]!;
+    if (part < next) return false;
+    assert(part === next, `exchange ${this.#exchange} lost a part of producer ${producer}`);
+    this.arrived.push({ producer, output });
+    this.#nextParts[producer - this.#first] = last ? Infinity : part + 1;
+    if (last) this.missing--;
+    const whole = !this.#hasParts && this.missing === 0;
+    if (whole) this.arrived.sort((a, b) => a.producer - b.producer);
+    return true;
   }
 }

@@ -31,6 +31,7 @@ import type {
   WorkerMessage,
 } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
+import { bundleOf, localProducers } from '../protocol/routing.ts';
 import { partitionsOn, workersIn } from '../protocol/template.ts';
 import { BatchTable } from './batch-table.ts';
 import type { DeliveryHost, DeliveryPolicy } from './delivery.ts';
@@ -60,10 +61,12 @@ export class WorkerMachine {
   #stopped = false;
 
   #template: Template | null = null;
-  #table: BatchTable = new BatchTable({ producerCounts: [], taskCounts: [], hasParts: false });
+  #table: BatchTable = new BatchTable({ exchanges: [], taskCounts: [], hasParts: false });
   #locals: LocalPartition[] = [];
   /** By stage: partitions that live here. */
   #localCounts: number[] = [];
+  /** By exchange and bundle: producer partitions that live here. */
+  #localProducers: readonly Int32Array[] = [];
   #delivery: DeliveryPolicy | null = null;
   /** What came before the template it belongs to, in order. */
   #held: { readonly from: Peer; readonly message: DriverMessage | PeerMessage }[] = [];
@@ -215,8 +218,12 @@ export class WorkerMachine {
   #onTemplate(template: Template): void {
     if (this.#template !== null) return this.#ignore('install-template', 'duplicate');
     this.#template = template;
-    const producerCounts = template.exchanges.map(
-      (exchange) => template.stages[exchange.from]!.placement.length,
+    const placementOf = (stage: number): readonly WorkerId[] => template.stages[stage]!.placement;
+    const exchanges = template.exchanges.map((exchange) => {
+      return { ...exchange, producerCount: placementOf(exchange.from).length };
+    });
+    this.#localProducers = template.exchanges.map((exchange) =>
+      localProducers(exchange, placementOf(exchange.from), this.#worker),
     );
     template.stages.forEach((stage, id) => {
       const partitions = partitionsOn(stage, this.#worker);
@@ -226,7 +233,7 @@ export class WorkerMachine {
       }
     });
     const hasParts = template.partMs !== null;
-    this.#table = new BatchTable({ producerCounts, taskCounts: this.#localCounts, hasParts });
+    this.#table = new BatchTable({ exchanges, taskCounts: this.#localCounts, hasParts });
     this.#delivery = deliveryOf(this.#deliveryHost(template));
     this.#downstream = new Downstream(template, this.#worker);
     this.#log.restart(this.#nowMs, workersIn(template));
@@ -278,8 +285,10 @@ export class WorkerMachine {
     for (const entry of entries) {
       if (!this.#table.arrive(batch, exchange, entry)) this.#ignore('blocks', 'duplicate');
     }
-    if (this.#template!.partMs === null && !this.#table.complete(batch, exchange)) return;
-    const consumer = this.#template!.exchanges[exchange]!.to;
+    const { to: consumer, fanIn } = this.#template!.exchanges[exchange]!;
+    const isWhole = this.#template!.partMs === null;
+    // All consumers of an all-to-all exchange miss the same.
+    if (isWhole && fanIn === undefined && !this.#table.complete(batch, exchange, 0)) return;
     for (const local of this.#locals) if (local.stage === consumer) this.#wake(local);
   }
 
@@ -325,18 +334,18 @@ export class WorkerMachine {
   }
 
   /**
-   * One frame a (peer, micro-batch, exchange), when the last local producer is done; a part is sent
-   * by itself at once.
+   * One frame a (peer, micro-batch, exchange), when the last local producer is done, with a fan-in
+   * the last of those with the same consumer; a part is sent by itself at once.
    */
   #onProduced({ batch }: TaskName, exchange: number, entry: BlockEntry): void {
     if (this.#template!.partMs !== null) {
       return this.#delivery!.produced({ batch, exchange, entries: [entry] });
     }
-    const { from } = this.#template!.exchanges[exchange]!;
+    const bundle = bundleOf(this.#template!.exchanges[exchange]!, entry.producer);
     const entries = this.#table.produce(batch, exchange, entry);
-    if (entries.length < this.#localCounts[from]!) return;
+    if (entries.length < this.#localProducers[exchange]![bundle]!) return;
     this.#delivery!.produced({ batch, exchange, entries });
-    if (!this.#delivery!.keeps) this.#table.dropOutputs(batch, exchange);
+    if (!this.#delivery!.keeps) this.#table.dropOutputs(batch, exchange, bundle);
   }
 
   /** A task is done and its output can be seen. */
@@ -469,14 +478,15 @@ export class WorkerMachine {
   }
 
   /** All inputs are complete; or, where tasks have parts, something new has come. */
-  #inputsReady({ stage, next, taken }: LocalPartition): boolean {
+  #inputsReady({ stage, partition, next, taken }: LocalPartition): boolean {
     const { inputs } = this.#template!.stages[stage]!;
     if (this.#template!.partMs === null) {
-      return inputs.every((exchange) => this.#table.complete(next, exchange));
+      return inputs.every((exchange) => this.#table.complete(next, exchange, partition));
     }
-    return inputs.some(
-      (exchange, index) => this.#table.inputs(next, exchange).length > (taken[index] ?? 0),
-    );
+    return inputs.some((exchange, index) => {
+      const arrived = this.#table.inputs(next, exchange, partition);
+      return arrived.length > (taken[index] ?? 0);
+    });
   }
 
   /** An open source task gives a part every so often, and its last when the next one's time is. */
@@ -528,7 +538,7 @@ export class WorkerMachine {
 
   #takeInputs(local: LocalPartition): readonly (readonly InputHandle[])[] {
     return this.#template!.stages[local.stage]!.inputs.map((exchange, index) => {
-      const arrived = this.#table.inputs(local.next, exchange);
+      const arrived = this.#table.inputs(local.next, exchange, local.partition);
       const taken = local.taken[index] ?? 0;
       local.taken[index] = arrived.length;
       // What comes until the task runs is for the next part.
@@ -536,9 +546,9 @@ export class WorkerMachine {
     });
   }
 
-  #allTaken({ stage, next }: LocalPartition): boolean {
+  #allTaken({ stage, partition, next }: LocalPartition): boolean {
     const { inputs } = this.#template!.stages[stage]!;
-    return inputs.every((exchange) => this.#table.complete(next, exchange));
+    return inputs.every((exchange) => this.#table.complete(next, exchange, partition));
   }
 
   #isLastPart({ ended, closing, next }: LocalPartition, group: PermittedGroup): boolean {
