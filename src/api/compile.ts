@@ -220,7 +220,7 @@ class Compiler {
   }
 
   #aggregate(node: AggregateNode, id: OperatorId): LogicalKind {
-    const { window, allowedLatenessMs, emit } = node;
+    const { window, allowedLatenessMs, emit, fanIn } = node;
     const late = node.late && this.#sink(`${id}.late`, node.late, schemaOf(node.input.fields));
     return {
       kind: 'aggregate',
@@ -232,6 +232,7 @@ class Compiler {
       allowedLatenessMs,
       late,
       emit,
+      ...(fanIn === null ? {} : { fanIn }),
     };
   }
 

@@ -67,6 +67,8 @@ export type AggregateNode = {
   readonly allowedLatenessMs: number;
   readonly late: Sink | null;
   readonly emit: 'close' | 'update';
+  /** Null: the planner's choice. */
+  readonly fanIn: number | null;
 };
 
 /** A call whose custom function has no id before the plan is made. */

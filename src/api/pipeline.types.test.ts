@@ -231,7 +231,12 @@ const grouped = events
   .aggregate(() => ({ n: count() }));
 check<Equal<RowIn<typeof grouped>, { readonly day: number; readonly n: number }>>();
 
-const total = events.window(tumbling('1s')).aggregate(() => ({ n: count() }));
+const total = events.window(tumbling('1s')).aggregate(() => ({ n: count() }), { fanIn: 8 });
+// @ts-expect-error: groups with keys are spread already.
+events.groupBy('ad_id').aggregate(() => ({ n: count() }), { fanIn: 8 });
+const perSeen = events.groupBy('seen').window(tumbling('1s'));
+// @ts-expect-error: nor behind a window.
+perSeen.aggregate(() => ({ n: count() }), { fanIn: 8 });
 check<
   Equal<
     RowIn<typeof total>,

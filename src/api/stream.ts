@@ -289,6 +289,19 @@ export type AggregateOptions = {
   readonly emit?: 'close' | 'update';
 };
 
+/**
+ * How an aggregate without keys comes together. Its rows meet in one partition, and what every
+ * partition before it has added up is merged on the way there.
+ */
+export type TreeOptions = {
+  /**
+   * Partitions whose parts one task merges at most, from 2 on; default 32. Where more come
+   * together, stages in between merge them level by level, and each task waits for its own inputs
+   * only. With `lateTo`, and for sessions, all rows have to meet: `explain` says so.
+   */
+  readonly fanIn?: number;
+};
+
 /** Rows by key, over all time until `window` says otherwise. */
 export class GroupedStream<C extends Columns, K extends Columns> {
   readonly #owner: Pipeline;
@@ -345,10 +358,11 @@ export class WindowedStream<C extends Columns, K extends Columns> {
    *   views: count(),
    *   revenue: sum(e.price),
    * }));
+   * stream.window(tumbling('1s')).aggregate(() => ({ events: count() }), { fanIn: 8 });
    */
   aggregate<A extends Aggregates<C>>(
     define: (e: Scope<C>) => A,
-    options: AggregateOptions = {},
+    options: AggregateOptions & ([keyof K] extends [never] ? TreeOptions : unknown) = {},
   ): AggregatedStream<Merged<Merged<K, WindowColumns>, ColumnsIn<A>>, C> {
     const site = captureCallSite(this.aggregate);
     const node = grouped.aggregate(this.#grouping, { define, ...options }, site);

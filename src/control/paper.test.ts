@@ -114,7 +114,7 @@ test('[Drizzle §3.2] every dependency is awaited, those of a second shuffle too
   }
 });
 
-test('[Drizzle §3.2] a task of a tree reduction awaits its own inputs, not those of its level', () => {
+test('[Drizzle §3.2] a task of a tree reduction awaits its own inputs, not its level', () => {
   // Eight partitions by fours; each merging task has inputs on all four workers.
   const tree = shapeOf(
     [8, 2, 1],

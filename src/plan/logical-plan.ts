@@ -46,7 +46,12 @@ export type LogicalKind =
       /** Table columns that are added, `name` as they are called afterwards. */
       readonly columns: readonly { readonly name: string; readonly column: string }[];
     }
-  | ({ readonly kind: 'aggregate'; readonly input: OperatorId } & AggregateSpec)
+  | ({
+      readonly kind: 'aggregate';
+      readonly input: OperatorId;
+      /** Without keys: partials that one task merges at most; missing: the planner's choice. */
+      readonly fanIn?: number;
+    } & AggregateSpec)
   | { readonly kind: 'sink'; readonly input: OperatorId; readonly sink: SinkId };
 
 export type RowFunction = {

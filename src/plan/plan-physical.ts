@@ -5,11 +5,18 @@
 import { assert } from '../base/assert.ts';
 import type { RowSchema } from '../schema/data-type.ts';
 import { checkPlan } from './check-plan.ts';
+import { growTrees } from './grow-trees.ts';
 import { LogicalGraph } from './logical-graph.ts';
-import type { LogicalOperator, LogicalPlan, OperatorId, SinkSpec } from './logical-plan.ts';
+import type {
+  LogicalOperator,
+  LogicalPlan,
+  OperatorId,
+  SinkSpec,
+  SourceId,
+} from './logical-plan.ts';
 import { optimize } from './optimize.ts';
 import { partialSchema } from './partials.ts';
-import { shipsRows } from './physical-aggregate.ts';
+import { fanInDefault, flatReason, shipsRows } from './physical-aggregate.ts';
 import type {
   Exchange,
   ExchangeId,
@@ -25,6 +32,8 @@ import { pushEqualities } from './rules/push-equalities.ts';
 export type PlanOptions = {
   /** Partitions of every stage behind a hash exchange: fixed for the life of the pipeline. */
   readonly partitions: number;
+  /** Partitions of every source; missing before they are known, as for `explain`. */
+  readonly sourcePartitions?: ReadonlyMap<SourceId, number>;
 };
 
 export function planPhysical(logical: LogicalPlan, options: PlanOptions): PhysicalPlan {
@@ -32,7 +41,10 @@ export function planPhysical(logical: LogicalPlan, options: PlanOptions): Physic
   checkPlan(logical);
   const optimized = optimize(logical);
   checkPlan(optimized);
-  const { stages, exchanges } = new StageCutter(optimized, options).cut();
+  const { sourcePartitions } = options;
+  const cut = new StageCutter(optimized, options).cut();
+  const { stages, exchanges } =
+    sourcePartitions === undefined ? cut : growTrees(cut, sourcePartitions);
   const { name, sources, tables, functions } = logical;
   const sinks = logical.sinks.map((sink) => (isFed(logical, sink) ? sink : sideSink(sink)));
   const plan = { name, stages, exchanges, sources, sinks, tables, functions };
@@ -129,7 +141,9 @@ class StageCutter {
         const aggregate = specOf(head);
         const input = shipsRows(head) ? 'rows' : 'partials';
         const lateSchema = head.late === null ? null : this.#sinkSpec(head.late).schema;
-        return [{ id, kind: 'aggregate', schema, aggregate, input, inputSchema, lateSchema, next }];
+        const fanIn = flatReason(aggregate) === null ? (head.fanIn ?? fanInDefault) : null;
+        const crossing = { input, inputSchema, lateSchema, fanIn } as const;
+        return [{ id, kind: 'aggregate', schema, aggregate, ...crossing, next }];
       }
     }
   }

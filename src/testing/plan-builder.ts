@@ -206,6 +206,7 @@ export class PlanBuilder {
     input: Rows,
     spec: Partial<Omit<AggregateSpec, 'keys'>> & {
       readonly keys?: { readonly [name: string]: Expr };
+      readonly fanIn?: number;
     },
   ): Rows {
     const keys = Object.entries(spec.keys ?? {}).map(([name, expr]) => ({ name, expr }));
@@ -236,7 +237,8 @@ export class PlanBuilder {
         nullable,
       })),
     ];
-    const kind: LogicalKind = { kind: 'aggregate', input: input.id, ...full };
+    const tree = spec.fanIn === undefined ? {} : { fanIn: spec.fanIn };
+    const kind: LogicalKind = { kind: 'aggregate', input: input.id, ...tree, ...full };
     return this.#add({ fields }, isWindowed ? 'windowEnd' : null, kind);
   }
 

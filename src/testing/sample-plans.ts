@@ -221,3 +221,20 @@ export function latePlan(): LogicalPlan {
   builder.sink(totals, 'totals');
   return builder.plan();
 }
+
+/** No keys: the parts of all partitions are merged in a tree, three at a time. */
+export function treePlan(): LogicalPlan {
+  const builder = new PlanBuilder('tree');
+  const source = builder.source('clicks', clicks, { time: 'time' });
+  const totals = builder.aggregate(source, {
+    window: { kind: 'hopping', sizeMs: 60_000, hopMs: 20_000, offsetMs: 0 },
+    time,
+    fanIn: 3,
+    aggregates: [
+      aggregateCall('clicks', 'count'),
+      aggregateCall('spent', 'sum', { args: [column('price', 'float64')], type: 'float64?' }),
+    ],
+  });
+  builder.sink(totals, 'totals');
+  return builder.plan();
+}

@@ -74,7 +74,8 @@ function emitOperator(
     case 'to-sink':
       return emitAppend(context, context.sinkBuilder(operator.sink, operator.schema), at);
     case 'aggregate':
-      throw new Error('a stage starts at an aggregate');
+    case 'merge-partials':
+      throw new Error(`a stage starts at ${operator.kind}`);
     default:
       return unreachable(operator);
   }
@@ -165,7 +166,7 @@ function emitToExchange(context: KernelContext, operator: Kind<'to-exchange'>, a
   const exchange = context.exchange(operator.exchange);
   const builders = context.exchangeBuilders(exchange);
   const { partitioning } = exchange;
-  if (builders.length === 1 || partitioning.kind === 'single') {
+  if (builders.length === 1 || partitioning.kind !== 'hash') {
     return emitAppend(context, builders[0]!, at);
   }
   const parts = partitioning.keys.map((name) =>

@@ -4,6 +4,7 @@
 
 import { assert } from '../../base/assert.ts';
 import type { Exchange } from '../../plan/physical-plan.ts';
+import { producersOf } from '../../plan/routing.ts';
 import { decodeBatch } from '../columnar/batch-codec.ts';
 import type { Batch } from '../columnar/batch.ts';
 import { compileKernel } from '../codegen/kernel.ts';
@@ -26,6 +27,7 @@ export class ExchangeStage {
   readonly #kernel: StageKernel;
   readonly #output: StageOutput;
   readonly #exchanges: readonly Exchange[];
+  /** By input exchange: partitions of the stage that feeds it. */
   readonly #producerCounts: readonly number[];
   readonly #partitions: (Partition | undefined)[] = [];
   readonly #order = new TaskOrder();
@@ -85,7 +87,7 @@ export class ExchangeStage {
     const sinks = state === null ? [] : this.#close(state, watermark.watermarkMs, bound);
     counts.recordsLate += calls.lateRows;
     const header: BlockHeader = {
-      watermarkMs: watermark.watermarkMs,
+      watermarkMs: state === null ? watermark.leastMs : watermark.watermarkMs,
       idle: watermark.idle,
       batchTimeMs,
       ranges: [],
@@ -107,8 +109,10 @@ export class ExchangeStage {
     const batch = decodeBatch(this.#exchanges[index]!.schema, block);
     counts.recordsIn += batch.rowCount;
     counts.bytesIn += block.length;
-    const { rows } = this.#kernel.functions;
-    if (rows !== null) rows(batch.vectors, batch.rowCount, watermark.watermarkMs);
+    const { merged, functions } = this.#kernel;
+    const { rows } = functions;
+    if (merged !== null) merged.fold(batch);
+    else if (rows !== null) rows(batch.vectors, batch.rowCount, watermark.watermarkMs);
     else counts.recordsLate += state!.fold(batch, watermark.watermarkMs);
   }
 
@@ -144,7 +148,10 @@ export class ExchangeStage {
               schema: root.schema,
               functions: context.functionsOf(root.id),
             });
-      partition = { watermark: new InputWatermark(this.#producerCounts), state };
+      const producers = this.#exchanges.map((exchange, input) =>
+        producersOf(exchange, index, this.#producerCounts[input]!),
+      );
+      partition = { watermark: new InputWatermark(producers), state };
       this.#partitions[index] = partition;
     }
     return partition;

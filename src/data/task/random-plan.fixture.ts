@@ -6,6 +6,8 @@ import type { Expr, FunctionId } from '../../expr/expr.ts';
 import type { CustomAggregate, UserFunction } from '../../plan/bindings.ts';
 import type { AggregateCall, LogicalPlan, SourceId, TableId } from '../../plan/logical-plan.ts';
 import type { WindowSpec } from '../../plan/logical-plan.ts';
+import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { planPhysical } from '../../plan/plan-physical.ts';
 import type { RowObject } from '../../schema/data-type.ts';
 import {
   aggregateCall,
@@ -197,6 +199,7 @@ const aggregateStep = fc
     }),
     tableKey: fc.boolean(),
     window: windows,
+    fanIn: fc.constantFrom(2, 3),
     aggregates: fc.array(calls, { minLength: 1, maxLength: 4 }),
     allowedLatenessMs: fc.constantFrom(0, 0, 8),
     emit: fc.constantFrom('close' as const, 'close' as const, 'update' as const),
@@ -211,6 +214,7 @@ const aggregateStep = fc
         : ([[joined.name, { kind: 'column', ...joined }]] as const);
     const late = spec.late ? builder.sideSink(`late${rows.id}`, rows.schema) : null;
     return builder.aggregate(rows, {
+      fanIn: spec.fanIn,
       keys: Object.fromEntries(added.map(([name, expr]) => [name, plainColumn(expr as Expr)])),
       window: spec.window,
       time: of('time'),
@@ -236,6 +240,12 @@ function plainColumn(expr: Expr): Expr {
   return { kind, name, type, nullable };
 }
 
+/** The physical plan of a random run: of as many source partitions as its input has. */
+export function physicalOf({ plan, batches, partitions }: RandomRun): PhysicalPlan {
+  const counts = Array.from(batches[0]!.sources, ([id, inputs]) => [id, inputs.length] as const);
+  return planPhysical(plan, { partitions, sourcePartitions: new Map(counts) });
+}
+
 export type RandomRun = {
   readonly plan: LogicalPlan;
   readonly batches: readonly ReferenceBatch[];
@@ -248,6 +258,7 @@ function addSecondLevel(builder: PlanBuilder, rows: Rows, window: WindowSpec): v
   const end = column('windowEnd', 'timestamp');
   const result = builder.aggregate(rows, {
     keys: {},
+    fanIn: 2,
     window,
     time: window.kind === 'global' ? null : end,
     aggregates: [
@@ -323,7 +334,7 @@ const rowOf = fc.record({
 
 /** By micro-batch: by source partition, rows. */
 const inputOf = fc
-  .integer({ min: 1, max: 3 })
+  .oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 6 }))
   .chain((partitions) =>
     fc.array(
       fc.array(fc.array(rowOf, { maxLength: 6 }), { minLength: partitions, maxLength: partitions }),
