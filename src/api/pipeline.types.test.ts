@@ -148,6 +148,30 @@ check<
     }
   >
 >();
+const Rate = schema({ code: string(), rate: float64(), note: string().nullable() });
+const rates = pipeline('types').from(stubSource(Rate));
+const rated = two.join(rates.broadcast(), { on: { ad_id: 'code' } });
+check<
+  Equal<
+    RowIn<typeof rated>,
+    RowIn<typeof two> & { readonly rate: number; readonly note: string | null } extends infer R
+      ? Plain<R>
+      : never
+  >
+>();
+const perhaps = two.join(rates.broadcast(), {
+  on: { ad_id: 'code' },
+  how: 'left',
+  columns: { price: 'rate' },
+});
+check<Equal<RowIn<typeof perhaps>['price'], number | null>>();
+// @ts-expect-error: a stream must be broadcast to be joined with.
+two.join(rates, { on: { ad_id: 'code' } });
+// @ts-expect-error: there is no such column.
+two.join(rates.broadcast(), { on: { ad_id: 'key' } });
+// @ts-expect-error: a number is joined with text.
+events.join(rates.broadcast(), { on: { price: 'code' } });
+
 const listed = two.join(ads, { on: { ad_id: 'ad_id' }, columns: ['campaign_id'] });
 check<Equal<RowIn<typeof listed>, RowIn<typeof joined>>>();
 // @ts-expect-error: the table has no such column.

@@ -76,11 +76,12 @@ export function explainPhysical(plan: PhysicalPlan): string {
 
 /** Where the order in which blocks come may decide, which it does in `continuous` mode only. */
 function orderLines(plan: PhysicalPlan): string[] {
-  const operators = plan.stages
-    .flatMap(({ root }) => root)
-    .filter(({ kind }) => kind === 'aggregate');
-  return operators.flatMap((operator) => {
-    if (operator.kind !== 'aggregate') return [];
+  const line = (id: OperatorId, what: string): string =>
+    `in continuous mode the order of arrival may decide ${id}: ${what}`;
+  return plan.stages.flatMap(({ root }) => {
+    const [operator] = root;
+    if (operator?.kind === 'broadcast-join') return [line(operator.id, 'which row is the latest')];
+    if (operator?.kind !== 'aggregate') return [];
     const { aggregates, late, emit } = operator.aggregate;
     const calls = aggregates.filter(({ fn }) => orderSensitive.has(fn)).map(({ name }) => name);
     const why = [
@@ -89,7 +90,7 @@ function orderLines(plan: PhysicalPlan): string[] {
       ...(emit === 'update' ? ['how often a row is updated'] : []),
     ];
     if (why.length === 0) return [];
-    return [`in continuous mode the order of arrival may decide ${operator.id}: ${why.join(', ')}`];
+    return [line(operator.id, why.join(', '))];
   });
 }
 
@@ -139,7 +140,7 @@ function describeLogical(plan: Listed, operator: LogicalOperator): string {
 type RowOperator =
   | Extract<LogicalOperator, { kind: RowOperatorKind }>
   | Extract<StageOperator, { kind: RowOperatorKind }>;
-type RowOperatorKind = 'filter' | 'project' | 'map' | 'flat-map' | 'join';
+type RowOperatorKind = 'filter' | 'project' | 'map' | 'flat-map' | 'join' | 'broadcast-join';
 
 function describeRowOperator(plan: Listed, operator: RowOperator): string {
   switch (operator.kind) {
@@ -154,16 +155,26 @@ function describeRowOperator(plan: Listed, operator: RowOperator): string {
     }
     case 'join': {
       const table = find(plan.tables, operator.table);
-      const on = operator.keys.map(({ left, right }) => `${printExpr(left)} = ${right}`);
-      const added = operator.columns.map(({ name, column }) =>
-        name === column ? name : `${column} as ${name}`,
-      );
-      const what = `${operator.how} join "${table.name}" (${table.rowCount} rows)`;
-      return `${what} on ${on.join(' and ')}, adds ${added.join(', ') || 'no columns'}`;
+      const what = `"${table.name}" (${table.rowCount} rows)`;
+      return describeJoin(what, operator);
     }
+    case 'broadcast-join':
+      return describeJoin('the latest broadcast row', operator);
     default:
       return unreachable(operator);
   }
+}
+
+function describeJoin(
+  what: string,
+  { how, keys, columns }: Extract<RowOperator, { kind: 'join' | 'broadcast-join' }>,
+): string {
+  const on = keys.map(({ left, right }) => `${printExpr(left)} = ${right}`);
+  const added = columns.map(({ name, column }) =>
+    name === column ? name : `${column} as ${name}`,
+  );
+  const adds = added.join(', ') || 'no columns';
+  return `${how} join ${what} on ${on.join(' and ')}, adds ${adds}`;
 }
 
 function printFunction(operator: { readonly fn: FunctionId } & Partial<RowFunction>): string {
@@ -256,6 +267,8 @@ function describePartitioning(partitioning: Partitioning): string {
       return partitioning.fanIn === 1
         ? 'from partition to partition'
         : `from ${partitioning.fanIn} partitions to one each`;
+    case 'broadcast':
+      return 'to all partitions';
     default:
       return unreachable(partitioning);
   }
@@ -345,6 +358,7 @@ function functionsOf(operator: LogicalOperator | StageOperator): readonly Functi
     case 'flat-map':
       return [operator.fn];
     case 'join':
+    case 'broadcast-join':
       return lambdasOf(operator.keys.map((key) => key.left));
     case 'aggregate':
     case 'partial-aggregate':

@@ -46,6 +46,20 @@ export type LogicalKind =
       /** Table columns that are added, `name` as they are called afterwards. */
       readonly columns: readonly { readonly name: string; readonly column: string }[];
     }
+  | {
+      /**
+       * Rows of `input` with the latest row of the same key that `right` has given, micro-batch by
+       * micro-batch: those of one meet what was given through it. Latest by order of arrival.
+       */
+      readonly kind: 'broadcast-join';
+      readonly input: OperatorId;
+      readonly right: OperatorId;
+      readonly how: 'inner' | 'left';
+      /** Equal pairs; a null key matches nothing. */
+      readonly keys: readonly { readonly left: Expr; readonly right: string }[];
+      /** Columns of `right` that are added, `name` as they are called afterwards. */
+      readonly columns: readonly { readonly name: string; readonly column: string }[];
+    }
   | ({
       readonly kind: 'aggregate';
       readonly input: OperatorId;

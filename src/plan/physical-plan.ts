@@ -87,7 +87,9 @@ export type Partitioning =
        */
       readonly kind: 'fan-in';
       readonly fanIn: number;
-    };
+    }
+  /** Every consumer partition takes every row. */
+  | { readonly kind: 'broadcast' };
 
 /** `id` is the logical operator it came from. `schema`: the rows that leave it. */
 export type StageOperator = {
@@ -113,6 +115,20 @@ export type StageOperatorKind =
       readonly how: 'inner' | 'left';
       readonly keys: readonly { readonly left: Expr; readonly right: string }[];
       readonly columns: readonly { readonly name: string; readonly column: string }[];
+    }
+  | {
+      /**
+       * Root of a stage: keeps the latest row of each key that `broadcast` exchanges bring, and
+       * joins the rows of the other exchanges with it.
+       */
+      readonly kind: 'broadcast-join';
+      readonly how: 'inner' | 'left';
+      readonly keys: readonly { readonly left: Expr; readonly right: string }[];
+      readonly columns: readonly { readonly name: string; readonly column: string }[];
+      /** Schema of the exchanges whose rows are joined. */
+      readonly inputSchema: RowSchema;
+      /** Schema of the broadcast exchanges. */
+      readonly tableSchema: RowSchema;
     }
   | {
       /** Map-side half of an aggregate: this micro-batch's table of partials, then `exchange`. */

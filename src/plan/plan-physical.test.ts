@@ -17,6 +17,7 @@ const plans: readonly LogicalPlan[] = [
   samples.twoLevelPlan(),
   samples.latePlan(),
   samples.treePlan(),
+  samples.broadcastPlan(),
 ];
 
 /** Enough for a tree of three levels. */

@@ -293,6 +293,29 @@ export const scenarios: readonly Scenario[] = [
         .to(new SimulatedSink()),
   },
   {
+    name: 'broadcast',
+    anyOrder: false,
+    opaque: null,
+    build: (random) => {
+      const start = pipeline('broadcast');
+      const left = start.from(clicks(random), { time: 'time', watermark, name: 'left' });
+      const right = start.from(clicks(random), { time: 'time', watermark, name: 'right' });
+      const purchases = right.filter((e) => e.kind.eq('purchase'));
+      const joined = left.join(purchases.broadcast(), {
+        on: { user: 'user' },
+        how: random.pick(['inner', 'left']),
+        columns: { bought: 'page', paid: 'price' },
+      });
+      const rows = joined.filter((e) => e.price.gt(50)).to(new SimulatedSink());
+      const sums = joined
+        .groupBy('bought')
+        .window(tumbling('1s'))
+        .aggregate((e) => ({ clicks: count(), most: max(e.paid) }))
+        .to(new SimulatedSink());
+      return random.chance(0.3) ? rows.with(sums) : sums;
+    },
+  },
+  {
     name: 'context',
     anyOrder: false,
     opaque: 'its lambda asks for the time and for random numbers',

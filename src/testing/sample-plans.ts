@@ -238,3 +238,34 @@ export function treePlan(): LogicalPlan {
   builder.sink(totals, 'totals');
   return builder.plan();
 }
+
+/** Clicks with the latest rate of their country, and of those what each user spent. */
+export function broadcastPlan(): LogicalPlan {
+  const builder = new PlanBuilder('broadcast');
+  const source = builder.source('clicks', clicks, { time: 'time' });
+  const rates = builder.source(
+    'rates',
+    schemaOf({ code: 'string', rate: 'float64', note: 'string?', at: 'timestamp' }),
+    { time: 'at' },
+  );
+  const large = builder.filter(rates, above(column('rate', 'float64'), 0));
+  const joined = builder.broadcastJoin(source, large, {
+    how: 'left',
+    on: { code: column('country', 'string') },
+    add: { rate: 'rate', unused: 'note' },
+  });
+  const dear = builder.filter(joined, above(column('price', 'float64'), 10));
+  const totals = builder.aggregate(dear, {
+    keys: { user: column('user', 'string') },
+    window: { kind: 'tumbling', sizeMs: 60_000, offsetMs: 0 },
+    time,
+    aggregates: [
+      aggregateCall('spent', 'sum', {
+        args: [call('mul', 'float64?', column('price', 'float64'), column('rate', 'float64?'))],
+        type: 'float64?',
+      }),
+    ],
+  });
+  builder.sink(totals, 'totals');
+  return builder.plan();
+}

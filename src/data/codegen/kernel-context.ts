@@ -12,6 +12,7 @@ import type { RowObject } from '../../schema/data-type.ts';
 import { BatchBuilder } from '../columnar/batch-builder.ts';
 import { rowsToBatch } from '../columnar/rows.ts';
 import { LookupTable } from '../state/lookup-table.ts';
+import type { BroadcastTable } from '../state/broadcast-table.ts';
 import type { MergeTable } from '../state/merge-table.ts';
 import type { PartialTable } from '../state/partial-table.ts';
 import { CodeWriter } from './code.ts';
@@ -25,6 +26,9 @@ export type KernelBindings = {
   readonly functions: ReadonlyMap<FunctionId, UserFunction>;
   readonly tables: ReadonlyMap<TableId, readonly RowObject[]>;
 };
+
+/** The table of the partition whose task runs. */
+export type TableHolder = { table: BroadcastTable | null };
 
 export type KernelOptions = {
   readonly plan: PhysicalPlan;
@@ -46,6 +50,8 @@ export class KernelContext {
   readonly sinks = new Map<SinkId, BatchBuilder>();
   /** Builders of exchanges that carry rows, by block. */
   readonly rowExchanges = new Map<ExchangeId, readonly BatchBuilder[]>();
+  /** Where a broadcast join finds the table of the partition that runs. */
+  readonly holder: TableHolder = { table: null };
   readonly partialExchanges = new Map<ExchangeId, PartialTable | MergeTable>();
   /** The function being written has the scanned bytes as `input`. */
   scansInput = false;

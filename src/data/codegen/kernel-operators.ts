@@ -10,6 +10,7 @@ import { accumulatorsOf } from '../state/keyed-table.ts';
 import { PartialTable } from '../state/partial-table.ts';
 import { partitionOf } from '../shuffle/hash.ts';
 import { emitAggregate, keyDictionaries } from './aggregate-code.ts';
+import { emitBroadcastJoin } from './broadcast-code.ts';
 import { fromRowValue, named, passes } from './code-values.ts';
 import type { CodeValue, CodeWriter } from './code.ts';
 import { appendCode } from './columns.ts';
@@ -54,6 +55,8 @@ function emitOperator(
       return next(projectedRow(context, operator, at), writer);
     case 'join':
       return emitJoin(context, operator, at, next);
+    case 'broadcast-join':
+      return emitBroadcastJoin(context, operator, at, next);
     case 'map':
     case 'flat-map':
       return emitMap(context, operator, at, next);

@@ -8,6 +8,7 @@ import { planPhysical } from '../../plan/plan-physical.ts';
 import type { RowObject } from '../../schema/data-type.ts';
 import { checkGolden } from '../../testing/golden.ts';
 import {
+  broadcastPlan,
   hoppingPlan,
   latePlan,
   sessionPlan,
@@ -61,6 +62,7 @@ const plans = {
   'two-level': twoLevelPlan,
   late: latePlan,
   tree: treePlan,
+  broadcast: broadcastPlan,
 };
 
 for (const [name, plan] of Object.entries(plans)) {

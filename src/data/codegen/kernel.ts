@@ -12,6 +12,7 @@ import { accumulatorsOf } from '../state/keyed-table.ts';
 import { MergeTable } from '../state/merge-table.ts';
 import { PartialTable } from '../state/partial-table.ts';
 import { emitAggregate } from './aggregate-code.ts';
+import type { BroadcastJoin } from './broadcast-code.ts';
 import { CodeWriter } from './code.ts';
 import { bindBatchColumns, bindScanColumns } from './columns.ts';
 import type { BoundColumns } from './columns.ts';
@@ -59,6 +60,8 @@ export type StageKernel = {
   readonly source: string;
   /** The aggregate that the stage starts with. */
   readonly aggregate: AggregateRoot | null;
+  /** The broadcast join that the stage starts with. */
+  readonly join: BroadcastJoin | null;
   /** Partials of this micro-batch, in a stage of a tree. */
   readonly merged: MergeTable | null;
   /** Rows of this micro-batch as partials, when the aggregate takes rows. */
@@ -120,7 +123,9 @@ function writeKernel(options: KernelOptions, columns: ScanColumns): Written {
     return parts.some((part) => part.includes(`function ${name}(`)) ? name : `${name}: null`;
   });
   const text = `${parts.join('\n\n')}\n\nreturn { ${members.join(', ')} };\n`;
-  return { text, context, aggregate, merged, localPartials, lateRows };
+  const [root] = stage.root;
+  const join = root?.kind === 'broadcast-join' ? root : null;
+  return { text, context, aggregate, join, merged, localPartials, lateRows };
 }
 
 /** Partials merge column at a time: no code is made for it. */
@@ -159,6 +164,8 @@ function batchInput(name: string, fields: readonly Field[]): FunctionInput {
 function inputOf(context: KernelContext, columns: ScanColumns): FunctionInput {
   const { stage, plan } = context.options;
   if (stage.input.kind === 'exchanges') {
+    const [root] = stage.root;
+    if (root?.kind === 'broadcast-join') return batchInput('rows', root.inputSchema.fields);
     const exchange = plan.exchanges[stage.input.exchanges[0]!]!;
     return batchInput('rows', exchange.schema.fields);
   }

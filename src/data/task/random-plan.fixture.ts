@@ -89,7 +89,8 @@ const functions = new Map<FunctionId, UserFunction>([
 
 export const randomBindings: ReferenceBindings = { tables, functions };
 
-type Step = (builder: PlanBuilder, rows: Rows) => Rows;
+/** `broadcast`: what may be broadcast, its order of arrival being that of the reference. */
+type Step = (builder: PlanBuilder, rows: Rows, broadcast: Rows) => Rows;
 /** `ordered`: the order of arrival is that of the reference. */
 type AggregateStep = (builder: PlanBuilder, rows: Rows, ordered: boolean) => Rows;
 
@@ -142,6 +143,25 @@ const joinStep = fc
           on: { id: of('int') },
           add: { [`label${tag}`]: 'label' },
         });
+  });
+
+const broadcastStep = fc
+  .record({
+    how: fc.constantFrom('inner' as const, 'left' as const),
+    keys: fc.uniqueArray(fc.constantFrom('text', 'int', 'long', 'real', 'flag'), {
+      minLength: 1,
+      maxLength: 2,
+    }),
+    filter: fc.option(filterStep),
+  })
+  .map(({ how, keys, filter }): Step => (builder, rows, broadcast) => {
+    const tag = rows.schema.fields.length;
+    const right = filter === null ? broadcast : filter(builder, broadcast, broadcast);
+    return builder.broadcastJoin(rows, right, {
+      how,
+      on: Object.fromEntries(keys.map((key) => [key, of(key)])),
+      add: { [`seen${tag}`]: 'name', [`flag${tag}`]: 'flag', [`doc${tag}`]: 'doc' },
+    });
   });
 
 const windows: fc.Arbitrary<WindowSpec> = fc.oneof(
@@ -207,7 +227,7 @@ const aggregateStep = fc
   })
   .map((spec): AggregateStep => (builder, rows, ordered) => {
     const own = spec.keys.map((name) => [name, of(name)] as const);
-    const joined = rows.schema.fields.find(({ name }) => /^(group|label|amount)/.test(name));
+    const joined = rows.schema.fields.find(({ name }) => /^(group|label|amount|seen)/.test(name));
     const added =
       joined === undefined || !spec.tableKey
         ? own
@@ -271,7 +291,10 @@ function addSecondLevel(builder: PlanBuilder, rows: Rows, window: WindowSpec): v
 
 const planOf = fc
   .record({
-    steps: fc.array(fc.oneof(filterStep, projectStep, mapStep, joinStep), { maxLength: 3 }),
+    steps: fc.array(fc.oneof(filterStep, projectStep, mapStep, joinStep, broadcastStep), {
+      maxLength: 3,
+    }),
+    joinsItself: fc.boolean(),
     aggregate: fc.option(aggregateStep, { freq: 5, nil: null }),
     fanOut: fc.option(aggregateStep, { freq: 1, nil: null }),
     union: fc.option(fc.tuple(filterStep, filterStep), { freq: 1, nil: null }),
@@ -296,8 +319,14 @@ const planOf = fc
     const first =
       spec.union === null
         ? source
-        : builder.union(spec.union[0](builder, source), spec.union[1](builder, source));
-    const rows = spec.steps.reduce((made, step) => step(builder, made), first);
+        : builder.union(
+            spec.union[0](builder, source, source),
+            spec.union[1](builder, source, source),
+          );
+    const rows = spec.steps.reduce(
+      (made, step) => step(builder, made, spec.joinsItself && !isUnion ? made : source),
+      first,
+    );
     const last = spec.aggregate === null ? rows : spec.aggregate(builder, rows, !isUnion);
     builder.sink(last, 'out', spec.sinkPartitions);
     if (spec.second !== null) addSecondLevel(builder, last, spec.second);
