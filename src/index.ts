@@ -21,8 +21,14 @@ export type { Job, JobState, JobStatus, JobSummary, Percentiles, RunOptions } fr
 export { Pipeline, pipeline } from './api/pipeline.ts';
 export type { FromOptions, WatermarkOptions } from './api/pipeline.ts';
 export type { Scope } from './api/scope.ts';
-export { AggregatedStream, GroupedStream, Stream, WindowedStream } from './api/stream.ts';
-export type { AggregateOptions, JoinOptions, WindowOptions } from './api/stream.ts';
+export {
+  AggregatedStream,
+  BroadcastStream,
+  GroupedStream,
+  Stream,
+  WindowedStream,
+} from './api/stream.ts';
+export type { AggregateOptions, JoinOptions, TreeOptions, WindowOptions } from './api/stream.ts';
 export { Table, table } from './api/table.ts';
 export { hopping, session, tumbling } from './api/windows.ts';
 export type { Window, WindowOffset } from './api/windows.ts';

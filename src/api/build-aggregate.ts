@@ -75,15 +75,20 @@ export function window(
 
 export function aggregate(
   grouping: Grouping,
-  options: { readonly define: unknown; readonly emit?: 'close' | 'update' },
+  options: {
+    readonly define: unknown;
+    readonly emit?: 'close' | 'update';
+    readonly fanIn?: number;
+  },
   site: CallSite,
 ): StreamNode {
   const { input, keys, window: spec, allowedLatenessMs } = grouping;
   const { value, mistakes } = evaluate(input, options.define);
   const own: Mistake[] = [
     ...mistakes,
-    ...checkOptionNames(options, ['define', 'emit']),
+    ...checkOptionNames(options, ['define', 'emit', 'fanIn']),
     ...checkChoice('emit', options.emit, ['close', 'update']),
+    ...checkFanIn(options.fanIn, keys),
   ];
   const fields = keys.map(({ name, expr }) => derivedField(name, expr.type, expr.nullable));
   const windowed = spec.kind !== 'global';
@@ -123,12 +128,28 @@ export function aggregate(
     allowedLatenessMs,
     late: null,
     emit: options.emit ?? 'close',
+    fanIn: options.fanIn ?? null,
   };
   const time: TimeAttribute = windowed
     ? { column: 'windowEnd', minusMs: 1 }
     : { column: null, hint: `the aggregate at ${site} has no window, so its rows have no time` };
   const all = [...grouping.mistakes, ...(input.uncertain ? [] : own)];
   return derived(input, kind, { site, mistakes: all, fields, time });
+}
+
+/** More than `partitionsMax` of the control plane never meet. */
+const fanInMax = 65_536;
+
+function checkFanIn(fanIn: number | undefined, keys: readonly Column[]): readonly Mistake[] {
+  if (fanIn === undefined) return [];
+  if (keys.length > 0) {
+    const hint = 'groups with keys are spread over partitions already: leave it out';
+    return [mistake('a fan-in is for aggregates without keys', hint)];
+  }
+  if (Number.isInteger(fanIn) && fanIn >= 2 && fanIn <= fanInMax) return [];
+  return [
+    mistake(`cannot merge ${String(fanIn)} at a time`, `give a whole number from 2 to ${fanInMax}`),
+  ];
 }
 
 /** Window bounds are written as the event time was; `auto` has no way of writing. */

@@ -32,7 +32,7 @@ import {
 import type { NodeKind, StreamNode, TimeAttribute } from './node.ts';
 import type { RowFunction } from './node.ts';
 import { columnExpression, lambdaExpression, unknownColumn } from './scope.ts';
-import type { Table } from './table.ts';
+import { Table } from './table.ts';
 import { DurationCheck } from './windows.ts';
 
 export type FromArguments = {
@@ -276,17 +276,23 @@ function commonTime(nodes: readonly StreamNode[], site: CallSite): TimeAttribute
   return { column: null, hint: `the streams of the union at ${site} differ in their time column` };
 }
 
+/** What a join finds its matches in: the rows of a table, or the latest of a stream. */
+export type JoinSide =
+  | { readonly kind: 'table'; readonly table: Table }
+  | { readonly kind: 'broadcast'; readonly node: StreamNode };
+
 export function join(
   input: StreamNode,
   options: {
-    readonly right: Table;
+    readonly right: JoinSide;
     readonly on: { readonly [left: string]: string | undefined };
     readonly how?: 'inner' | 'left';
     readonly columns?: readonly string[] | { readonly [name: string]: string };
   },
   site: CallSite,
 ): StreamNode {
-  const { right, how = 'inner' } = options;
+  const { how = 'inner' } = options;
+  const right = knownSide(options.right);
   const mistakes: Mistake[] = [
     ...right.mistakes,
     ...checkOptionNames(options, ['right', 'on', 'how', 'columns']),
@@ -298,9 +304,9 @@ export function join(
     mistakes.push(mistake('join on nothing', "on: { column: 'tableColumn' }"));
   for (const [leftName, rightName = ''] of pairs) {
     const left = input.fields.find((field) => field.name === leftName);
-    const field = right.schema.fields.find((one) => one.name === rightName);
+    const field = right.fields.find((one) => one.name === rightName);
     if (left === undefined && !input.uncertain) mistakes.push(unknownName(leftName, input.fields));
-    if (field === undefined) mistakes.push(notInTable(right, rightName));
+    if (field === undefined) mistakes.push(...notThere(right, rightName));
     if (left === undefined || field === undefined) continue;
     if (commonType(left.type, field.type) === null || left.type.kind === 'json') {
       const kinds = `"${leftName}" is ${left.type.kind}, "${rightName}" is ${field.type.kind}`;
@@ -311,34 +317,73 @@ export function join(
   const added = joinedColumns(right, options.columns ?? null, pairs);
   const fields = [...input.fields];
   for (const { name, column } of added) {
-    const field = right.schema.fields.find((one) => one.name === column);
-    if (field === undefined) mistakes.push(notInTable(right, column));
+    const field = right.fields.find((one) => one.name === column);
+    if (field === undefined) mistakes.push(...notThere(right, column));
     if (fields.some((one) => one.name === name)) {
-      const hint = `rename it: columns: { table_${name}: '${column}' }`;
+      const hint = `rename it: columns: { ${right.prefix}_${name}: '${column}' }`;
       mistakes.push(mistake(`the stream already has a column "${name}"`, hint));
     }
     if (field) fields.push(derivedField(name, field.type, field.nullable || how === 'left'));
   }
-  const kind: NodeKind = { kind: 'join', input, table: right, how, keys, columns: added };
-  return derived(input, kind, { site, mistakes, fields });
+  const parts = { input, how, keys, columns: added };
+  const kind: NodeKind =
+    options.right.kind === 'table'
+      ? { kind: 'join', table: options.right.table, ...parts }
+      : { kind: 'broadcast-join', right: options.right.node, ...parts };
+  const node = derived(input, kind, { site, mistakes, fields });
+  return { ...node, uncertain: node.uncertain || right.uncertain };
+}
+
+/** What is known of a join's right side. */
+type KnownSide = {
+  readonly called: string;
+  readonly prefix: string;
+  readonly fields: readonly Field[];
+  readonly mistakes: readonly Mistake[];
+  readonly uncertain: boolean;
+};
+
+/** Whoever gives a stream as it is has forgotten to broadcast it. */
+const noSide: KnownSide = {
+  called: 'this',
+  prefix: 'table',
+  fields: [],
+  mistakes: [mistake('this is no table', 'give table(…), or a stream as stream.broadcast()')],
+  uncertain: true,
+};
+
+function knownSide(side: JoinSide): KnownSide {
+  if (side.kind === 'table') {
+    if (!(side.table instanceof Table)) return noSide;
+    const { name, schema, mistakes } = side.table;
+    const { fields } = schema;
+    return { called: `table "${name}"`, prefix: 'table', fields, mistakes, uncertain: false };
+  }
+  // The mistakes of a stream are reported at its own nodes.
+  const { fields, uncertain } = side.node;
+  const called = 'the broadcast stream';
+  return { called, prefix: 'latest', fields, mistakes: [], uncertain };
 }
 
 function joinedColumns(
-  right: Table,
+  right: KnownSide,
   columns: readonly string[] | { readonly [name: string]: string } | null,
   pairs: readonly (readonly [string, string | undefined])[],
 ): readonly { readonly name: string; readonly column: string }[] {
   const keys = pairs.map(([, rightName]) => rightName);
-  const names = right.schema.fields.map((field) => field.name);
+  const names = right.fields.map((field) => field.name);
   const chosen = columns ?? names.filter((name) => !keys.includes(name));
   if (Array.isArray(chosen)) return chosen.map((name: string) => ({ name, column: name }));
   return Object.entries(chosen).map(([name, column]) => ({ name, column: column as string }));
 }
 
-function notInTable(right: Table, name: string): Mistake {
-  const names = right.schema.fields.map((field) => field.name);
-  const { hint } = unknownColumn(name, names);
-  return mistake(`table "${right.name}" has no column "${name}"`, hint);
+function notThere({ called, fields, uncertain }: KnownSide, name: string): readonly Mistake[] {
+  if (uncertain) return [];
+  const { hint } = unknownColumn(
+    name,
+    fields.map((field) => field.name),
+  );
+  return [mistake(`${called} has no column "${name}"`, hint)];
 }
 
 export function named(node: StreamNode, name: string, site: CallSite): StreamNode {

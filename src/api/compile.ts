@@ -210,6 +210,12 @@ class Compiler {
         const table = this.#table(node.table);
         return { kind: 'join', input: this.#id(node.input), table, how, keys, columns };
       }
+      case 'broadcast-join': {
+        const { kind, how, columns } = node;
+        const keys = node.keys.map((key) => ({ ...key, left: this.#expr(key.left, id) }));
+        const sides = { input: this.#id(node.input), right: this.#id(node.right) };
+        return { kind, ...sides, how, keys, columns };
+      }
       case 'aggregate':
         return this.#aggregate(node, id);
       case 'sink': {
@@ -220,7 +226,7 @@ class Compiler {
   }
 
   #aggregate(node: AggregateNode, id: OperatorId): LogicalKind {
-    const { window, allowedLatenessMs, emit } = node;
+    const { window, allowedLatenessMs, emit, fanIn } = node;
     const late = node.late && this.#sink(`${id}.late`, node.late, schemaOf(node.input.fields));
     return {
       kind: 'aggregate',
@@ -232,6 +238,7 @@ class Compiler {
       allowedLatenessMs,
       late,
       emit,
+      ...(fanIn === null ? {} : { fanIn }),
     };
   }
 

@@ -54,6 +54,14 @@ export type NodeKind =
       readonly keys: readonly { readonly left: Expr; readonly right: string }[];
       readonly columns: readonly { readonly name: string; readonly column: string }[];
     }
+  | {
+      readonly kind: 'broadcast-join';
+      readonly input: StreamNode;
+      readonly right: StreamNode;
+      readonly how: 'inner' | 'left';
+      readonly keys: readonly { readonly left: Expr; readonly right: string }[];
+      readonly columns: readonly { readonly name: string; readonly column: string }[];
+    }
   | AggregateNode
   | { readonly kind: 'sink'; readonly input: StreamNode; readonly sink: Sink };
 
@@ -67,6 +75,8 @@ export type AggregateNode = {
   readonly allowedLatenessMs: number;
   readonly late: Sink | null;
   readonly emit: 'close' | 'update';
+  /** Null: the planner's choice. */
+  readonly fanIn: number | null;
 };
 
 /** A call whose custom function has no id before the plan is made. */
@@ -79,6 +89,7 @@ export type SinkNode = Extract<StreamNode, { readonly kind: 'sink' }>;
 
 export function inputsOf(node: StreamNode): readonly StreamNode[] {
   if (node.kind === 'source') return [];
+  if (node.kind === 'broadcast-join') return [node.input, node.right];
   return node.kind === 'union' ? node.inputs : [node.input];
 }
 

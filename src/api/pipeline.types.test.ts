@@ -148,6 +148,30 @@ check<
     }
   >
 >();
+const Rate = schema({ code: string(), rate: float64(), note: string().nullable() });
+const rates = pipeline('types').from(stubSource(Rate));
+const rated = two.join(rates.broadcast(), { on: { ad_id: 'code' } });
+check<
+  Equal<
+    RowIn<typeof rated>,
+    RowIn<typeof two> & { readonly rate: number; readonly note: string | null } extends infer R
+      ? Plain<R>
+      : never
+  >
+>();
+const perhaps = two.join(rates.broadcast(), {
+  on: { ad_id: 'code' },
+  how: 'left',
+  columns: { price: 'rate' },
+});
+check<Equal<RowIn<typeof perhaps>['price'], number | null>>();
+// @ts-expect-error: a stream must be broadcast to be joined with.
+two.join(rates, { on: { ad_id: 'code' } });
+// @ts-expect-error: there is no such column.
+two.join(rates.broadcast(), { on: { ad_id: 'key' } });
+// @ts-expect-error: a number is joined with text.
+events.join(rates.broadcast(), { on: { price: 'code' } });
+
 const listed = two.join(ads, { on: { ad_id: 'ad_id' }, columns: ['campaign_id'] });
 check<Equal<RowIn<typeof listed>, RowIn<typeof joined>>>();
 // @ts-expect-error: the table has no such column.
@@ -231,7 +255,12 @@ const grouped = events
   .aggregate(() => ({ n: count() }));
 check<Equal<RowIn<typeof grouped>, { readonly day: number; readonly n: number }>>();
 
-const total = events.window(tumbling('1s')).aggregate(() => ({ n: count() }));
+const total = events.window(tumbling('1s')).aggregate(() => ({ n: count() }), { fanIn: 8 });
+// @ts-expect-error: groups with keys are spread already.
+events.groupBy('ad_id').aggregate(() => ({ n: count() }), { fanIn: 8 });
+const perSeen = events.groupBy('seen').window(tumbling('1s'));
+// @ts-expect-error: nor behind a window.
+perSeen.aggregate(() => ({ n: count() }), { fanIn: 8 });
 check<
   Equal<
     RowIn<typeof total>,

@@ -49,7 +49,7 @@ export type WindowColumns = {
 
 export type JoinHow = 'inner' | 'left';
 
-/** Columns of the table that a join adds: some by name, or renamed as `{ newName: 'column' }`. */
+/** Columns of the right side that a join adds: by name, or renamed as `{ newName: 'column' }`. */
 export type JoinColumns<T extends Columns> =
   | readonly (keyof T & string)[]
   | { readonly [name: string]: keyof T & string };
@@ -61,11 +61,11 @@ export type JoinOptions<
   How extends JoinHow,
   Added extends JoinColumns<T>,
 > = {
-  /** Left columns and the table columns that must equal them. */
+  /** Left columns and the columns of the right side that must equal them. */
   readonly on: On;
   /** `left` keeps rows that match nothing, with nulls. Default `inner`. */
   readonly how?: How;
-  /** Default: all columns of the table but those that `on` names. */
+  /** Default: all columns of the right side but those that `on` names. */
   readonly columns?: Added;
 };
 
@@ -198,10 +198,28 @@ export class Stream<C extends Columns> {
   }
 
   /**
-   * Adds the columns of a static table's rows that match: one row for each match.
+   * The stream as something that others can be joined with: every partition of theirs gets all of
+   * its rows and keeps the latest of each key. For small streams that change now and then, such as
+   * rules, prices or exchange rates; a column may say that a key is gone.
+   *
+   * @example
+   * clicks.join(views.broadcast(), { on: { user: 'user' }, columns: { lastPage: 'page' } });
+   */
+  broadcast(): BroadcastStream<C> {
+    return new BroadcastStream(this.owner, this.node);
+  }
+
+  /**
+   * Adds the columns of a static table's rows that match: one row for each match. Or those of the
+   * latest matching row of a broadcast stream: rows of a micro-batch meet what was broadcast
+   * through that micro-batch, the last of each key in order of source partition and record. Which
+   * records share a micro-batch is decided as they arrive and never again. A null key matches
+   * nothing. The broadcast stream's event time holds back no window behind the join. Keys stay for
+   * good: the latest rows of all of them have to fit into the memory of every partition.
    *
    * @example
    * stream.join(ads, { on: { ad_id: 'ad_id' } });
+   * stream.join(clicks.broadcast(), { on: { shop: 'shop' }, columns: { lastItem: 'item' } });
    */
   join<
     T extends Columns,
@@ -209,11 +227,16 @@ export class Stream<C extends Columns> {
     How extends JoinHow = 'inner',
     const Added extends JoinColumns<T> = never,
   >(
-    right: Table<T>,
+    right: Table<T> | BroadcastStream<T>,
     options: JoinOptions<C, T, On, How, Added>,
   ): Stream<Merged<C, JoinAdded<T, On, How, Added>>> {
     const site = captureCallSite(this.join);
-    return new Stream(this.owner, build.join(this.node, { right, ...options }, site));
+    const isStream = right instanceof BroadcastStream;
+    const owner = isStream ? this.owner.with(right.owner) : this.owner;
+    const side: build.JoinSide = isStream
+      ? { kind: 'broadcast', node: right.node }
+      : { kind: 'table', table: right };
+    return new Stream(owner, build.join(this.node, { ...options, right: side }, site));
   }
 
   /**
@@ -274,6 +297,19 @@ export class Stream<C extends Columns> {
   }
 }
 
+/** A stream of which every partition of a joined stream has the latest rows. */
+export class BroadcastStream<C extends Columns> {
+  /** Static only. */
+  declare readonly columns: C;
+  readonly owner: Pipeline;
+  readonly node: StreamNode;
+
+  constructor(owner: Pipeline, node: StreamNode) {
+    this.owner = owner;
+    this.node = node;
+  }
+}
+
 export type NoColumns = Readonly<Record<never, ValueType>>;
 
 export type WindowOptions = {
@@ -287,6 +323,19 @@ export type AggregateOptions = {
    * after every micro-batch.
    */
   readonly emit?: 'close' | 'update';
+};
+
+/**
+ * How an aggregate without keys comes together. Its rows meet in one partition, and what every
+ * partition before it has added up is merged on the way there.
+ */
+export type TreeOptions = {
+  /**
+   * Partitions whose parts one task merges at most, from 2 on; default 32. Where more come
+   * together, stages in between merge them level by level, and each task waits for its own inputs
+   * only. With `lateTo`, and for sessions, all rows have to meet: `explain` says so.
+   */
+  readonly fanIn?: number;
 };
 
 /** Rows by key, over all time until `window` says otherwise. */
@@ -345,10 +394,11 @@ export class WindowedStream<C extends Columns, K extends Columns> {
    *   views: count(),
    *   revenue: sum(e.price),
    * }));
+   * stream.window(tumbling('1s')).aggregate(() => ({ events: count() }), { fanIn: 8 });
    */
   aggregate<A extends Aggregates<C>>(
     define: (e: Scope<C>) => A,
-    options: AggregateOptions = {},
+    options: AggregateOptions & ([keyof K] extends [never] ? TreeOptions : unknown) = {},
   ): AggregatedStream<Merged<Merged<K, WindowColumns>, ColumnsIn<A>>, C> {
     const site = captureCallSite(this.aggregate);
     const node = grouped.aggregate(this.#grouping, { define, ...options }, site);

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inFlightMax } from './limits.ts';
 import type { BatchNumber, Incarnation, PlacementVersion, Term, WorkerId } from './protocol/ids.ts';
-import type { PeerMessage, StartGroup } from './protocol/messages.ts';
+import type { Peer, PeerMessage, StartGroup } from './protocol/messages.ts';
 import type { Template } from './protocol/template.ts';
 import { ScriptedCluster, shapeOf, taskName } from './scripted-cluster.fixture.ts';
 import type { ClusterOptions } from './scripted-cluster.fixture.ts';
@@ -112,6 +112,47 @@ test('[Drizzle §3.2] every dependency is awaited, those of a second shuffle too
     tell(machine, blocks(order[1] ?? 0));
     assert.deepEqual(tasksOf(machine.takeEffects()), ['s2p0@0']);
   }
+});
+
+test('[Drizzle §3.2] a task of a tree reduction awaits its own inputs, not its level', () => {
+  // Eight partitions by fours; each merging task has inputs on all four workers.
+  const tree = shapeOf(
+    [8, 2, 1],
+    [
+      [0, 1, 4],
+      [1, 2],
+    ],
+  );
+  const cluster = shuffle({ shape: tree, workerCount: 4 });
+  const merges = (): readonly string[] =>
+    cluster.started.flatMap(({ order }) => (order.inputs === null ? [] : taskName(order.task)));
+  for (const worker of cluster.workers.keys()) cluster.finish(worker);
+  cluster.deliverAll();
+  // Partitions 0 to 3 are done, 4 to 7 run.
+  assert.deepEqual(merges(), []);
+  for (const worker of [w1, w2]) cluster.finish(worker);
+  cluster.deliverAll();
+  assert.deepEqual(merges(), ['s1p0@0'], 'its worker had no other task to end first');
+  const frames = cluster.sent.filter(({ message }) => message.kind === 'blocks');
+  assert.ok(frames.every(({ to }) => to === w2 || to === 3));
+});
+
+test('a consumer with a fan-in pulls from the workers of its own producers only', () => {
+  const forward = shapeOf([4, 4], [[0, 1, 1]]);
+  const tree = shapeOf([4, 2], [[0, 1, 2]]);
+  const pulls = (shape: typeof tree): readonly (readonly [Peer, Peer])[] => {
+    const cluster = shuffle({ shape, workerCount: 4, mode: 'bsp' });
+    cluster.runUntil(5);
+    const { sent } = cluster;
+    assert.ok(sent.some(({ message }) => message.kind === 'stage-done' && message.stage === 1));
+    return sent.flatMap(({ from, to, message }) => (message.kind === 'pull' ? [[from, to]] : []));
+  };
+  // What leads from partition to partition stays on its worker.
+  assert.deepEqual(pulls(forward), []);
+  assert.deepEqual(pulls(tree), [
+    [w2, w1],
+    [3, 4],
+  ]);
 });
 
 /** Stages 0 and 1 on worker 2 both feed stage 2 on worker 1. */

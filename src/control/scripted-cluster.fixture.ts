@@ -269,14 +269,19 @@ export class ScriptedCluster {
   }
 }
 
-/** Stages by their partition counts, exchanges as pairs; stages without inputs are sources. */
+/**
+ * Stages by their partition counts, exchanges as from, to and perhaps fan-in; stages without inputs
+ * are sources.
+ */
 export function shapeOf(
   partitions: readonly number[],
-  exchanges: readonly (readonly [number, number])[],
+  exchanges: readonly (readonly [number, number, number?])[],
 ): PlanShape {
   return {
     planHash: 'plan',
-    exchanges: exchanges.map(([from, to]) => ({ from, to })),
+    exchanges: exchanges.map(([from, to, fanIn]) => {
+      return { from, to, ...(fanIn === undefined ? {} : { fanIn }) };
+    }),
     stages: partitions.map((partitionCount, stage) => {
       const inputs = indexesWhere(exchanges, ([, to]) => to === stage);
       const outputs = indexesWhere(exchanges, ([from]) => from === stage);

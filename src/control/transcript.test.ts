@@ -59,10 +59,10 @@ function startJob(given: Options): ScriptedCluster {
   const exchanges = (given.get('exchanges') ?? '')
     .split(',')
     .filter((pair) => pair !== '')
-    .map((pair): [number, number] => {
-      const [from, to] = pair.split('>').map(Number);
+    .map((pair): [number, number, number?] => {
+      const [from, to, fanIn] = pair.split(/[>/]/).map(Number);
       assert(from !== undefined && to !== undefined, pair);
-      return [from, to];
+      return fanIn === undefined ? [from, to] : [from, to, fanIn];
     });
   return new ScriptedCluster({
     shape: shapeOf((given.get('stages') ?? '1').split(',').map(Number), exchanges),

@@ -68,6 +68,18 @@ function checkOperator(plan: LogicalPlan, operator: LogicalOperator, graph: Logi
     case 'join':
       assertListed(plan.tables, operator.table, 'table');
       return reads(operator.keys.map((key) => key.left));
+    case 'broadcast-join': {
+      const left = graph.get(operator.input).schema;
+      const right = graph.get(operator.right).schema;
+      for (const name of operator.keys.flatMap((key) => [...columnsOf(key.left)])) {
+        assert(hasField(left, name), `${operator.id} reads ${name}, which its input lacks`);
+      }
+      const columns = operator.columns.map(({ column }) => column);
+      for (const name of [...columns, ...operator.keys.map((key) => key.right)]) {
+        assert(hasField(right, name), `${operator.id} reads ${name}, which is not broadcast`);
+      }
+      return;
+    }
     case 'aggregate':
       if (operator.late !== null) assertListed(plan.sinks, operator.late, 'sink');
       assert(

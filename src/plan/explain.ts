@@ -22,8 +22,15 @@ import type {
   TableSpec,
   WindowSpec,
 } from './logical-plan.ts';
-import { rowsReason } from './physical-aggregate.ts';
-import type { Exchange, PhysicalPlan, Stage, StageOperator } from './physical-plan.ts';
+import { flatReason, rowsReason } from './physical-aggregate.ts';
+import type {
+  Exchange,
+  PartitionCount,
+  Partitioning,
+  PhysicalPlan,
+  Stage,
+  StageOperator,
+} from './physical-plan.ts';
 
 export function explainLogical(plan: LogicalPlan): string {
   const graph = new LogicalGraph(plan);
@@ -69,11 +76,12 @@ export function explainPhysical(plan: PhysicalPlan): string {
 
 /** Where the order in which blocks come may decide, which it does in `continuous` mode only. */
 function orderLines(plan: PhysicalPlan): string[] {
-  const operators = plan.stages
-    .flatMap(({ root }) => root)
-    .filter(({ kind }) => kind === 'aggregate');
-  return operators.flatMap((operator) => {
-    if (operator.kind !== 'aggregate') return [];
+  const line = (id: OperatorId, what: string): string =>
+    `in continuous mode the order of arrival may decide ${id}: ${what}`;
+  return plan.stages.flatMap(({ root }) => {
+    const [operator] = root;
+    if (operator?.kind === 'broadcast-join') return [line(operator.id, 'which row is the latest')];
+    if (operator?.kind !== 'aggregate') return [];
     const { aggregates, late, emit } = operator.aggregate;
     const calls = aggregates.filter(({ fn }) => orderSensitive.has(fn)).map(({ name }) => name);
     const why = [
@@ -82,7 +90,7 @@ function orderLines(plan: PhysicalPlan): string[] {
       ...(emit === 'update' ? ['how often a row is updated'] : []),
     ];
     if (why.length === 0) return [];
-    return [`in continuous mode the order of arrival may decide ${operator.id}: ${why.join(', ')}`];
+    return [line(operator.id, why.join(', '))];
   });
 }
 
@@ -132,7 +140,7 @@ function describeLogical(plan: Listed, operator: LogicalOperator): string {
 type RowOperator =
   | Extract<LogicalOperator, { kind: RowOperatorKind }>
   | Extract<StageOperator, { kind: RowOperatorKind }>;
-type RowOperatorKind = 'filter' | 'project' | 'map' | 'flat-map' | 'join';
+type RowOperatorKind = 'filter' | 'project' | 'map' | 'flat-map' | 'join' | 'broadcast-join';
 
 function describeRowOperator(plan: Listed, operator: RowOperator): string {
   switch (operator.kind) {
@@ -147,16 +155,26 @@ function describeRowOperator(plan: Listed, operator: RowOperator): string {
     }
     case 'join': {
       const table = find(plan.tables, operator.table);
-      const on = operator.keys.map(({ left, right }) => `${printExpr(left)} = ${right}`);
-      const added = operator.columns.map(({ name, column }) =>
-        name === column ? name : `${column} as ${name}`,
-      );
-      const what = `${operator.how} join "${table.name}" (${table.rowCount} rows)`;
-      return `${what} on ${on.join(' and ')}, adds ${added.join(', ') || 'no columns'}`;
+      const what = `"${table.name}" (${table.rowCount} rows)`;
+      return describeJoin(what, operator);
     }
+    case 'broadcast-join':
+      return describeJoin('the latest broadcast row', operator);
     default:
       return unreachable(operator);
   }
+}
+
+function describeJoin(
+  what: string,
+  { how, keys, columns }: Extract<RowOperator, { kind: 'join' | 'broadcast-join' }>,
+): string {
+  const on = keys.map(({ left, right }) => `${printExpr(left)} = ${right}`);
+  const added = columns.map(({ name, column }) =>
+    name === column ? name : `${column} as ${name}`,
+  );
+  const adds = added.join(', ') || 'no columns';
+  return `${how} join ${what} on ${on.join(' and ')}, adds ${adds}`;
 }
 
 function printFunction(operator: { readonly fn: FunctionId } & Partial<RowFunction>): string {
@@ -172,10 +190,13 @@ function describeStageOperator(plan: PhysicalPlan, operator: StageOperator): str
       return `partial ${describeAggregate(plan, aggregate)} → exchange ${exchange}`;
     }
     case 'aggregate': {
-      const reason = rowsReason(operator.aggregate);
-      const input = reason === null ? 'of partials' : `of rows, since ${reason}`;
-      return `${describeAggregate(plan, operator.aggregate)}; ${input}`;
+      const { aggregate } = operator;
+      return [describeAggregate(plan, aggregate), inputReason(aggregate), treeReason(operator)]
+        .filter((part) => part !== null)
+        .join('; ');
     }
+    case 'merge-partials':
+      return `merge partials of ${aggregateOf(operator)} → exchange ${operator.exchange}`;
     case 'to-exchange':
       return `to exchange ${operator.exchange}`;
     case 'to-sink':
@@ -185,13 +206,27 @@ function describeStageOperator(plan: PhysicalPlan, operator: StageOperator): str
   }
 }
 
+function inputReason(aggregate: AggregateSpec): string {
+  const reason = rowsReason(aggregate);
+  return reason === null ? 'of partials' : `of rows, since ${reason}`;
+}
+
+/** How many partials one task merges, or why nothing is merged on the way to one partition. */
+function treeReason(operator: Extract<StageOperator, { kind: 'aggregate' }>): string | null {
+  const { aggregate, fanIn } = operator;
+  if (aggregate.keys.length > 0) return null;
+  if (fanIn !== null) return `at most ${fanIn} at a time, more in a tree`;
+  return `all in one place, since ${flatReason(aggregate)}`;
+}
+
+/** The operator that a merging stage works for. */
+function aggregateOf({ id }: StageOperator): string {
+  return id.slice(0, id.lastIndexOf('/'));
+}
+
 function describeStage(plan: PhysicalPlan, stage: Stage): string {
   const { input, partitions } = stage;
-  const size =
-    partitions.kind === 'source'
-      ? 'as many partitions as the source'
-      : `${partitions.count} partition${partitions.count === 1 ? '' : 's'}`;
-  const head = `stage ${stage.id}, ${size}`;
+  const head = `stage ${stage.id}, ${describeCount(partitions)}`;
   if (input.kind === 'exchanges') return `${head}: from exchange ${input.exchanges.join(', ')}`;
   const { scan } = input;
   const source = find(plan.sources, scan.source);
@@ -203,11 +238,40 @@ function describeStage(plan: PhysicalPlan, stage: Stage): string {
   return `${head}: scan "${source.name}" (${source.description}): ${columns}${only}${time}`;
 }
 
+function describeCount(partitions: PartitionCount): string {
+  switch (partitions.kind) {
+    case 'source':
+      return 'as many partitions as the source';
+    case 'fixed':
+      return `${partitions.count} partition${partitions.count === 1 ? '' : 's'}`;
+    case 'largest':
+      return 'as many partitions as the largest of its inputs';
+    default:
+      return unreachable(partitions);
+  }
+}
+
 function describeExchange(exchange: Exchange): string {
   const { id, from, to, carries, partitioning, schema } = exchange;
-  const how =
-    partitioning.kind === 'single' ? 'to one partition' : `by ${partitioning.keys.join(', ')}`;
+  const how = describePartitioning(partitioning);
   return `exchange ${id}, stage ${from} → ${to}: ${carries} ${how}: ${printColumns(schema)}`;
+}
+
+function describePartitioning(partitioning: Partitioning): string {
+  switch (partitioning.kind) {
+    case 'hash':
+      return `by ${partitioning.keys.join(', ')}`;
+    case 'single':
+      return 'to one partition';
+    case 'fan-in':
+      return partitioning.fanIn === 1
+        ? 'from partition to partition'
+        : `from ${partitioning.fanIn} partitions to one each`;
+    case 'broadcast':
+      return 'to all partitions';
+    default:
+      return unreachable(partitioning);
+  }
 }
 
 function describeAggregate(plan: Listed, spec: AggregateSpec): string {
@@ -294,9 +358,11 @@ function functionsOf(operator: LogicalOperator | StageOperator): readonly Functi
     case 'flat-map':
       return [operator.fn];
     case 'join':
+    case 'broadcast-join':
       return lambdasOf(operator.keys.map((key) => key.left));
     case 'aggregate':
     case 'partial-aggregate':
+    case 'merge-partials':
       return aggregateFunctions('aggregate' in operator ? operator.aggregate : operator);
     default:
       return [];

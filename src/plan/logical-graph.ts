@@ -9,8 +9,23 @@ import type { LogicalOperator, LogicalPlan, OperatorId } from './logical-plan.ts
 export type LogicalRule = (plan: LogicalPlan) => LogicalPlan;
 
 export function inputsOf(operator: LogicalOperator): readonly OperatorId[] {
-  if (operator.kind === 'source') return [];
-  return operator.kind === 'union' ? operator.inputs : [operator.input];
+  switch (operator.kind) {
+    case 'source':
+      return [];
+    case 'union':
+      return operator.inputs;
+    case 'broadcast-join':
+      return operator.right === operator.input
+        ? [operator.input]
+        : [operator.input, operator.right];
+    default:
+      return [operator.input];
+  }
+}
+
+/** The inputs whose watermark is the operator's: a broadcast stream holds nothing back. */
+export function timedInputsOf(operator: LogicalOperator): readonly OperatorId[] {
+  return operator.kind === 'broadcast-join' ? [operator.input] : inputsOf(operator);
 }
 
 /** The operator with each input replaced by what `rename` gives for it. */
@@ -20,6 +35,9 @@ export function withInputs(
 ): LogicalOperator {
   if (operator.kind === 'source') return operator;
   if (operator.kind === 'union') return { ...operator, inputs: operator.inputs.map(rename) };
+  if (operator.kind === 'broadcast-join') {
+    return { ...operator, input: rename(operator.input), right: rename(operator.right) };
+  }
   return { ...operator, input: rename(operator.input) };
 }
 
@@ -126,6 +144,7 @@ function mapKind(operator: LogicalOperator, on: (expr: Expr) => Expr): LogicalOp
         columns: operator.columns.map(({ name, expr }) => ({ name, expr: on(expr) })),
       };
     case 'join':
+    case 'broadcast-join':
       return {
         ...operator,
         keys: operator.keys.map(({ left, right }) => ({ left: on(left), right })),

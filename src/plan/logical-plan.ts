@@ -46,7 +46,26 @@ export type LogicalKind =
       /** Table columns that are added, `name` as they are called afterwards. */
       readonly columns: readonly { readonly name: string; readonly column: string }[];
     }
-  | ({ readonly kind: 'aggregate'; readonly input: OperatorId } & AggregateSpec)
+  | {
+      /**
+       * Rows of `input` with the latest row of the same key that `right` has given, micro-batch by
+       * micro-batch: those of one meet what was given through it. Latest by order of arrival.
+       */
+      readonly kind: 'broadcast-join';
+      readonly input: OperatorId;
+      readonly right: OperatorId;
+      readonly how: 'inner' | 'left';
+      /** Equal pairs; a null key matches nothing. */
+      readonly keys: readonly { readonly left: Expr; readonly right: string }[];
+      /** Columns of `right` that are added, `name` as they are called afterwards. */
+      readonly columns: readonly { readonly name: string; readonly column: string }[];
+    }
+  | ({
+      readonly kind: 'aggregate';
+      readonly input: OperatorId;
+      /** Without keys: partials that one task merges at most; missing: the planner's choice. */
+      readonly fanIn?: number;
+    } & AggregateSpec)
   | { readonly kind: 'sink'; readonly input: OperatorId; readonly sink: SinkId };
 
 export type RowFunction = {

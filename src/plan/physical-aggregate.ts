@@ -1,4 +1,5 @@
-// What an aggregate needs of the exchange in front of it: whether rows or partial aggregates cross.
+// What an aggregate needs of the exchange in front of it: whether rows or partial aggregates cross,
+// and whether partials may be merged on the way.
 
 import type { AggregateSpec } from './logical-plan.ts';
 
@@ -6,6 +7,19 @@ import type { AggregateSpec } from './logical-plan.ts';
 export function rowsReason(aggregate: AggregateSpec): string | null {
   return aggregate.late === null ? null : 'late rows must be whole';
 }
+
+/** Why nothing may be merged before all of it meets; null: it may. */
+export function flatReason(aggregate: AggregateSpec): string | null {
+  if (aggregate.keys.length > 0) return 'groups meet in the partition of their key';
+  if (aggregate.window.kind === 'session') return 'only whole sessions tell which rows are late';
+  return rowsReason(aggregate);
+}
+
+/**
+ * Partials that one task merges, unless the user says otherwise: a task of 32 small blocks takes
+ * about as long as the hop of another level, and 1,024 partitions need two levels.
+ */
+export const fanInDefault = 32;
 
 export function shipsRows(aggregate: AggregateSpec): boolean {
   return rowsReason(aggregate) !== null;

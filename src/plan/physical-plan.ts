@@ -37,7 +37,7 @@ export type PhysicalPlan = {
 export type Stage = {
   readonly id: StageId;
   readonly input: StageInput;
-  /** Partitions of the stage: fixed by the plan, or as many as the source has. */
+  /** Partitions of the stage: fixed by the plan, or known once the source's are counted. */
   readonly partitions: PartitionCount;
   readonly root: readonly StageOperator[];
   /** Exchanges that leave the stage, in order of `ExchangeId`. */
@@ -46,7 +46,8 @@ export type Stage = {
 
 export type PartitionCount =
   | { readonly kind: 'source'; readonly source: SourceId }
-  | { readonly kind: 'fixed'; readonly count: number };
+  | { readonly kind: 'fixed'; readonly count: number }
+  | { readonly kind: 'largest'; readonly of: readonly PartitionCount[] };
 
 export type StageInput =
   | { readonly kind: 'scan'; readonly scan: ScanInput }
@@ -73,10 +74,22 @@ export type Exchange = {
   /** Columns of the blocks. */
   readonly schema: RowSchema;
   readonly carries: 'rows' | 'partials';
-  readonly partitioning:
-    | { readonly kind: 'hash'; readonly keys: readonly string[] }
-    | { readonly kind: 'single' };
+  readonly partitioning: Partitioning;
 };
+
+export type Partitioning =
+  | { readonly kind: 'hash'; readonly keys: readonly string[] }
+  | { readonly kind: 'single' }
+  | {
+      /**
+       * Consumer partition c takes the producers [c · fanIn, (c + 1) · fanIn) and waits for no
+       * other: a level of a tree; with 1 rows stay in their partition.
+       */
+      readonly kind: 'fan-in';
+      readonly fanIn: number;
+    }
+  /** Every consumer partition takes every row. */
+  | { readonly kind: 'broadcast' };
 
 /** `id` is the logical operator it came from. `schema`: the rows that leave it. */
 export type StageOperator = {
@@ -104,8 +117,28 @@ export type StageOperatorKind =
       readonly columns: readonly { readonly name: string; readonly column: string }[];
     }
   | {
+      /**
+       * Root of a stage: keeps the latest row of each key that `broadcast` exchanges bring, and
+       * joins the rows of the other exchanges with it.
+       */
+      readonly kind: 'broadcast-join';
+      readonly how: 'inner' | 'left';
+      readonly keys: readonly { readonly left: Expr; readonly right: string }[];
+      readonly columns: readonly { readonly name: string; readonly column: string }[];
+      /** Schema of the exchanges whose rows are joined. */
+      readonly inputSchema: RowSchema;
+      /** Schema of the broadcast exchanges. */
+      readonly tableSchema: RowSchema;
+    }
+  | {
       /** Map-side half of an aggregate: this micro-batch's table of partials, then `exchange`. */
       readonly kind: 'partial-aggregate';
+      readonly aggregate: AggregateSpec;
+      readonly exchange: ExchangeId;
+    }
+  | {
+      /** Root of a level of a tree: merges this micro-batch's partials of its producers. */
+      readonly kind: 'merge-partials';
       readonly aggregate: AggregateSpec;
       readonly exchange: ExchangeId;
     }
@@ -119,6 +152,8 @@ export type StageOperatorKind =
       readonly inputSchema: RowSchema;
       /** Schema of the late rows, when `aggregate.late` is set (input is `rows` then). */
       readonly lateSchema: RowSchema | null;
+      /** Partials that one task merges at most; null: they are merged here, however many. */
+      readonly fanIn: number | null;
     }
   | { readonly kind: 'to-exchange'; readonly exchange: ExchangeId }
   | { readonly kind: 'to-sink'; readonly sink: SinkId };

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { checkGolden } from '../testing/golden.ts';
 import * as samples from '../testing/sample-plans.ts';
 import { explainLogical, explainPhysical } from './explain.ts';
-import type { LogicalPlan } from './logical-plan.ts';
+import type { LogicalPlan, SourceId } from './logical-plan.ts';
 import type { StageOperator } from './physical-plan.ts';
 import { planPhysical } from './plan-physical.ts';
 
@@ -16,17 +16,27 @@ const plans: readonly LogicalPlan[] = [
   samples.unionPlan(),
   samples.twoLevelPlan(),
   samples.latePlan(),
+  samples.treePlan(),
+  samples.broadcastPlan(),
 ];
+
+/** Enough for a tree of three levels. */
+const sourcePartitions = (logical: LogicalPlan): ReadonlyMap<SourceId, number> =>
+  new Map(logical.sources.map(({ id }) => [id, 20]));
 
 for (const logical of plans) {
   test(`explain of ${logical.name} is the golden text`, () => {
     const physical = planPhysical(logical, { partitions: 8 });
-    const text = `${explainLogical(logical)}\n${explainPhysical(physical)}`;
+    const known = { partitions: 8, sourcePartitions: sourcePartitions(logical) };
+    const counted = explainPhysical(planPhysical(logical, known));
+    const grown = counted === explainPhysical(physical) ? '' : `\nof 20 partitions, ${counted}`;
+    const text = `${explainLogical(logical)}\n${explainPhysical(physical)}${grown}`;
     checkGolden(new URL(`./testdata/${logical.name}.txt`, import.meta.url), text);
   });
 
   test(`planPhysical of ${logical.name} gives stages and exchanges that fit together`, () => {
-    const plan = planPhysical(logical, { partitions: 8 });
+    const known = { partitions: 8, sourcePartitions: sourcePartitions(logical) };
+    const plan = planPhysical(logical, known);
     plan.stages.forEach((stage, index) => {
       assert.equal(stage.id, index);
       if (stage.input.kind === 'exchanges') {

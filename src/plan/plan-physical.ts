@@ -1,19 +1,28 @@
 // Cuts an optimised logical plan into stages at exchanges. Invariants of the result: each sink is
-// fed by one stage; each aggregate has a stage of its own, whatever number of exchanges meet in it;
-// a chain below a union is repeated in every stage that feeds it, up to the next exchange.
+// fed by one stage; each aggregate and each broadcast join has a stage of its own, whatever number
+// of exchanges meet in it; a chain below a union is repeated in every stage that feeds it, up to
+// the next exchange.
 
 import { assert } from '../base/assert.ts';
 import type { RowSchema } from '../schema/data-type.ts';
 import { checkPlan } from './check-plan.ts';
+import { growTrees } from './grow-trees.ts';
 import { LogicalGraph } from './logical-graph.ts';
-import type { LogicalOperator, LogicalPlan, OperatorId, SinkSpec } from './logical-plan.ts';
+import type {
+  LogicalOperator,
+  LogicalPlan,
+  OperatorId,
+  SinkSpec,
+  SourceId,
+} from './logical-plan.ts';
 import { optimize } from './optimize.ts';
 import { partialSchema } from './partials.ts';
-import { shipsRows } from './physical-aggregate.ts';
+import { fanInDefault, flatReason, shipsRows } from './physical-aggregate.ts';
 import type {
   Exchange,
   ExchangeId,
   PartitionCount,
+  Partitioning,
   PhysicalPlan,
   Stage,
   StageId,
@@ -25,6 +34,8 @@ import { pushEqualities } from './rules/push-equalities.ts';
 export type PlanOptions = {
   /** Partitions of every stage behind a hash exchange: fixed for the life of the pipeline. */
   readonly partitions: number;
+  /** Partitions of every source; missing before they are known, as for `explain`. */
+  readonly sourcePartitions?: ReadonlyMap<SourceId, number>;
 };
 
 export function planPhysical(logical: LogicalPlan, options: PlanOptions): PhysicalPlan {
@@ -32,7 +43,10 @@ export function planPhysical(logical: LogicalPlan, options: PlanOptions): Physic
   checkPlan(logical);
   const optimized = optimize(logical);
   checkPlan(optimized);
-  const { stages, exchanges } = new StageCutter(optimized, options).cut();
+  const { sourcePartitions } = options;
+  const cut = new StageCutter(optimized, options).cut();
+  const { stages, exchanges } =
+    sourcePartitions === undefined ? cut : growTrees(cut, sourcePartitions);
   const { name, sources, tables, functions } = logical;
   const sinks = logical.sinks.map((sink) => (isFed(logical, sink) ? sink : sideSink(sink)));
   const plan = { name, stages, exchanges, sources, sinks, tables, functions };
@@ -49,16 +63,20 @@ function sideSink(sink: SinkSpec): SinkSpec {
 }
 
 type Aggregate = Extract<LogicalOperator, { kind: 'aggregate' }>;
+type Join = Extract<LogicalOperator, { kind: 'broadcast-join' }>;
 type Sink = Extract<LogicalOperator, { kind: 'sink' }>;
 
+/** Heads whose stages give rows to others. */
+type Feeder = Extract<LogicalOperator, { kind: 'source' }> | Aggregate | Join;
 /** What starts a stage; operators between two heads are inside one. */
-type Head = Extract<LogicalOperator, { kind: 'source' }> | Aggregate | Sink;
+type Head = Feeder | Sink;
 
 class StageCutter {
   readonly #graph: LogicalGraph;
   readonly #plan: LogicalPlan;
   readonly #partitions: number;
-  /** In the order of stages: sources, then aggregates, then sinks behind an exchange. */
+  readonly #feeders: readonly Feeder[];
+  /** In the order of stages: sources, aggregates and joins, then sinks behind an exchange. */
   readonly #heads: readonly Head[];
   readonly #exchanges: Exchange[] = [];
 
@@ -67,11 +85,13 @@ class StageCutter {
     this.#graph = new LogicalGraph(plan);
     this.#partitions = options.partitions;
     const sources = plan.operators.filter((operator) => operator.kind === 'source');
-    const aggregates = plan.operators.filter((operator) => operator.kind === 'aggregate');
+    const others = plan.operators.filter(
+      (operator) => operator.kind === 'aggregate' || operator.kind === 'broadcast-join',
+    );
     const sinks = plan.operators.filter((operator) => operator.kind === 'sink');
-    const feeders = [...sources, ...aggregates];
-    const gathered = sinks.filter((sink) => this.#mustGather(sink, feeders));
-    this.#heads = [...feeders, ...gathered];
+    this.#feeders = [...sources, ...others];
+    const gathered = sinks.filter((sink) => this.#mustGather(sink));
+    this.#heads = [...this.#feeders, ...gathered];
   }
 
   cut(): { readonly stages: readonly Stage[]; readonly exchanges: readonly Exchange[] } {
@@ -111,6 +131,8 @@ class StageCutter {
         return { kind: 'source', source: head.source };
       case 'aggregate':
         return { kind: 'fixed', count: head.keys.length === 0 ? 1 : this.#partitions };
+      case 'broadcast-join':
+        return largest(this.#feedersOf(head).map((feeder) => this.#partitionsOf(feeder)));
       case 'sink':
         return { kind: 'fixed', count: 1 };
     }
@@ -122,6 +144,13 @@ class StageCutter {
         return this.#consumers(head.id, stage);
       case 'sink':
         return [{ id: head.id, kind: 'to-sink', sink: head.sink, schema: head.schema, next: [] }];
+      case 'broadcast-join': {
+        const { id, kind, schema, how, keys, columns } = head;
+        const inputSchema = this.#graph.get(head.input).schema;
+        const tableSchema = this.#tableSchema(head);
+        const next = this.#consumers(id, stage);
+        return [{ id, kind, schema, how, keys, columns, inputSchema, tableSchema, next }];
+      }
       case 'aggregate': {
         const next = this.#consumers(head.id, stage);
         const inputSchema = this.#exchangeSchema(head);
@@ -129,7 +158,9 @@ class StageCutter {
         const aggregate = specOf(head);
         const input = shipsRows(head) ? 'rows' : 'partials';
         const lateSchema = head.late === null ? null : this.#sinkSpec(head.late).schema;
-        return [{ id, kind: 'aggregate', schema, aggregate, input, inputSchema, lateSchema, next }];
+        const fanIn = flatReason(aggregate) === null ? (head.fanIn ?? fanInDefault) : null;
+        const crossing = { input, inputSchema, lateSchema, fanIn } as const;
+        return [{ id, kind: 'aggregate', schema, aggregate, ...crossing, next }];
       }
     }
   }
@@ -156,6 +187,8 @@ class StageCutter {
         return [this.#toSink(consumer, input, stage)];
       case 'aggregate':
         return [this.#toAggregate(consumer, stage)];
+      case 'broadcast-join':
+        return this.#toJoin(consumer, input, stage);
       case 'filter': {
         const { kind, predicate } = consumer;
         return [{ id, kind, schema, predicate, next: this.#consumers(id, stage) }];
@@ -203,6 +236,28 @@ class StageCutter {
     };
   }
 
+  /** The joined rows stay in their partition; a stream may be joined with itself. */
+  #toJoin(join: Join, input: OperatorId, stage: StageId): readonly StageOperator[] {
+    const to = this.#stageOf(join);
+    const { id } = join;
+    const made: StageOperator[] = [];
+    const add = (schema: RowSchema, partitioning: Partitioning): void => {
+      const carries = 'rows';
+      const exchange = this.#addExchange({ from: stage, to, schema, carries, partitioning });
+      made.push({ id, kind: 'to-exchange', schema, exchange, next: [] });
+    };
+    if (join.input === input) add(this.#graph.get(input).schema, { kind: 'fan-in', fanIn: 1 });
+    if (join.right === input) add(this.#tableSchema(join), { kind: 'broadcast' });
+    return made;
+  }
+
+  /** Of what is broadcast: keys and the columns that are added. */
+  #tableSchema({ right, keys, columns }: Join): RowSchema {
+    const used = new Set([...keys.map((key) => key.right), ...columns.map(({ column }) => column)]);
+    const { fields } = this.#graph.get(right).schema;
+    return { fields: fields.filter(({ name }) => used.has(name)) };
+  }
+
   #toSink(sink: Sink, input: OperatorId, stage: StageId): StageOperator {
     const { id } = sink;
     if (!this.#heads.includes(sink)) {
@@ -240,8 +295,8 @@ class StageCutter {
    * The sink wants one partition where there are more, or several stages feed it: then its rows
    * meet in a stage of their own, since a sink partition has one writer.
    */
-  #mustGather(sink: Sink, feeders: readonly Head[]): boolean {
-    const stages = feeders.filter((feeder) => this.#reaches(feeder.id, sink));
+  #mustGather(sink: Sink): boolean {
+    const stages = this.#feedersOf(sink);
     assert(stages.length > 0, `nothing feeds the sink ${sink.id}`);
     if (stages.length > 1) return true;
     const count = this.#partitionsOf(stages[0]);
@@ -249,15 +304,18 @@ class StageCutter {
     return this.#sinkSpec(sink.sink).partitions === 1 && !isSingle;
   }
 
-  /** Without crossing an aggregate. */
-  #reaches(from: OperatorId, sink: Sink): boolean {
-    return this.#graph
-      .consumersOf(from)
-      .some((consumer) =>
-        consumer.kind === 'aggregate'
-          ? false
-          : consumer === sink || this.#reaches(consumer.id, sink),
-      );
+  /** Stages whose rows come to a sink, or are joined by a join. */
+  #feedersOf(head: Sink | Join): readonly Feeder[] {
+    return this.#feeders.filter((feeder) => this.#reaches(feeder.id, head));
+  }
+
+  /** Without crossing an exchange. */
+  #reaches(from: OperatorId, head: Sink | Join): boolean {
+    return this.#graph.consumersOf(from).some((consumer) => {
+      if (consumer === head) return head.kind === 'sink' || head.input === from;
+      const isHead = consumer.kind === 'aggregate' || consumer.kind === 'broadcast-join';
+      return !isHead && this.#reaches(consumer.id, head);
+    });
   }
 
   #sinkSpec(id: SinkSpec['id']): SinkSpec {
@@ -265,6 +323,12 @@ class StageCutter {
     assert(sink !== undefined, `the plan does not list the sink ${id}`);
     return sink;
   }
+}
+
+function largest(counts: readonly PartitionCount[]): PartitionCount {
+  const distinct = new Map(counts.map((count) => [JSON.stringify(count), count]));
+  const [first, ...others] = distinct.values();
+  return others.length === 0 ? first : { kind: 'largest', of: [...distinct.values()] };
 }
 
 function specOf(head: Aggregate): Extract<StageOperator, { kind: 'aggregate' }>['aggregate'] {

@@ -13,8 +13,7 @@ import type {
   TaskName,
   WorkerMessage,
 } from '../control/protocol/messages.ts';
-import type { Template } from '../control/protocol/template.ts';
-import { workersOf } from '../control/protocol/template.ts';
+import type { Template, TemplateExchange } from '../control/protocol/template.ts';
 import type { InputHandle, WorkerEffect } from '../control/worker/events.ts';
 import type { WorkerMachine } from '../control/worker/worker-machine.ts';
 
@@ -49,8 +48,8 @@ export class ScheduleChecker {
   readonly #triggersMs = new Map<string, number>();
   readonly #frames = new Set<string>();
   readonly #done = new Map<WorkerId, number>();
-  /** By source stage: the workers that its rows reach. */
-  readonly #downstream = new Map<number, readonly WorkerId[]>();
+  /** By source stage and partition: the workers that its rows reach. */
+  readonly #downstream = new Map<string, ReadonlySet<WorkerId>>();
 
   get groups(): number {
     return this.#groups;
@@ -106,6 +105,13 @@ export class ScheduleChecker {
     const pulled = this.#template?.delivery === 'pull';
     assert(pulled || !this.#frames.has(frame), `${frame} is sent twice`);
     this.#frames.add(frame);
+    const consumers = this.#installed().stages[this.#exchange(message.exchange).to];
+    for (const { producer } of message.entries) {
+      const isWanted = consumers?.placement.some(
+        (owner, consumer) => owner === to && this.#feeds(message.exchange, producer, consumer),
+      );
+      assert(isWanted === true, `${frame} goes where nobody waits for it`);
+    }
   }
 
   taskStarted(worker: WorkerId, { task, part, last, inputs, triggerMs }: RunTask): void {
@@ -177,25 +183,50 @@ export class ScheduleChecker {
     this.#template = template;
     template.stages.forEach((stage, id) => {
       if (!stage.source) return;
-      const reached = new Set<number>([id]);
-      template.stages.forEach((other, to) => {
-        const fed = other.inputs.some((input) =>
-          reached.has(template.exchanges[input]?.from ?? -1),
-        );
-        if (fed) reached.add(to);
-      });
-      reached.delete(id);
-      const workers = [...reached].flatMap((to) => {
-        const reachedStage = template.stages[to];
-        return reachedStage === undefined ? [] : workersOf(reachedStage);
-      });
-      this.#downstream.set(id, [...new Set(workers)]);
+      for (const partition of stage.placement.keys()) {
+        this.#downstream.set(`${id}/${partition}`, this.#reachedFrom({ stage: id, partition }));
+      }
     });
+  }
+
+  /** The workers of all partitions downstream, however long the way is. */
+  #reachedFrom(start: Place): ReadonlySet<WorkerId> {
+    const { stages } = this.#installed();
+    const workers = new Set<WorkerId>();
+    const seen = new Set<string>();
+    const places = [start];
+    for (let place = places.pop(); place !== undefined; place = places.pop()) {
+      const { stage, partition } = place;
+      for (const exchange of stages[stage]?.outputs ?? []) {
+        const { to } = this.#exchange(exchange);
+        stages[to]?.placement.forEach((worker, consumer) => {
+          const next = { stage: to, partition: consumer };
+          if (seen.has(`${to}/${consumer}`) || !this.#feeds(exchange, partition, consumer)) return;
+          seen.add(`${to}/${consumer}`);
+          workers.add(worker);
+          places.push(next);
+        });
+      }
+    }
+    return workers;
+  }
+
+  #exchange(exchange: number): TemplateExchange {
+    const found = this.#installed().exchanges[exchange];
+    assert(found !== undefined, `no exchange ${exchange}`);
+    return found;
+  }
+
+  #feeds(exchange: number, producer: number, consumer: number): boolean {
+    const { fanIn } = this.#exchange(exchange);
+    return (
+      fanIn === undefined || (producer >= consumer * fanIn && producer < (consumer + 1) * fanIn)
+    );
   }
 
   /** Directly told, a source waits at `inFlightMax`; through another worker, at twice that. */
   #checkInFlight(worker: WorkerId, task: TaskName): void {
-    const downstream = this.#downstream.get(task.stage) ?? [];
+    const downstream = this.#downstream.get(`${task.stage}/${task.partition}`) ?? [];
     for (const consumer of new Set([worker, ...downstream])) {
       const ahead = task.batch - (this.#done.get(consumer) ?? -1);
       const aheadMax = consumer === worker ? inFlightMax : 2 * inFlightMax;
@@ -210,13 +241,17 @@ export class ScheduleChecker {
     handles: readonly InputHandle[],
   ): void {
     const template = this.#installed();
-    const from = template.exchanges[exchange]?.from ?? -1;
+    const { from } = this.#exchange(exchange);
     const producers = template.stages[from];
     const position = producers?.outputs.indexOf(exchange) ?? -1;
     assert(producers !== undefined && position >= 0, `no exchange ${exchange}`);
+    const own = [...producers.placement.keys()].filter((producer) =>
+      this.#feeds(exchange, producer, task.partition),
+    );
     for (const { producer: partition, output } of handles) {
       const producer = { stage: from, partition, batch: task.batch };
       const given = this.#outputs.get(name(producer));
+      assert(own.includes(partition), `${name(task)} has an input of another consumer`);
       assert(given !== undefined, `${name(task)} runs before ${name(producer)}`);
       assert(
         given.parts.some((part) => part[position] === output),
@@ -229,13 +264,13 @@ export class ScheduleChecker {
     if (!last) return;
     this.#taken.delete(key);
     let all = 0;
-    producers.placement.forEach((_, partition) => {
+    own.forEach((partition) => {
       const given = this.#outputs.get(name({ stage: from, partition, batch: task.batch }));
       assert(given?.closed === true, `${name(task)} ends before its inputs`);
       all += given.parts.length;
     });
     assert(taken === all, `${name(task)} lacks inputs`);
-    const ordered = handles.every(({ producer }, index) => producer === index);
+    const ordered = handles.every(({ producer }, index) => producer === own[index]);
     assert(template.partMs !== null || ordered, `${name(task)} has its inputs in another order`);
   }
 

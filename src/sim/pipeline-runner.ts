@@ -7,9 +7,11 @@ import { batchToRows } from '../data/columnar/rows.ts';
 import type { InputHandle } from '../control/worker/events.ts';
 import { OpenRows } from '../data/task/open-rows.ts';
 import { TaskExecutor } from '../data/task/task-executor.ts';
+import { inputBlock } from '../data/task/task.ts';
 import type { ExchangeOutput, InputBlock, RangeRecord, TaskInput } from '../data/task/task.ts';
 import type { Bindings } from '../plan/bindings.ts';
-import type { PhysicalPlan, StageId } from '../plan/physical-plan.ts';
+import type { SourceId } from '../plan/logical-plan.ts';
+import type { Exchange, PhysicalPlan, StageId } from '../plan/physical-plan.ts';
 import type { Sink } from '../ports/sink.ts';
 import type { Source } from '../ports/source.ts';
 import { SinkPartitions } from '../plan/sink-partitions.ts';
@@ -72,7 +74,15 @@ export class PipelineRunner implements TaskRunner {
 
   #input({ task, inputs, range, triggerMs }: TaskOrder): TaskInput {
     if (inputs !== null) {
-      return { kind: 'blocks', blocks: inputs.map((all) => blocksFor(task.partition, all)) };
+      const { plan } = this.#options;
+      const input = plan.stages[task.stage]?.input;
+      assert(input?.kind === 'exchanges', 'only a stage behind exchanges has inputs');
+      const blocks = inputs.map((handles, index) => {
+        const exchange = plan.exchanges[input.exchanges[index] ?? -1];
+        assert(exchange !== undefined, 'every input has an exchange');
+        return blocksFor(handles, { exchange, consumer: task.partition });
+      });
+      return { kind: 'blocks', blocks };
     }
     assert(range !== null, 'a source task has a range');
     const source = sourceOfStage(this.#options, task.stage);
@@ -87,15 +97,24 @@ export function sourceOfStage(
 ): SimulatedRows {
   const input = plan.stages[stage]?.input;
   assert(input?.kind === 'scan', `stage ${stage} reads a source`);
-  const source = bindings.sources.get(input.scan.source);
+  return simulatedSource(bindings, input.scan.source);
+}
+
+export function simulatedSource(
+  bindings: PipelineRunnerOptions['bindings'],
+  id: SourceId,
+): SimulatedRows {
+  const source = bindings.sources.get(id);
   assert(source instanceof SimulatedRows, 'simulated pipelines read simulated rows');
   return source;
 }
 
-function blocksFor(partition: number, handles: readonly InputHandle[]): readonly InputBlock[] {
-  return handles.map(({ producer, output }) => {
-    // Only task outputs are ever handed over, and opaquely.
-    const { header, blocks } = output as ExchangeOutput;
-    return { producer, header, block: blocks[partition] ?? null };
-  });
+function blocksFor(
+  handles: readonly InputHandle[],
+  to: { readonly exchange: Exchange; readonly consumer: number },
+): readonly InputBlock[] {
+  // Only task outputs are ever handed over, and opaquely.
+  return handles.map(({ producer, output }) =>
+    inputBlock(output as ExchangeOutput, { ...to, producer }),
+  );
 }

@@ -13,13 +13,27 @@ const shapes: fc.Arbitrary<PlanShape> = fc
       partitionCount: fc.integer({ min: 1, max: 4 }),
       // Which of the stages before feed it; none makes a source.
       feeders: fc.uniqueArray(fc.integer({ min: 0, max: 3 }), { maxLength: 3 }),
+      // Producers that a consumer waits for, of the feeders in turn; 0: all.
+      fanIns: fc.array(fc.constantFrom(0, 1, 2, 3), { minLength: 3, maxLength: 3 }),
     }),
     { minLength: 1, maxLength: 5 },
   )
   .map((stages) => {
-    const exchanges = stages.flatMap(({ feeders }, to) =>
-      feeders.filter((from) => from < to).map((from) => ({ from, to })),
-    );
+    const exchanges = stages.flatMap(({ feeders, fanIns, partitionCount }, to) => {
+      const from = feeders.filter((feeder) => feeder < to);
+      const fed = from.map((feeder, index) => {
+        const fanIn = fanIns[index] ?? 0;
+        return fanIn === 0 ? 0 : Math.ceil((stages[feeder]?.partitionCount ?? 0) / fanIn);
+      });
+      // Nobody may be without a consumer, or without any producer.
+      const fits =
+        fed.every((count) => count <= partitionCount) &&
+        fed.some((count) => count === 0 || count === partitionCount);
+      return from.map((feeder, index) => {
+        const fanIn = fits ? (fanIns[index] ?? 0) : 0;
+        return { from: feeder, to, ...(fanIn === 0 ? {} : { fanIn }) };
+      });
+    });
     const indexes = exchanges.map((_, index) => index);
     return {
       planHash: 'random',

@@ -85,14 +85,18 @@ function sequentialCommits(
     const stage = shape.stages[task.stage];
     assert(stage !== undefined, `no stage ${task.stage}`);
     const inputs = stage.inputs.map((exchange) => {
-      const from = shape.exchanges[exchange]?.from ?? -1;
+      const { from, fanIn } = shape.exchanges[exchange] ?? { from: -1 };
       const producers = shape.stages[from];
       assert(producers !== undefined, `no stage before exchange ${exchange}`);
       const position = producers.outputs.indexOf(exchange);
-      return Array.from({ length: producers.partitionCount }, (_, partition) => {
-        const given = outputs.get(`${from}/${partition}/${task.batch}`);
+      const all = Array.from({ length: producers.partitionCount }, (_, producer) => producer);
+      const own = all.filter((producer) => {
+        return fanIn === undefined || Math.floor(producer / fanIn) === task.partition;
+      });
+      return own.map((producer) => {
+        const given = outputs.get(`${from}/${producer}/${task.batch}`);
         assert(given !== undefined, `a producer of exchange ${exchange} never ran`);
-        return { producer: partition, output: given[position] };
+        return { producer, output: given[position] };
       });
     });
     const ends = { part: 0, last: true };

@@ -51,11 +51,14 @@ const pages = ['/', '/shop', '/shop/ä€𝄞', null] as const;
 const kinds = ['view', 'click', 'purchase'] as const;
 
 /** Random clicks by partition; event time goes forward with a little disorder. */
-function clicks(random: Random, { badShare }: { badShare: number } = { badShare: 0 }): Clicks {
+function clicks(
+  random: Random,
+  { badShare = 0, partitionsMax = 4 }: { badShare?: number; partitionsMax?: number } = {},
+): Clicks {
   const users = random.integer(1, 12);
   const stepMs = random.pick([5, 50, 400]);
   const disorderMs = random.pick([0, 300, 2000]);
-  const partitions = Array.from({ length: random.integer(1, 4) }, () => {
+  const partitions = Array.from({ length: random.integer(1, partitionsMax) }, () => {
     const length = random.integer(0, 120);
     return Array.from({ length }, (_, index): ClickRow => ({
       user: `u${random.integer(1, users)}`,
@@ -272,6 +275,45 @@ export const scenarios: readonly Scenario[] = [
         .aggregate((e) => ({ clicks: count(), last: last(e.page) }))
         .lateTo(new SimulatedSink())
         .to(new SimulatedSink()),
+  },
+  {
+    name: 'tree',
+    anyOrder: true,
+    opaque: null,
+    build: (random) =>
+      pipeline('tree')
+        .from(clicks(random, { partitionsMax: 9 }), { time: 'time', watermark })
+        .window(tumbling('1s'))
+        .aggregate(
+          (e) => ({ clicks: count(), spent: sum(e.price), users: countDistinct(e.user) }),
+          {
+            fanIn: random.pick([2, 3]),
+          },
+        )
+        .to(new SimulatedSink()),
+  },
+  {
+    name: 'broadcast',
+    anyOrder: false,
+    opaque: null,
+    build: (random) => {
+      const start = pipeline('broadcast');
+      const left = start.from(clicks(random), { time: 'time', watermark, name: 'left' });
+      const right = start.from(clicks(random), { time: 'time', watermark, name: 'right' });
+      const purchases = right.filter((e) => e.kind.eq('purchase'));
+      const joined = left.join(purchases.broadcast(), {
+        on: { user: 'user' },
+        how: random.pick(['inner', 'left']),
+        columns: { bought: 'page', paid: 'price' },
+      });
+      const rows = joined.filter((e) => e.price.gt(50)).to(new SimulatedSink());
+      const sums = joined
+        .groupBy('bought')
+        .window(tumbling('1s'))
+        .aggregate((e) => ({ clicks: count(), most: max(e.paid) }))
+        .to(new SimulatedSink());
+      return random.chance(0.3) ? rows.with(sums) : sums;
+    },
   },
   {
     name: 'context',

@@ -8,6 +8,7 @@ import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { Bindings } from '../plan/bindings.ts';
 import type { LogicalPlan } from '../plan/logical-plan.ts';
+import { partitionCountsOf } from '../plan/partition-counts.ts';
 import type { PhysicalPlan } from '../plan/physical-plan.ts';
 import { planPhysical } from '../plan/plan-physical.ts';
 import type { Sink } from '../ports/sink.ts';
@@ -15,7 +16,7 @@ import type { Source } from '../ports/source.ts';
 import { planShape } from '../control/driver/plan-shape.ts';
 import type { ClusterOptions, ClusterRun } from './cluster.ts';
 import { runCluster } from './cluster.ts';
-import { PipelineRunner, sourceOfStage } from './pipeline-runner.ts';
+import { PipelineRunner, simulatedSource, sourceOfStage } from './pipeline-runner.ts';
 import { compareWithReference } from './reference-run.ts';
 import type { Scenario } from './scenarios.ts';
 import { scenarios } from './scenarios.ts';
@@ -42,12 +43,11 @@ export function simulate(seed: number, options: SimulateOptions = {}): Simulatio
   const built = scenario.build(random.fork());
   const logical = built.plan();
   const bindings = built.bindings();
-  const plan = planPhysical(logical, { partitions: random.integer(1, 5) });
-  const partitionCounts = plan.stages.map((stage) =>
-    stage.partitions.kind === 'fixed'
-      ? stage.partitions.count
-      : sourceOfStage({ plan, bindings }, stage.id).rows.length,
+  const sourcePartitions = new Map(
+    logical.sources.map(({ id }) => [id, simulatedSource(bindings, id).rows.length]),
   );
+  const plan = planPhysical(logical, { partitions: random.integer(1, 5), sourcePartitions });
+  const partitionCounts = partitionCountsOf(plan, (id) => sourcePartitions.get(id) ?? 0);
   const runners: PipelineRunner[] = [];
   const runnerOf = (): PipelineRunner => {
     const runner = new PipelineRunner({ plan, bindings, partitionCounts });

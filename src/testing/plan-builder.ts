@@ -202,10 +202,36 @@ export class PlanBuilder {
     return this.#add(schema, this.#timeOf(input), kind);
   }
 
+  broadcastJoin(
+    input: Rows,
+    right: Rows,
+    options: {
+      readonly how?: 'inner' | 'left';
+      /** Broadcast column, and what it equals. */
+      readonly on: { readonly [right: string]: Expr };
+      /** New name, and the broadcast column. */
+      readonly add: { readonly [name: string]: string };
+    },
+  ): Rows {
+    const how = options.how ?? 'inner';
+    const columns = Object.entries(options.add).map(([name, from]) => ({ name, column: from }));
+    const added = columns.map(({ name, column: from }): Field => {
+      const field = right.schema.fields.find((candidate) => candidate.name === from);
+      assert(field !== undefined, `no column ${from} is broadcast`);
+      return { ...field, name, path: [name], nullable: field.nullable || how === 'left' };
+    });
+    const keys = Object.entries(options.on).map(([name, left]) => ({ left, right: name }));
+    const schema = { fields: [...input.schema.fields, ...added] };
+    const sides = { input: input.id, right: right.id };
+    const kind: LogicalKind = { kind: 'broadcast-join', ...sides, how, keys, columns };
+    return this.#add(schema, this.#timeOf(input), kind);
+  }
+
   aggregate(
     input: Rows,
     spec: Partial<Omit<AggregateSpec, 'keys'>> & {
       readonly keys?: { readonly [name: string]: Expr };
+      readonly fanIn?: number;
     },
   ): Rows {
     const keys = Object.entries(spec.keys ?? {}).map(([name, expr]) => ({ name, expr }));
@@ -236,7 +262,8 @@ export class PlanBuilder {
         nullable,
       })),
     ];
-    const kind: LogicalKind = { kind: 'aggregate', input: input.id, ...full };
+    const tree = spec.fanIn === undefined ? {} : { fanIn: spec.fanIn };
+    const kind: LogicalKind = { kind: 'aggregate', input: input.id, ...tree, ...full };
     return this.#add({ fields }, isWindowed ? 'windowEnd' : null, kind);
   }
 

@@ -10,6 +10,8 @@
 //   rows is late itself: without it the next one would drop what the first one waited for.
 // - Arrival order is micro-batch, then producer (sources in plan order, then partition), then row.
 //   Rows that an aggregate emits are in no order: do not judge ties behind one.
+// - A broadcast join sees what was broadcast through the micro-batch, the last of each key in order
+//   of arrival; its time is that of the rows it joins.
 // - Outputs of one micro-batch are a multiset, and doubles are sums in another order than the
 //   kernels': compare by `rowsDifference`.
 // - Bad records are not modelled: all rows are good ones.
@@ -77,6 +79,8 @@ class Reference {
   readonly #bindings: ReferenceBindings;
   readonly #watermarks: ReferenceWatermarks;
   readonly #windows: ReadonlyMap<OperatorId, ReferenceWindows>;
+  /** By broadcast join: the latest row of each key. */
+  readonly #latest = new Map<OperatorId, RowObject[]>();
   /** Of the present micro-batch: the rows that left each operator. */
   #rows = new Map<OperatorId, readonly Arrival[]>();
   #ctx: OperatorContext = contextOf(0);
@@ -144,6 +148,12 @@ class Reference {
         return this.#input(operator.input).flatMap(({ row, lane }) =>
           this.#join(operator, row).map((joined) => ({ row: joined, lane })),
         );
+      case 'broadcast-join': {
+        this.#hear(operator);
+        return this.#input(operator.input).flatMap(({ row, lane }) =>
+          this.#joinLatest(operator, row).map((joined) => ({ row: joined, lane })),
+        );
+      }
       case 'aggregate':
         return this.#aggregate(operator, rank);
       case 'sink':
@@ -181,6 +191,32 @@ class Reference {
       ),
     });
     return matches.length === 0 && operator.how === 'left' ? [add({})] : matches.map(add);
+  }
+
+  /** The broadcast rows of the micro-batch take the place of those before them, in order. */
+  #hear({ id, right, keys }: Operator<'broadcast-join'>): void {
+    const latest = this.#latest.get(id) ?? [];
+    this.#latest.set(id, latest);
+    for (const { row } of this.#input(right).toSorted((a, b) => a.lane - b.lane)) {
+      const same = latest.findIndex((other) =>
+        keys.every((key) => sameKey(row[key.right] ?? null, other[key.right])),
+      );
+      if (same >= 0) latest[same] = row;
+      else latest.push(row);
+    }
+  }
+
+  #joinLatest(operator: Operator<'broadcast-join'>, row: RowObject): readonly RowObject[] {
+    const { id, how, keys, columns } = operator;
+    const match = this.#latest.get(id)?.find((other) =>
+      keys.every(({ left, right }) => {
+        const value = this.#value(left, row);
+        return value !== null && sameKey(value, other[right]);
+      }),
+    );
+    if (match === undefined && how === 'inner') return [];
+    const added = columns.map(({ name, column }) => [name, match?.[column] ?? null]);
+    return [{ ...row, ...Object.fromEntries(added) }];
   }
 
   #aggregate(operator: Operator<'aggregate'>, rank: number): readonly Arrival[] {

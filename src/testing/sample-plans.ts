@@ -221,3 +221,51 @@ export function latePlan(): LogicalPlan {
   builder.sink(totals, 'totals');
   return builder.plan();
 }
+
+/** No keys: the parts of all partitions are merged in a tree, three at a time. */
+export function treePlan(): LogicalPlan {
+  const builder = new PlanBuilder('tree');
+  const source = builder.source('clicks', clicks, { time: 'time' });
+  const totals = builder.aggregate(source, {
+    window: { kind: 'hopping', sizeMs: 60_000, hopMs: 20_000, offsetMs: 0 },
+    time,
+    fanIn: 3,
+    aggregates: [
+      aggregateCall('clicks', 'count'),
+      aggregateCall('spent', 'sum', { args: [column('price', 'float64')], type: 'float64?' }),
+    ],
+  });
+  builder.sink(totals, 'totals');
+  return builder.plan();
+}
+
+/** Clicks with the latest rate of their country, and of those what each user spent. */
+export function broadcastPlan(): LogicalPlan {
+  const builder = new PlanBuilder('broadcast');
+  const source = builder.source('clicks', clicks, { time: 'time' });
+  const rates = builder.source(
+    'rates',
+    schemaOf({ code: 'string', rate: 'float64', note: 'string?', at: 'timestamp' }),
+    { time: 'at' },
+  );
+  const large = builder.filter(rates, above(column('rate', 'float64'), 0));
+  const joined = builder.broadcastJoin(source, large, {
+    how: 'left',
+    on: { code: column('country', 'string') },
+    add: { rate: 'rate', unused: 'note' },
+  });
+  const dear = builder.filter(joined, above(column('price', 'float64'), 10));
+  const totals = builder.aggregate(dear, {
+    keys: { user: column('user', 'string') },
+    window: { kind: 'tumbling', sizeMs: 60_000, offsetMs: 0 },
+    time,
+    aggregates: [
+      aggregateCall('spent', 'sum', {
+        args: [call('mul', 'float64?', column('price', 'float64'), column('rate', 'float64?'))],
+        type: 'float64?',
+      }),
+    ],
+  });
+  builder.sink(totals, 'totals');
+  return builder.plan();
+}

@@ -179,6 +179,18 @@ too late for its session: dan at 08:20, /checkout
   );
 });
 
+test('rates: every sale meets its rate, and the parts of all shops add up', async () => {
+  const { code, stdout, stderr } = await node([join(root, 'examples', 'rates.ts')]);
+  assert.equal(code, 0, stderr);
+  assert.equal(
+    stdout,
+    `\
+08:00  960 sales for 23807.04 €, the dearest 103.95 €; 192 in a currency without a rate
+09:00  960 sales for 23825.04 €, the dearest 103.95 €; 192 in a currency without a rate
+`,
+  );
+});
+
 test('flights: real data agrees with DuckDB', async () => {
   const flights = join(root, 'examples', 'flights.ts');
   const { code, stdout, stderr } = await node([flights, '--limit', '150000']);

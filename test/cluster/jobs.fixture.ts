@@ -31,17 +31,19 @@ const orders = Array.from({ length: 4_000 }, (_, index) => ({
 
 const count0 = Number(partitions);
 
-/** Orders dealt to source partitions, revenue per country and second. */
-function bounded(): Pipeline {
+/** Orders dealt to source partitions. */
+function dealtOrders() {
   const dealt = Array.from({ length: count0 }, (_, partition) =>
     orders.filter((_, index) => index % count0 === partition),
   );
+  return memory({ partitions: dealt }, { schema: order });
+}
+
+/** Revenue per country and second. */
+function bounded(): Pipeline {
   return (
     pipeline('bounded')
-      .from(memory({ partitions: dealt }, { schema: order }), {
-        time: 'at',
-        watermark: { delay: '1s' },
-      })
+      .from(dealtOrders(), { time: 'at', watermark: { delay: '1s' } })
       // A function of the user's, which travels in the bundle.
       .filterRow((row) => row.amount % 10 !== 3)
       .groupBy('country')
@@ -49,6 +51,22 @@ function bounded(): Pipeline {
       .aggregate((e) => ({ orders: count(), revenue: sum(e.amount) }))
       .to(jsonLines(out, { overwrite: true }))
   );
+}
+
+/** Revenue of all countries by rates that are broadcast, added up in a tree. */
+function shapes(): Pipeline {
+  const rate = schema({ code: string(), rate: float64() });
+  // The first micro-batch has all of them, and the other partition's come last.
+  const rates = [countries.map((code) => ({ code, rate: 99 }))];
+  rates.push(countries.slice(1).map((code, index) => ({ code, rate: 2 ** (index - 2) })));
+  const start = pipeline('shapes');
+  const current = start.from(memory({ partitions: rates }, { schema: rate }), { name: 'rates' });
+  return start
+    .from(dealtOrders(), { time: 'at', watermark: { delay: '1s' } })
+    .join(current.broadcast(), { on: { country: 'code' } })
+    .window(tumbling('1s'))
+    .aggregate((e) => ({ orders: count(), revenue: sum(e.amount.mul(e.rate)) }), { fanIn: 2 })
+    .to(jsonLines(out, { overwrite: true }));
 }
 
 /** Never ends by itself. */
@@ -107,6 +125,7 @@ function unsteady(): Pipeline {
 
 const all: Readonly<Record<string, () => Pipeline>> = {
   bounded,
+  shapes,
   endless,
   throwing,
   exiting,

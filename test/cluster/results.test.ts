@@ -25,9 +25,9 @@ const root = join(import.meta.dirname, '..', '..');
 const folder = temporaryFolder();
 const secret = { MIZZLE_TEST_SECRET: 'a long text that nobody guesses' };
 
-async function inline(partitions: number): Promise<readonly string[]> {
-  const out = join(folder, `inline-${partitions}.jsonl`);
-  const own = ['--workers', '0', '--quiet', '--', 'bounded', out, String(partitions)];
+async function inline(partitions: number, job = 'bounded'): Promise<readonly string[]> {
+  const out = join(folder, `inline-${job}-${partitions}.jsonl`);
+  const own = ['--workers', '0', '--quiet', '--', job, out, String(partitions)];
   const run = mizzle(['run', jobs, ...own]);
   const { code, stderr } = await run.ended;
   assert.equal(code, 0, stderr);
@@ -59,6 +59,35 @@ test('run: stages one after the other, in the mode bsp, give the inline result',
   assert.equal(code, 0, stderr);
   assert.deepEqual(rowsOf(out), await inline(5));
 });
+
+for (const mode of ['drizzle', 'bsp']) {
+  test(`run: a tree and a broadcast stream give what is known, in the mode ${mode}`, async () => {
+    const out = join(folder, `shapes-${mode}.jsonl`);
+    const options = ['--hosts', '2', '--workers', '2', '--mode', mode, '--quiet'];
+    const run = mizzle(['run', jobs, ...options, '--', 'shapes', out, '7']);
+    const { code, stderr } = await run.ended;
+    assert.equal(code, 0, stderr);
+    const rows = rowsOf(out);
+    assert.deepEqual(rows, await inline(7, 'shapes'));
+    const totals = rows.map((line) => JSON.parse(line) as { orders: number; revenue: number });
+    assert.equal(sumOf(totals.map(({ orders }) => orders)), 4_000);
+    assert.equal(sumOf(totals.map(({ revenue }) => revenue)), revenueByRates());
+  });
+}
+
+/** Of all orders: the first country's rate was broadcast once, the others' twice. */
+function revenueByRates(): number {
+  const revenues = Array.from({ length: 4_000 }, (_, index) => {
+    const country = (index * 5) % 7;
+    const rate = country === 0 ? 99 : 2 ** (country - 3);
+    return ((index * 37) % 100) * rate;
+  });
+  return sumOf(revenues);
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
 
 test('a program that runs its pipeline may say `hosts`, functions and all', async () => {
   const program = join(folder, 'program.ts');

@@ -4,6 +4,7 @@ import process from 'node:process';
 import { kernelSource } from '../../data/codegen/kernel.ts';
 import type { LookupTable } from '../../data/state/lookup-table.ts';
 import { explainLogical, explainPhysical } from '../../plan/explain.ts';
+import { partitionCountsOf } from '../../plan/partition-counts.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
 import { loadPipeline } from '../load-pipeline.ts';
 import { numberOption, parseOptions } from '../options.ts';
@@ -36,9 +37,7 @@ export const explainCommand = {
     const parts = [explainLogical(logical), explainPhysical(physical)];
     if (values['no-kernels'] !== true) {
       // Partition counts of sources are known when they are opened; the text is the same for all.
-      const partitionCounts = physical.stages.map((stage) =>
-        stage.partitions.kind === 'fixed' ? stage.partitions.count : 1,
-      );
+      const partitionCounts = partitionCountsOf(physical, () => 1);
       const lookups = new Map<string, LookupTable>();
       const bindings = pipeline.bindings();
       for (const stage of physical.stages) {

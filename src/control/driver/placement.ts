@@ -1,9 +1,10 @@
 // Which worker owns which partition: round robin, staggered by stage so that stages of a single
-// partition do not all land on the first worker. Every worker gets its share of each stage.
+// partition do not all land on the first worker. Every worker gets its share of each stage. What an
+// exchange leads from partition to partition finds its consumer on the same worker.
 
 import type { Execution } from './modes.ts';
 import type { PlacementVersion, WorkerId } from '../protocol/ids.ts';
-import type { Template } from '../protocol/template.ts';
+import type { Template, TemplateExchange } from '../protocol/template.ts';
 import { assertTemplate } from '../protocol/template.ts';
 
 /** What the control plane needs to know of a physical plan, and nothing more. */
@@ -17,7 +18,7 @@ export type PlanShape = {
     readonly sinks: boolean;
     readonly partitionCount: number;
   }[];
-  readonly exchanges: readonly { readonly from: number; readonly to: number }[];
+  readonly exchanges: readonly TemplateExchange[];
 };
 
 export function placeRoundRobin(
@@ -26,13 +27,15 @@ export function placeRoundRobin(
   order: { readonly version: PlacementVersion } & Execution,
 ): Template {
   const sorted = [...workers].sort((a, b) => a - b);
-  const placements = shape.stages.map(({ partitionCount }, id) => {
+  const placements: (readonly WorkerId[])[] = [];
+  for (const [id, { partitionCount }] of shape.stages.entries()) {
     const offset = partitionCount < sorted.length ? id : 0;
-    return Array.from(
-      { length: partitionCount },
-      (_, partition) => sorted[(partition + offset) % sorted.length]!,
-    );
-  });
+    const beside = besideOf(shape, id, placements);
+    const owners = Array.from({ length: partitionCount }, (_, partition) => {
+      return beside[partition] ?? sorted[(partition + offset) % sorted.length]!;
+    });
+    placements.push(owners);
+  }
   return templateOf(shape, placements, order);
 }
 
@@ -51,13 +54,16 @@ export function placeLost(
   const load = new Map(to.workers.map((worker) => [worker, 0]));
   for (const owner of owners.flat())
     if (owner !== null) load.set(owner, (load.get(owner) ?? 0) + 1);
-  const placements = owners.map((stage) => {
+  const placements: (readonly WorkerId[])[] = [];
+  for (const [id, stage] of owners.entries()) {
+    const beside = besideOf(shape, id, placements);
     const stageLoad = new Map(to.workers.map((worker) => [worker, 0]));
     for (const owner of stage) {
       if (owner !== null) stageLoad.set(owner, (stageLoad.get(owner) ?? 0) + 1);
     }
-    return stage.map((owner) => {
+    const placed = stage.map((owner, partition) => {
       if (owner !== null) return owner;
+      if (beside[partition] !== undefined) return beside[partition];
       let least = to.workers[0]!;
       for (const worker of to.workers) {
         const byStage = stageLoad.get(worker)! - stageLoad.get(least)!;
@@ -70,8 +76,19 @@ export function placeLost(
       load.set(least, load.get(least)! + 1);
       return least;
     });
-  });
+    placements.push(placed);
+  }
   return templateOf(shape, placements, to.order);
+}
+
+/** Where the producers are that lead from partition to partition of a stage, if any do. */
+function besideOf(
+  { stages, exchanges }: PlanShape,
+  id: number,
+  before: readonly (readonly WorkerId[])[],
+): readonly WorkerId[] {
+  const forward = stages[id]!.inputs.find((input) => exchanges[input]!.fanIn === 1);
+  return forward === undefined ? [] : before[exchanges[forward]!.from]!;
 }
 
 function templateOf(

@@ -103,11 +103,18 @@ const template: fc.Arbitrary<Template> = fc
       minLength: 1,
       maxLength: 5,
     }),
+    isRouted: fc.boolean(),
   })
-  .map(({ placements, delivery, sinks, ...rest }) => ({
+  .map(({ placements, delivery, isRouted, sinks, ...rest }) => ({
     ...rest,
     delivery: delivery as Template['delivery'],
-    exchanges: placements.slice(1).map((_, from) => ({ from, to: from + 1 })),
+    exchanges: placements.slice(1).map((_, from) => {
+      const producers = placements[from]?.length ?? 0;
+      const consumers = placements[from + 1]?.length ?? 0;
+      const fanIn = Math.ceil(producers / consumers);
+      const feedsEach = Math.ceil(producers / fanIn) === consumers;
+      return { from, to: from + 1, ...(isRouted && feedsEach ? { fanIn } : {}) };
+    }),
     stages: placements.map((placement, id) => ({
       source: id === 0,
       inputs: id === 0 ? [] : [id - 1],

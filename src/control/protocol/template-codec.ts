@@ -22,6 +22,7 @@ import { readList, readNumbers, writeList, writeNumbers } from './message-fields
 import type { Reach, Template, TemplateExchange, TemplateStage } from './template.ts';
 
 const reaches: readonly Reach[] = ['none', 'lost', 'all'];
+import { isRoutedWell } from './template.ts';
 
 export function writeTemplate(to: ByteWriter, template: Template): void {
   to.varint(template.version);
@@ -32,6 +33,7 @@ export function writeTemplate(to: ByteWriter, template: Template): void {
   writeList(to, template.exchanges, (exchange) => {
     to.varint(exchange.from);
     to.varint(exchange.to);
+    to.varint(exchange.fanIn ?? 0);
   });
   writeList(to, template.stages, (stage) => {
     to.flag(stage.source);
@@ -70,7 +72,9 @@ function readReach(from: ByteReader): Reach {
 
 function readExchange(from: ByteReader): TemplateExchange {
   const producer = from.varint('exchange', stagesMax);
-  return { from: producer, to: from.varint('exchange', stagesMax) };
+  const to = from.varint('exchange', stagesMax);
+  const fanIn = from.varint('fan-in', partitionsMax);
+  return { from: producer, to, ...(fanIn === 0 ? {} : { fanIn }) };
 }
 
 function readStage(from: ByteReader): TemplateStage {
@@ -97,7 +101,8 @@ function isConsistent({ stages, exchanges }: Template): boolean {
     inputs === exchanges.length &&
     outputs === exchanges.length &&
     exchanges.every(({ from, to }) => from < to && to < stages.length) &&
-    stages.every((stage, id) => isStage(stage, { id, exchanges }))
+    stages.every((stage, id) => isStage(stage, { id, exchanges })) &&
+    isRoutedWell({ stages, exchanges })
   );
 }
 

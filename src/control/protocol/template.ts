@@ -4,6 +4,8 @@
 
 import { assert } from '../../base/assert.ts';
 import type { PlacementVersion, WorkerId } from './ids.ts';
+import type { Routed } from './routing.ts';
+import { bundleFor, bundleOf, consumersFed, producersOf } from './routing.ts';
 
 /**
  * How blocks reach their consumers. `push`: as soon as they are there, since everybody knows where
@@ -46,7 +48,7 @@ export type TemplateStage = {
   readonly placement: readonly WorkerId[];
 };
 
-export type TemplateExchange = { readonly from: number; readonly to: number };
+export type TemplateExchange = { readonly from: number; readonly to: number } & Routed;
 
 /** The partitions of a stage that live on a worker, ascending. */
 export function partitionsOn(stage: TemplateStage, worker: WorkerId): readonly number[] {
@@ -88,46 +90,78 @@ export type ProgressLinks = {
 };
 
 /**
- * Who tells whom about finished micro-batches: so that sources run ahead of every stage downstream
- * by a bound. A consumer need not tell when its own sources, which wait for it, feed a stage on the
- * producer: then the producer's micro-batches wait for it too.
+ * Who tells whom about finished micro-batches: so that sources run ahead of every stage that their
+ * rows reach by a bound. A consumer need not tell when its own sources, which wait for it, feed a
+ * stage on the producer: then the producer's micro-batches wait for it too.
  */
 export function progressLinks(template: Template, worker: WorkerId): ProgressLinks {
-  // For each source: who reads it, and who holds a stage that its rows reach.
-  const flows = template.stages.flatMap((stage, id) => {
-    if (!stage.source) return [];
-    const reached = downstreamOf(template, id).flatMap((to) => template.stages[to]!.placement);
-    return [{ readers: new Set(stage.placement), reached: new Set(reached) }];
-  });
-  const gated = (consumer: WorkerId, producer: WorkerId): boolean =>
-    flows.some((flow) => flow.readers.has(consumer) && flow.reached.has(producer));
-  const producers = new Set<WorkerId>();
   const consumers = new Set<WorkerId>();
-  for (const { readers, reached } of flows) {
-    if (reached.has(worker)) {
-      for (const reader of readers) if (!gated(worker, reader)) producers.add(reader);
+  const producers = new Set<WorkerId>();
+  const reached = reachedFrom(template, worker);
+  const feeding = feedingOf(template, worker);
+  template.stages.forEach(({ source, placement }, id) => {
+    for (const consumer of source ? [] : workersAt(placement, reached[id]!)) {
+      consumers.add(consumer);
     }
-    if (readers.has(worker)) {
-      for (const other of reached) if (!gated(other, worker)) consumers.add(other);
-    }
-  }
-  producers.delete(worker);
-  consumers.delete(worker);
-  return { producers: ascending(producers), consumers: ascending(consumers) };
+    for (const reader of source ? workersAt(placement, feeding[id]!) : []) producers.add(reader);
+  });
+  const apart = (workers: Set<WorkerId>, gated: Set<WorkerId>): readonly WorkerId[] =>
+    ascending(workers).filter((other) => other !== worker && !gated.has(other));
+  return { producers: apart(producers, consumers), consumers: apart(consumers, producers) };
 }
 
 function ascending(workers: Iterable<WorkerId>): readonly WorkerId[] {
   return [...workers].sort((a, b) => a - b);
 }
 
-/** The stages that rows of a stage reach, ascending, without itself. */
-function downstreamOf(template: Template, stage: number): readonly number[] {
-  const found = new Set<number>([stage]);
+/** Partitions of a stage; `all` spares the list. */
+type Partitions = Set<number> | 'all';
+
+function workersAt(placement: readonly WorkerId[], partitions: Partitions): Iterable<WorkerId> {
+  if (partitions === 'all') return placement;
+  return Array.from(partitions, (partition) => placement[partition]!);
+}
+
+/** By stage: the partitions that rows of the worker's source partitions reach, these included. */
+function reachedFrom({ stages, exchanges }: Template, worker: WorkerId): readonly Partitions[] {
+  const reached = stages.map((stage): Partitions =>
+    stage.source ? new Set(partitionsOn(stage, worker)) : new Set(),
+  );
   // Producers come before consumers, so one pass over the exchanges in that order is enough.
-  const ordered = [...template.exchanges].sort((a, b) => a.from - b.from);
-  for (const { from, to } of ordered) if (found.has(from)) found.add(to);
-  found.delete(stage);
-  return [...found].sort((a, b) => a - b);
+  for (const exchange of exchanges.toSorted((a, b) => a.from - b.from)) {
+    const from = reached[exchange.from]!;
+    const to = reached[exchange.to]!;
+    if (to === 'all' || (from !== 'all' && from.size === 0)) continue;
+    if (exchange.fanIn === undefined) {
+      reached[exchange.to] = 'all';
+      continue;
+    }
+    const producers = from === 'all' ? stages[exchange.from]!.placement.keys() : from;
+    for (const producer of producers) to.add(bundleOf(exchange, producer));
+  }
+  return reached;
+}
+
+/** By stage: the partitions whose rows reach a partition of the worker, its own included. */
+function feedingOf({ stages, exchanges }: Template, worker: WorkerId): readonly Partitions[] {
+  const feeding = stages.map((stage): Partitions =>
+    stage.source ? new Set() : new Set(partitionsOn(stage, worker)),
+  );
+  for (const exchange of exchanges.toSorted((a, b) => b.to - a.to)) {
+    const to = feeding[exchange.to]!;
+    const from = feeding[exchange.from]!;
+    if (from === 'all' || (to !== 'all' && to.size === 0)) continue;
+    if (exchange.fanIn === undefined) {
+      feeding[exchange.from] = 'all';
+      continue;
+    }
+    const producerCount = stages[exchange.from]!.placement.length;
+    for (const consumer of to === 'all' ? stages[exchange.to]!.placement.keys() : to) {
+      const { first, end } = producersOf(exchange, bundleFor(exchange, consumer), producerCount);
+      for (let producer = first; producer < end; producer++) from.add(producer);
+    }
+  }
+  return feeding;
 }
 
 /** Our own mistakes in a template; a template never comes from outside the driver. */
@@ -148,4 +182,23 @@ export function assertTemplate(template: Template): void {
   template.exchanges.forEach((exchange, id) => {
     assert(exchange.from < exchange.to, `exchange ${id} leads backwards`);
   });
+  assert(isRoutedWell(template), 'a producer has no consumer, or a consumer no producer');
+}
+
+/** Every producer has a consumer for each of its exchanges, and every consumer some producer. */
+export function isRoutedWell({
+  stages,
+  exchanges,
+}: Pick<Template, 'stages' | 'exchanges'>): boolean {
+  const fedBy = (exchange: TemplateExchange): number =>
+    consumersFed(exchange, stages[exchange.from]!.placement.length);
+  const feedsAll = (exchange: TemplateExchange): boolean =>
+    exchange.fanIn === undefined || fedBy(exchange) <= stages[exchange.to]!.placement.length;
+  return (
+    exchanges.every(feedsAll) &&
+    stages.every(
+      ({ source, inputs, placement }) =>
+        source || inputs.some((input) => fedBy(exchanges[input]!) >= placement.length),
+    )
+  );
 }

@@ -5,8 +5,9 @@
 import { unreachable } from '../../base/assert.ts';
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
 import type { BlockEntry, StartGroup } from '../protocol/messages.ts';
+import { bundleFor, bundleOf, producersOf } from '../protocol/routing.ts';
 import type { Template } from '../protocol/template.ts';
-import { workersOf } from '../protocol/template.ts';
+import { partitionsOn, workersOf } from '../protocol/template.ts';
 
 /** What a delivery may see and do of its worker. */
 export type DeliveryHost = {
@@ -30,7 +31,7 @@ export type Blocks = {
 export type DeliveryPolicy = {
   /** Blocks are asked for later, so they must be kept when they have been produced. */
   readonly keeps: boolean;
-  /** The last local producer of the exchange is done. */
+  /** The last local producer of a bundle is done. */
   produced(blocks: Blocks): void;
   /** An order has come that permits the stage, or all of them. */
   launched(order: StartGroup): void;
@@ -55,13 +56,17 @@ export function deliveryOf(host: DeliveryHost): DeliveryPolicy {
 
 function push(host: DeliveryHost): DeliveryPolicy {
   const { template, worker } = host;
-  const consumers = template.exchanges.map(({ to }) => workersOf(template.stages[to]!));
+  const consumers = template.exchanges.map(({ to, fanIn }) =>
+    fanIn === undefined ? workersOf(template.stages[to]!) : null,
+  );
   return {
     keeps: false,
     produced(blocks) {
-      const all = consumers[blocks.exchange]!;
-      for (const consumer of all) if (consumer !== worker) host.give(consumer, blocks);
-      if (all.includes(worker)) host.give(worker, blocks);
+      const { exchange, entries } = blocks;
+      const all = consumers[exchange]!;
+      const to = all ?? [consumerOf(template, exchange, entries[0]!.producer)];
+      for (const consumer of to) if (consumer !== worker) host.give(consumer, blocks);
+      if (to.includes(worker)) host.give(worker, blocks);
     },
     launched: nothing,
     stageDone: nothing,
@@ -72,6 +77,16 @@ function push(host: DeliveryHost): DeliveryPolicy {
 
 function pull(host: DeliveryHost): DeliveryPolicy {
   const { template, worker } = host;
+  const producers = template.exchanges.map((_, exchange) => feedersOf(template, exchange, worker));
+  const outputsFor = (
+    consumer: WorkerId,
+    batch: BatchNumber,
+    exchange: number,
+  ): readonly BlockEntry[] => {
+    const entries = host.outputs(batch, exchange);
+    if (template.exchanges[exchange]!.fanIn === undefined) return entries;
+    return entries.filter(({ producer }) => consumerOf(template, exchange, producer) === consumer);
+  };
   return {
     keeps: true,
     produced: nothing,
@@ -82,14 +97,38 @@ function pull(host: DeliveryHost): DeliveryPolicy {
     stageDone: (stage, batch) => host.tellStageDone(stage, batch),
     located(batch, exchange, workers) {
       for (const producer of workers) {
+        if (producers[exchange]?.has(producer) === false) continue;
         if (producer !== worker) host.pull(producer, batch, exchange);
-        else host.give(worker, { batch, exchange, entries: host.outputs(batch, exchange) });
+        else host.give(worker, { batch, exchange, entries: outputsFor(worker, batch, exchange) });
       }
     },
     pulled(by, batch, exchange) {
-      host.give(by, { batch, exchange, entries: host.outputs(batch, exchange) });
+      host.give(by, { batch, exchange, entries: outputsFor(by, batch, exchange) });
     },
   };
+}
+
+/** Where the only consumer of a producer lives, in an exchange with a fan-in. */
+function consumerOf({ stages, exchanges }: Template, exchange: number, producer: number): WorkerId {
+  const routed = exchanges[exchange]!;
+  return stages[routed.to]!.placement[bundleOf(routed, producer)]!;
+}
+
+/** Workers with blocks for a worker's consumer partitions; null: all that have any. */
+function feedersOf(
+  { stages, exchanges }: Template,
+  exchange: number,
+  worker: WorkerId,
+): ReadonlySet<WorkerId> | null {
+  const routed = exchanges[exchange]!;
+  if (routed.fanIn === undefined) return null;
+  const { placement } = stages[routed.from]!;
+  const feeders = new Set<WorkerId>();
+  for (const consumer of partitionsOn(stages[routed.to]!, worker)) {
+    const { first, end } = producersOf(routed, bundleFor(routed, consumer), placement.length);
+    for (let producer = first; producer < end; producer++) feeders.add(placement[producer]!);
+  }
+  return feeders;
 }
 
 function nothing(): void {

@@ -60,10 +60,11 @@ export class KeptBlocks {
     return this.#batches.get(batch)?.entries[exchange] ?? [];
   }
 
-  /** Forgets the blocks of an exchange: everybody who needs them has them. */
-  drop(batch: BatchNumber, exchange: number): void {
+  /** Forgets blocks of an exchange: everybody who needs them has them. */
+  drop(batch: BatchNumber, exchange: number, which: (entry: BlockEntry) => boolean): void {
     const kept = this.#batches.get(batch);
-    if (kept !== undefined) kept.entries[exchange] = [];
+    if (kept === undefined) return;
+    kept.entries[exchange] = kept.entries[exchange]!.filter(({ entry }) => !which(entry));
   }
 
   /** Remembers the record of a source task's part; parts come in order, some of them again. */

@@ -4,6 +4,7 @@
 import type { BatchNumber, PlacementVersion } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type { Handle } from '../protocol/messages.ts';
+import type { ProducerRange } from '../protocol/routing.ts';
 import { Inbox } from './inbox.ts';
 
 export type LocalPartition = {
@@ -11,8 +12,8 @@ export type LocalPartition = {
   readonly stage: number;
   readonly partition: number;
   readonly source: boolean;
-  /** By input of the stage: how many producers it waits for. */
-  readonly producerCounts: readonly number[];
+  /** By input of the stage: the producers it waits for. */
+  readonly producers: readonly ProducerRange[];
   /** The placement since which it has been here. */
   readonly since: PlacementVersion;
   next: BatchNumber;
@@ -75,7 +76,7 @@ export function runsBefore(a: Runnable, b: Runnable): boolean {
 }
 
 export function localPartition(
-  place: Pick<LocalPartition, 'stage' | 'partition' | 'source' | 'producerCounts' | 'since'>,
+  place: Pick<LocalPartition, 'stage' | 'partition' | 'source' | 'producers' | 'since'>,
   /** Everything through this micro-batch lies behind it. */
   done: BatchNumber = noBatch,
 ): LocalPartition {
@@ -107,7 +108,7 @@ export function localPartition(
 export function inboxOf(local: LocalPartition, batch: BatchNumber, hasParts: boolean): Inbox {
   let inbox = local.inboxes.get(batch);
   if (inbox === undefined) {
-    inbox = new Inbox(local.producerCounts, hasParts);
+    inbox = new Inbox(local.producers, hasParts);
     local.inboxes.set(batch, inbox);
   }
   return inbox;

@@ -46,6 +46,7 @@ import type {
 } from '../protocol/messages.ts';
 import type { Recovery } from '../protocol/recovery.ts';
 import { replaysInOrder } from '../protocol/recovery.ts';
+import { bundleFor, bundleOf, producersOf } from '../protocol/routing.ts';
 import type { Template } from '../protocol/template.ts';
 import { partitionsOn, workerCountOf } from '../protocol/template.ts';
 import type { Blocks, DeliveryHost, DeliveryPolicy } from './delivery.ts';
@@ -118,7 +119,7 @@ export class WorkerMachine {
   readonly #triggers = new Map<BatchNumber, number>();
   /** Output that waits for the frontier, in the order in which tasks gave it. */
   #gatedCommits: { readonly local: LocalPartition; readonly task: TaskName }[] = [];
-  #gatedBlocks: { readonly batch: BatchNumber; readonly exchange: number }[] = [];
+  #gatedBlocks: Bundle[] = [];
   #snapshots: SnapshotRound | null = null;
   /** The last micro-batch as of which state was wanted. */
   #checkpointAt: BatchNumber = noBatch;
@@ -332,10 +333,12 @@ export class WorkerMachine {
 
   #newLocal(template: Template, at: Place, done: BatchNumber): LocalPartition {
     const { source, inputs } = template.stages[at.stage]!;
-    const producerCounts = inputs.map(
-      (exchange) => template.stages[template.exchanges[exchange]!.from]!.placement.length,
-    );
-    return localPartition({ ...at, source, producerCounts, since: template.version }, done);
+    const producers = inputs.map((input) => {
+      const exchange = template.exchanges[input]!;
+      const { length } = template.stages[exchange.from]!.placement;
+      return producersOf(exchange, bundleFor(exchange, at.partition), length);
+    });
+    return localPartition({ ...at, source, producers, since: template.version }, done);
   }
 
   /** Everything that follows from who is where. */
@@ -567,10 +570,13 @@ export class WorkerMachine {
   /** Blocks that are kept here for partitions that have moved. */
   #resend({ template }: Recovery): void {
     for (const { exchange, to, partitions } of this.#resending!.moves) {
+      const routed = template.exchanges[exchange]!;
+      const feeds = (producer: number): boolean =>
+        routed.fanIn === undefined || partitions.includes(bundleOf(routed, producer));
       for (const batch of this.#kept.batches) {
         const entries = this.#kept
           .of(batch, exchange)
-          .filter(({ sent }) => sent)
+          .filter(({ sent, entry }) => sent && feeds(entry.producer))
           .map(({ entry }) => entry);
         if (entries.length === 0 || template.delivery === 'pull') continue;
         this.#giveTo(to, { batch, exchange, entries }, partitions);
@@ -596,6 +602,7 @@ export class WorkerMachine {
       // Records first, then looks whether the task waits: in one turn, so no wake-up is lost.
       const inbox = inboxOf(local, batch, hasParts);
       for (const entry of entries) {
+        if (!inbox.awaits(input, entry.producer)) continue;
         if (inbox.arrive(input, entry)) refusal = null;
         else refusal &&= 'duplicate';
       }
@@ -700,8 +707,8 @@ export class WorkerMachine {
   }
 
   /**
-   * One frame a (peer, micro-batch, exchange), when the last local producer is done; a part is sent
-   * by itself at once.
+   * One frame a (peer, micro-batch, exchange), when the last local producer is done, with a fan-in
+   * the last of those with the same consumer; a part is sent by itself at once.
    */
   #onProduced({ batch }: TaskName, exchange: number, entry: BlockEntry): void {
     this.#keep(batch, exchange, entry);
@@ -709,12 +716,16 @@ export class WorkerMachine {
     if (this.#template!.partMs !== null) {
       return this.#sendKept(batch, exchange, (kept) => kept === entry);
     }
-    if (this.#localsOf[from]!.some((local) => local.next <= batch)) return;
+    const routed = this.#template!.exchanges[exchange]!;
+    const bundle = bundleOf(routed, entry.producer);
+    for (const { partition, next } of this.#localsOf[from]!) {
+      if (next <= batch && bundleOf(routed, partition) === bundle) return;
+    }
     if (this.#template!.reach === 'lost' && batch > this.#frontierFor(from)) {
-      this.#gatedBlocks.push({ batch, exchange });
+      this.#gatedBlocks.push({ batch, exchange, bundle });
       return;
     }
-    this.#sendKept(batch, exchange, () => true);
+    this.#sendBundle(batch, exchange, bundle);
   }
 
   /** What leaves a stage behind an exchange hides the ranges behind it: they must be durable. */
@@ -726,13 +737,19 @@ export class WorkerMachine {
     if (batch > this.#retiredThrough || !this.#recovers()) this.#kept.add(batch, exchange, entry);
   }
 
+  #sendBundle(batch: BatchNumber, exchange: number, bundle: number): void {
+    const routed = this.#template!.exchanges[exchange]!;
+    this.#sendKept(batch, exchange, ({ producer }) => bundleOf(routed, producer) === bundle);
+  }
+
   /** Hands what is kept and not yet sent to the delivery. */
   #sendKept(batch: BatchNumber, exchange: number, which: (entry: BlockEntry) => boolean): void {
     const kept = this.#kept.of(batch, exchange).filter(({ entry, sent }) => !sent && which(entry));
     for (const item of kept) item.sent = true;
     const entries = kept.map(({ entry }) => entry);
     if (entries.length > 0) this.#delivery!.produced({ batch, exchange, entries });
-    if (!this.#delivery!.keeps && !this.#recovers()) this.#kept.drop(batch, exchange);
+    if (this.#delivery!.keeps || this.#recovers()) return;
+    this.#kept.drop(batch, exchange, which);
   }
 
   #recovers(): boolean {
@@ -761,8 +778,8 @@ export class WorkerMachine {
     if (this.#gatedBlocks.length === 0) return;
     const blocks = this.#gatedBlocks;
     this.#gatedBlocks = blocks.filter(({ batch }) => batch > through);
-    for (const { batch, exchange } of blocks) {
-      if (batch <= through) this.#sendKept(batch, exchange, () => true);
+    for (const { batch, exchange, bundle } of blocks) {
+      if (batch <= through) this.#sendBundle(batch, exchange, bundle);
     }
   }
 
@@ -1138,6 +1155,12 @@ export class WorkerMachine {
 
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
 type TaskFinished = Extract<WorkerEvent, { kind: 'task-finished' }>;
+/** What the producers with the same consumers gave. */
+type Bundle = {
+  readonly batch: BatchNumber;
+  readonly exchange: number;
+  readonly bundle: number;
+};
 type ReceivedBlocks = Blocks & {
   readonly version: PlacementVersion;
   readonly only: readonly number[] | null;

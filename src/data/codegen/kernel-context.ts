@@ -7,10 +7,13 @@ import { hasLambda } from '../../expr/walk.ts';
 import type { OperatorContext, UserFunction } from '../../plan/bindings.ts';
 import type { OperatorId, SinkId, TableId } from '../../plan/logical-plan.ts';
 import type { Exchange, ExchangeId, PhysicalPlan, Stage } from '../../plan/physical-plan.ts';
+import { blockCount } from '../../plan/routing.ts';
 import type { RowObject } from '../../schema/data-type.ts';
 import { BatchBuilder } from '../columnar/batch-builder.ts';
 import { rowsToBatch } from '../columnar/rows.ts';
 import { LookupTable } from '../state/lookup-table.ts';
+import type { BroadcastTable } from '../state/broadcast-table.ts';
+import type { MergeTable } from '../state/merge-table.ts';
 import type { PartialTable } from '../state/partial-table.ts';
 import { CodeWriter } from './code.ts';
 import type { CodeValue } from './code.ts';
@@ -23,6 +26,9 @@ export type KernelBindings = {
   readonly functions: ReadonlyMap<FunctionId, UserFunction>;
   readonly tables: ReadonlyMap<TableId, readonly RowObject[]>;
 };
+
+/** The table of the partition whose task runs. */
+export type TableHolder = { table: BroadcastTable | null };
 
 export type KernelOptions = {
   readonly plan: PhysicalPlan;
@@ -42,9 +48,11 @@ export class KernelContext {
   prologue: CodeWriter;
   readonly calls: UserCalls = new UserCalls();
   readonly sinks = new Map<SinkId, BatchBuilder>();
-  /** Builders of exchanges that carry rows, by consumer partition. */
+  /** Builders of exchanges that carry rows, by block. */
   readonly rowExchanges = new Map<ExchangeId, readonly BatchBuilder[]>();
-  readonly partialExchanges = new Map<ExchangeId, PartialTable>();
+  /** Where a broadcast join finds the table of the partition that runs. */
+  readonly holder: TableHolder = { table: null };
+  readonly partialExchanges = new Map<ExchangeId, PartialTable | MergeTable>();
   /** The function being written has the scanned bytes as `input`. */
   scansInput = false;
   /** The function being written calls a user's function. */
@@ -103,10 +111,11 @@ export class KernelContext {
     return exchange;
   }
 
-  consumerCount(exchange: Exchange): number {
+  /** Blocks that a task gives for the exchange. */
+  blockCount(exchange: Exchange): number {
     const count = this.options.partitionCounts[exchange.to];
     assert(count !== undefined && count >= 1, 'every stage has at least one partition');
-    return count;
+    return blockCount(exchange, count);
   }
 
   sinkBuilder(sink: SinkId, schema: BatchBuilder['schema']): BatchBuilder {
@@ -121,7 +130,7 @@ export class KernelContext {
   exchangeBuilders(exchange: Exchange): readonly BatchBuilder[] {
     let builders = this.rowExchanges.get(exchange.id);
     if (builders === undefined) {
-      const length = this.consumerCount(exchange);
+      const length = this.blockCount(exchange);
       builders = Array.from({ length }, () => new BatchBuilder(exchange.schema, 64));
       this.rowExchanges.set(exchange.id, builders);
     }

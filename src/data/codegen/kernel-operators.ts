@@ -10,6 +10,7 @@ import { accumulatorsOf } from '../state/keyed-table.ts';
 import { PartialTable } from '../state/partial-table.ts';
 import { partitionOf } from '../shuffle/hash.ts';
 import { emitAggregate, keyDictionaries } from './aggregate-code.ts';
+import { emitBroadcastJoin } from './broadcast-code.ts';
 import { fromRowValue, named, passes } from './code-values.ts';
 import type { CodeValue, CodeWriter } from './code.ts';
 import { appendCode } from './columns.ts';
@@ -54,6 +55,8 @@ function emitOperator(
       return next(projectedRow(context, operator, at), writer);
     case 'join':
       return emitJoin(context, operator, at, next);
+    case 'broadcast-join':
+      return emitBroadcastJoin(context, operator, at, next);
     case 'map':
     case 'flat-map':
       return emitMap(context, operator, at, next);
@@ -74,7 +77,8 @@ function emitOperator(
     case 'to-sink':
       return emitAppend(context, context.sinkBuilder(operator.sink, operator.schema), at);
     case 'aggregate':
-      throw new Error('a stage starts at an aggregate');
+    case 'merge-partials':
+      throw new Error(`a stage starts at ${operator.kind}`);
     default:
       return unreachable(operator);
   }
@@ -165,7 +169,7 @@ function emitToExchange(context: KernelContext, operator: Kind<'to-exchange'>, a
   const exchange = context.exchange(operator.exchange);
   const builders = context.exchangeBuilders(exchange);
   const { partitioning } = exchange;
-  if (builders.length === 1 || partitioning.kind === 'single') {
+  if (builders.length === 1 || partitioning.kind !== 'hash') {
     return emitAppend(context, builders[0]!, at);
   }
   const parts = partitioning.keys.map((name) =>

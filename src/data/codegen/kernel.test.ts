@@ -3,13 +3,16 @@ import { test } from 'node:test';
 import type { FunctionId } from '../../expr/expr.ts';
 import type { UserFunction } from '../../plan/bindings.ts';
 import type { LogicalPlan, TableId } from '../../plan/logical-plan.ts';
+import { partitionCountsOf } from '../../plan/partition-counts.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
 import type { RowObject } from '../../schema/data-type.ts';
 import { checkGolden } from '../../testing/golden.ts';
 import {
+  broadcastPlan,
   hoppingPlan,
   latePlan,
   sessionPlan,
+  treePlan,
   twoLevelPlan,
   unionPlan,
   ysbPlan,
@@ -40,10 +43,9 @@ const functions = new Map<FunctionId, UserFunction>([
 ]);
 
 function sourceOf(plan: LogicalPlan): string {
-  const physical = planPhysical(plan, { partitions: 4 });
-  const partitionCounts = physical.stages.map(({ partitions }) =>
-    partitions.kind === 'fixed' ? partitions.count : 2,
-  );
+  const sourcePartitions = new Map(plan.sources.map(({ id }) => [id, 4]));
+  const physical = planPhysical(plan, { partitions: 4, sourcePartitions });
+  const partitionCounts = partitionCountsOf(physical, () => 4);
   const bindings = { tables, functions };
   const texts = physical.stages.map((stage) => {
     const options = { plan: physical, stage, bindings, partitionCounts, lookups: new Map() };
@@ -59,6 +61,8 @@ const plans = {
   union: unionPlan,
   'two-level': twoLevelPlan,
   late: latePlan,
+  tree: treePlan,
+  broadcast: broadcastPlan,
 };
 
 for (const [name, plan] of Object.entries(plans)) {

@@ -9,8 +9,10 @@ import type { Field } from '../../schema/data-type.ts';
 import type { BatchBuilder } from '../columnar/batch-builder.ts';
 import type { Vector } from '../columnar/batch.ts';
 import { accumulatorsOf } from '../state/keyed-table.ts';
+import { MergeTable } from '../state/merge-table.ts';
 import { PartialTable } from '../state/partial-table.ts';
 import { emitAggregate } from './aggregate-code.ts';
+import type { BroadcastJoin } from './broadcast-code.ts';
 import { CodeWriter } from './code.ts';
 import { bindBatchColumns, bindScanColumns } from './columns.ts';
 import type { BoundColumns } from './columns.ts';
@@ -58,6 +60,10 @@ export type StageKernel = {
   readonly source: string;
   /** The aggregate that the stage starts with. */
   readonly aggregate: AggregateRoot | null;
+  /** The broadcast join that the stage starts with. */
+  readonly join: BroadcastJoin | null;
+  /** Partials of this micro-batch, in a stage of a tree. */
+  readonly merged: MergeTable | null;
   /** Rows of this micro-batch as partials, when the aggregate takes rows. */
   readonly localPartials: PartialTable | null;
   readonly lateRows: BatchBuilder | null;
@@ -95,6 +101,7 @@ function writeKernel(options: KernelOptions, columns: ScanColumns): Written {
   const parts: string[] = [];
   let localPartials: PartialTable | null = null;
   let lateRows: BatchBuilder | null = null;
+  const merged = mergeTableOf(context, stage);
   if (aggregate !== null) {
     if (aggregate.input === 'rows') {
       ({ localPartials, lateRows } = localTables(context, aggregate));
@@ -106,7 +113,7 @@ function writeKernel(options: KernelOptions, columns: ScanColumns): Written {
     }
     const emit: EmitRow = (row, writer) => emitOperators(context, aggregate.next, { row, writer });
     parts.push(writeFunction(context, batchInput('output', aggregate.schema.fields), emit));
-  } else {
+  } else if (merged === null) {
     const emit: EmitRow = (row, writer) => emitOperators(context, stage.root, { row, writer });
     const input = inputOf(context, columns);
     parts.push(writeFunction(context, input, withEqualities(context, columns, emit)));
@@ -116,7 +123,19 @@ function writeKernel(options: KernelOptions, columns: ScanColumns): Written {
     return parts.some((part) => part.includes(`function ${name}(`)) ? name : `${name}: null`;
   });
   const text = `${parts.join('\n\n')}\n\nreturn { ${members.join(', ')} };\n`;
-  return { text, context, aggregate, localPartials, lateRows };
+  const [root] = stage.root;
+  const join = root?.kind === 'broadcast-join' ? root : null;
+  return { text, context, aggregate, join, merged, localPartials, lateRows };
+}
+
+/** Partials merge column at a time: no code is made for it. */
+function mergeTableOf(context: KernelContext, stage: Stage): MergeTable | null {
+  const [merge] = stage.root;
+  if (merge?.kind !== 'merge-partials') return null;
+  const accumulators = accumulatorsOf(merge.aggregate, context.functionsOf(merge.id));
+  const table = new MergeTable(merge.aggregate, accumulators);
+  context.partialExchanges.set(merge.exchange, table);
+  return table;
 }
 
 function aggregateRootOf(stage: Stage): AggregateRoot | null {
@@ -145,6 +164,8 @@ function batchInput(name: string, fields: readonly Field[]): FunctionInput {
 function inputOf(context: KernelContext, columns: ScanColumns): FunctionInput {
   const { stage, plan } = context.options;
   if (stage.input.kind === 'exchanges') {
+    const [root] = stage.root;
+    if (root?.kind === 'broadcast-join') return batchInput('rows', root.inputSchema.fields);
     const exchange = plan.exchanges[stage.input.exchanges[0]!]!;
     return batchInput('rows', exchange.schema.fields);
   }

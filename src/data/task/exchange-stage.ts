@@ -1,14 +1,17 @@
 // A stage behind exchanges: folds the blocks of a micro-batch into keyed state in producer order,
 // closes windows by the watermark that the blocks' headers carry, and sends on what left them. A
-// stage without state passes rows through its kernel.
+// stage without state passes rows through its kernel. What is broadcast is taken first, so that the
+// other rows of the micro-batch meet it; its watermark holds nothing back.
 
 import { assert } from '../../base/assert.ts';
 import type { Exchange } from '../../plan/physical-plan.ts';
+import { producersOf } from '../../plan/routing.ts';
 import { decodeBatch } from '../columnar/batch-codec.ts';
 import type { Batch } from '../columnar/batch.ts';
 import { compileKernel } from '../codegen/kernel.ts';
 import type { AggregateRoot, StageKernel } from '../codegen/kernel.ts';
 import type { KernelOptions } from '../codegen/kernel-context.ts';
+import { BroadcastTable } from '../state/broadcast-table.ts';
 import { createKeyedState } from '../state/keyed-state.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
 import { InputWatermark } from './input-watermark.ts';
@@ -18,7 +21,12 @@ import { TaskOrder } from './task-order.ts';
 import type { Allocate, BlockHeader, InputBlock, TaskId, TaskResult } from './task.ts';
 import { userError } from './user-error.ts';
 
-type Partition = { readonly watermark: InputWatermark; readonly state: KeyedState | null };
+type Partition = {
+  readonly watermark: InputWatermark;
+  readonly state: KeyedState | null;
+  /** What has been broadcast, in the stage of a broadcast join. */
+  readonly table: BroadcastTable | null;
+};
 type Counts = { recordsIn: number; recordsLate: number; bytesIn: number };
 
 export class ExchangeStage {
@@ -26,9 +34,12 @@ export class ExchangeStage {
   readonly #kernel: StageKernel;
   readonly #output: StageOutput;
   readonly #exchanges: readonly Exchange[];
+  /** By input exchange: partitions of the stage that feeds it. */
   readonly #producerCounts: readonly number[];
   readonly #partitions: (Partition | undefined)[] = [];
-  readonly #order = new TaskOrder();
+  readonly #taskOrder = new TaskOrder();
+  /** Input exchanges in the order in which they are taken. */
+  readonly #order: readonly number[];
   /** Rows that leave the windows go to these sinks as they are. */
   readonly #directSinks: readonly SinkRows['sink'][] | null;
 
@@ -40,11 +51,14 @@ export class ExchangeStage {
     this.#exchanges = input.exchanges.map((id) => this.#kernel.context.exchange(id));
     const { partitionCounts } = options.kernel;
     this.#producerCounts = this.#exchanges.map(({ from }) => partitionCounts[from]!);
+    const inputs = [...this.#exchanges.keys()];
+    const rank = (index: number): number => (this.#isBroadcast(index) ? 0 : 1);
+    this.#order = inputs.toSorted((a, b) => rank(a) - rank(b));
     this.#directSinks = this.#kernel.aggregate && directSinks(this.#kernel.aggregate);
   }
 
   run(task: TaskId, blocks: readonly (readonly InputBlock[])[]): TaskResult {
-    this.#order.start(task);
+    this.#taskOrder.start(task);
     const { calls } = this.#kernel.context;
     const partition = this.#partition(task.partition);
     const batchTimeMs = greatestBatchTime(blocks);
@@ -58,9 +72,16 @@ export class ExchangeStage {
     }
   }
 
+  #isBroadcast(index: number): boolean {
+    return this.#exchanges[index]!.partitioning.kind === 'broadcast';
+  }
+
   stateBytes(): number {
     let size = 0;
-    for (const partition of this.#partitions) size += partition?.state?.byteSize() ?? 0;
+    for (const partition of this.#partitions) {
+      size += partition?.state?.byteSize() ?? 0;
+      size += partition?.table?.byteSize() ?? 0;
+    }
     return size;
   }
 
@@ -69,11 +90,12 @@ export class ExchangeStage {
     blocks: readonly (readonly InputBlock[])[],
     batchTimeMs: number,
   ): TaskResult {
-    const { watermark, state } = partition;
-    const { calls } = this.#kernel.context;
+    const { watermark, state, table } = partition;
+    const { calls, holder } = this.#kernel.context;
     const counts: Counts = { recordsIn: 0, recordsLate: 0, bytesIn: 0 };
     const bound = watermark.boundMs;
-    for (let index = 0; index < blocks.length; index++) {
+    holder.table = table;
+    for (const index of this.#order) {
       for (const { block } of blocks[index]!) {
         if (block !== null) this.#take(partition, { block, index, counts });
       }
@@ -81,11 +103,11 @@ export class ExchangeStage {
     if (state !== null && this.#kernel.localPartials !== null) {
       this.#foldLocal(state, watermark.watermarkMs);
     }
-    watermark.advance(blocks);
+    watermark.advance(blocks.filter((_, index) => !this.#isBroadcast(index)));
     const sinks = state === null ? [] : this.#close(state, watermark.watermarkMs, bound);
     counts.recordsLate += calls.lateRows;
     const header: BlockHeader = {
-      watermarkMs: watermark.watermarkMs,
+      watermarkMs: state === null ? watermark.leastMs : watermark.watermarkMs,
       idle: watermark.idle,
       batchTimeMs,
     };
@@ -99,16 +121,23 @@ export class ExchangeStage {
   }
 
   #take(
-    { state, watermark }: Partition,
+    { state, table, watermark }: Partition,
     from: { readonly block: Uint8Array; readonly index: number; readonly counts: Counts },
   ): void {
     const { block, index, counts } = from;
-    const batch = decodeBatch(this.#exchanges[index]!.schema, block);
+    const { schema, partitioning } = this.#exchanges[index]!;
+    const batch = decodeBatch(schema, block);
     counts.recordsIn += batch.rowCount;
     counts.bytesIn += block.length;
-    const { rows } = this.#kernel.functions;
-    if (rows !== null) rows(batch.vectors, batch.rowCount, watermark.watermarkMs);
-    else counts.recordsLate += state!.fold(batch, watermark.watermarkMs);
+    const { merged, functions } = this.#kernel;
+    const { rows } = functions;
+    if (partitioning.kind === 'broadcast') table!.fold(batch);
+    else if (merged !== null) merged.fold(batch);
+    else if (rows !== null) {
+      // An aggregate's rows are late or not; those that pass through are judged further down.
+      const atMs = state === null ? watermark.boundMs : watermark.watermarkMs;
+      rows(batch.vectors, batch.rowCount, atMs);
+    } else counts.recordsLate += state!.fold(batch, watermark.watermarkMs);
   }
 
   /** Rows became partials; lateness was judged row by row. */
@@ -143,7 +172,13 @@ export class ExchangeStage {
               schema: root.schema,
               functions: context.functionsOf(root.id),
             });
-      partition = { watermark: new InputWatermark(this.#producerCounts), state };
+      const producers = this.#exchanges
+        .map((exchange, input) => producersOf(exchange, index, this.#producerCounts[input]!))
+        .filter((_, input) => !this.#isBroadcast(input));
+      const { join } = this.#kernel;
+      const keys = join?.keys.map(({ right }) => right) ?? [];
+      const table = join && new BroadcastTable(join.tableSchema, keys);
+      partition = { watermark: new InputWatermark(producers), state, table };
       this.#partitions[index] = partition;
     }
     return partition;

@@ -6,14 +6,22 @@ import type { BlockHeader, InputBlock } from './task.ts';
 
 export class InputWatermark {
   watermarkMs = -Infinity;
+  /**
+   * The least of the producers that count at present. Below `watermarkMs` when one has come back
+   * that was idle. A stage that keeps no windows hands this on, so that whoever does sees the same
+   * as if there were no stage in between.
+   */
+  leastMs = -Infinity;
   idle = false;
   #everIdle = false;
-  /** By input exchange and producer: its last header; null before the first. */
+  /** By input exchange and producer, from its first on: its last header; null before that. */
   readonly #headers: readonly (BlockHeader | null)[][];
+  readonly #firsts: readonly number[];
 
-  /** `producerCounts`: by input exchange of the stage. */
-  constructor(producerCounts: readonly number[]) {
-    this.#headers = producerCounts.map((count) => new Array<BlockHeader | null>(count).fill(null));
+  /** By input exchange of the stage: the producers that feed the partition. */
+  constructor(producers: readonly { readonly first: number; readonly count: number }[]) {
+    this.#firsts = producers.map(({ first }) => first);
+    this.#headers = producers.map(({ count }) => new Array<BlockHeader | null>(count).fill(null));
   }
 
   /**
@@ -28,7 +36,8 @@ export class InputWatermark {
   advance(blocks: readonly (readonly InputBlock[])[]): void {
     for (let index = 0; index < blocks.length; index++) {
       const headers = this.#headers[index]!;
-      for (const { producer, header } of blocks[index]!) headers[producer] = header;
+      const first = this.#firsts[index]!;
+      for (const { producer, header } of blocks[index]!) headers[producer - first] = header;
     }
     let running = 0;
     let awake = 0;
@@ -45,6 +54,8 @@ export class InputWatermark {
     }
     this.idle = running > 0 && awake === 0;
     if (this.idle) this.#everIdle = true;
-    if (!this.idle && least > this.watermarkMs) this.watermarkMs = least;
+    if (this.idle) return;
+    this.leastMs = least;
+    if (least > this.watermarkMs) this.watermarkMs = least;
   }
 }

@@ -6,6 +6,8 @@ import type { Expr, FunctionId } from '../../expr/expr.ts';
 import type { CustomAggregate, UserFunction } from '../../plan/bindings.ts';
 import type { AggregateCall, LogicalPlan, SourceId, TableId } from '../../plan/logical-plan.ts';
 import type { WindowSpec } from '../../plan/logical-plan.ts';
+import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { planPhysical } from '../../plan/plan-physical.ts';
 import type { RowObject } from '../../schema/data-type.ts';
 import {
   aggregateCall,
@@ -87,7 +89,8 @@ const functions = new Map<FunctionId, UserFunction>([
 
 export const randomBindings: ReferenceBindings = { tables, functions };
 
-type Step = (builder: PlanBuilder, rows: Rows) => Rows;
+/** `broadcast`: what may be broadcast, its order of arrival being that of the reference. */
+type Step = (builder: PlanBuilder, rows: Rows, broadcast: Rows) => Rows;
 /** `ordered`: the order of arrival is that of the reference. */
 type AggregateStep = (builder: PlanBuilder, rows: Rows, ordered: boolean) => Rows;
 
@@ -140,6 +143,25 @@ const joinStep = fc
           on: { id: of('int') },
           add: { [`label${tag}`]: 'label' },
         });
+  });
+
+const broadcastStep = fc
+  .record({
+    how: fc.constantFrom('inner' as const, 'left' as const),
+    keys: fc.uniqueArray(fc.constantFrom('text', 'int', 'long', 'real', 'flag'), {
+      minLength: 1,
+      maxLength: 2,
+    }),
+    filter: fc.option(filterStep),
+  })
+  .map(({ how, keys, filter }): Step => (builder, rows, broadcast) => {
+    const tag = rows.schema.fields.length;
+    const right = filter === null ? broadcast : filter(builder, broadcast, broadcast);
+    return builder.broadcastJoin(rows, right, {
+      how,
+      on: Object.fromEntries(keys.map((key) => [key, of(key)])),
+      add: { [`seen${tag}`]: 'name', [`flag${tag}`]: 'flag', [`doc${tag}`]: 'doc' },
+    });
   });
 
 const windows: fc.Arbitrary<WindowSpec> = fc.oneof(
@@ -197,6 +219,7 @@ const aggregateStep = fc
     }),
     tableKey: fc.boolean(),
     window: windows,
+    fanIn: fc.constantFrom(2, 3),
     aggregates: fc.array(calls, { minLength: 1, maxLength: 4 }),
     allowedLatenessMs: fc.constantFrom(0, 0, 8),
     emit: fc.constantFrom('close' as const, 'close' as const, 'update' as const),
@@ -204,13 +227,14 @@ const aggregateStep = fc
   })
   .map((spec): AggregateStep => (builder, rows, ordered) => {
     const own = spec.keys.map((name) => [name, of(name)] as const);
-    const joined = rows.schema.fields.find(({ name }) => /^(group|label|amount)/.test(name));
+    const joined = rows.schema.fields.find(({ name }) => /^(group|label|amount|seen)/.test(name));
     const added =
       joined === undefined || !spec.tableKey
         ? own
         : ([[joined.name, { kind: 'column', ...joined }]] as const);
     const late = spec.late ? builder.sideSink(`late${rows.id}`, rows.schema) : null;
     return builder.aggregate(rows, {
+      fanIn: spec.fanIn,
       keys: Object.fromEntries(added.map(([name, expr]) => [name, plainColumn(expr as Expr)])),
       window: spec.window,
       time: of('time'),
@@ -236,6 +260,12 @@ function plainColumn(expr: Expr): Expr {
   return { kind, name, type, nullable };
 }
 
+/** The physical plan of a random run: of as many source partitions as its input has. */
+export function physicalOf({ plan, batches, partitions }: RandomRun): PhysicalPlan {
+  const counts = Array.from(batches[0]!.sources, ([id, inputs]) => [id, inputs.length] as const);
+  return planPhysical(plan, { partitions, sourcePartitions: new Map(counts) });
+}
+
 export type RandomRun = {
   readonly plan: LogicalPlan;
   readonly batches: readonly ReferenceBatch[];
@@ -248,6 +278,7 @@ function addSecondLevel(builder: PlanBuilder, rows: Rows, window: WindowSpec): v
   const end = column('windowEnd', 'timestamp');
   const result = builder.aggregate(rows, {
     keys: {},
+    fanIn: 2,
     window,
     time: window.kind === 'global' ? null : end,
     aggregates: [
@@ -260,7 +291,10 @@ function addSecondLevel(builder: PlanBuilder, rows: Rows, window: WindowSpec): v
 
 const planOf = fc
   .record({
-    steps: fc.array(fc.oneof(filterStep, projectStep, mapStep, joinStep), { maxLength: 3 }),
+    steps: fc.array(fc.oneof(filterStep, projectStep, mapStep, joinStep, broadcastStep), {
+      maxLength: 3,
+    }),
+    joinsItself: fc.boolean(),
     aggregate: fc.option(aggregateStep, { freq: 5, nil: null }),
     fanOut: fc.option(aggregateStep, { freq: 1, nil: null }),
     union: fc.option(fc.tuple(filterStep, filterStep), { freq: 1, nil: null }),
@@ -285,8 +319,14 @@ const planOf = fc
     const first =
       spec.union === null
         ? source
-        : builder.union(spec.union[0](builder, source), spec.union[1](builder, source));
-    const rows = spec.steps.reduce((made, step) => step(builder, made), first);
+        : builder.union(
+            spec.union[0](builder, source, source),
+            spec.union[1](builder, source, source),
+          );
+    const rows = spec.steps.reduce(
+      (made, step) => step(builder, made, spec.joinsItself && !isUnion ? made : source),
+      first,
+    );
     const last = spec.aggregate === null ? rows : spec.aggregate(builder, rows, !isUnion);
     builder.sink(last, 'out', spec.sinkPartitions);
     if (spec.second !== null) addSecondLevel(builder, last, spec.second);
@@ -323,7 +363,7 @@ const rowOf = fc.record({
 
 /** By micro-batch: by source partition, rows. */
 const inputOf = fc
-  .integer({ min: 1, max: 3 })
+  .oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 6 }))
   .chain((partitions) =>
     fc.array(
       fc.array(fc.array(rowOf, { maxLength: 6 }), { minLength: partitions, maxLength: partitions }),

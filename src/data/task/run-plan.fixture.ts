@@ -5,11 +5,14 @@ import type { KernelBindings } from '../codegen/kernel-context.ts';
 import { encodeUtf8 } from '../columnar/utf8.ts';
 import { batchToRows } from '../columnar/rows.ts';
 import type { SinkId } from '../../plan/logical-plan.ts';
-import type { PhysicalPlan, Stage } from '../../plan/physical-plan.ts';
+import { partitionCountsOf as countsOf } from '../../plan/partition-counts.ts';
+import type { Exchange, PhysicalPlan, Stage } from '../../plan/physical-plan.ts';
+import { producersOf } from '../../plan/routing.ts';
 import type { SourceData } from '../../ports/source-chunk.ts';
 import type { RowObject } from '../../schema/data-type.ts';
 import type { ReferenceBatch, ReferenceInput } from '../../testing/reference.ts';
 import { TaskExecutor } from './task-executor.ts';
+import { inputBlock } from './task.ts';
 import type { Allocate, ExchangeOutput, InputBlock, TaskResult } from './task.ts';
 
 export type RunOptions = {
@@ -32,9 +35,7 @@ export type RunOutput = {
 export const allocateBytes: Allocate = (length) => new Uint8Array(length);
 
 export function partitionCountsOf(plan: PhysicalPlan, first: ReferenceBatch): number[] {
-  return plan.stages.map(({ partitions }) =>
-    partitions.kind === 'fixed' ? partitions.count : first.sources.get(partitions.source)!.length,
-  );
+  return countsOf(plan, (source) => first.sources.get(source)!.length);
 }
 
 export function runPlan({ plan, bindings, batches, allocate }: RunOptions): RunOutput {
@@ -90,9 +91,7 @@ function inputOf(plan: PhysicalPlan, stage: Stage, scope: InputScope) {
   const { input } = stage;
   if (input.kind === 'exchanges') {
     const blocks = input.exchanges.map((exchange) =>
-      (sent.get(exchange) ?? []).map(({ header, blocks: all }, producer): InputBlock => {
-        return { producer, header, block: all[partition] ?? null };
-      }),
+      blocksFor(plan.exchanges[exchange]!, partition, sent.get(exchange) ?? []),
     );
     return { kind: 'blocks', blocks } as const;
   }
@@ -101,6 +100,17 @@ function inputOf(plan: PhysicalPlan, stage: Stage, scope: InputScope) {
   const data = format.kind === 'rows' ? rowsData(given) : bytesData(given);
   const chunk = { from: 0, to: given.rows.length, ended: given.ended, data };
   return { kind: 'scan', chunk, triggerMs: batch.batchTimeMs } as const;
+}
+
+function blocksFor(
+  exchange: Exchange,
+  consumer: number,
+  outputs: readonly ExchangeOutput[],
+): readonly InputBlock[] {
+  const { first, count } = producersOf(exchange, consumer, outputs.length);
+  return outputs
+    .map((output, producer) => inputBlock(output, { exchange, consumer, producer }))
+    .slice(first, first + count);
 }
 
 function rowsData({ rows }: ReferenceInput): SourceData {

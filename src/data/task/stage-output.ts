@@ -7,6 +7,7 @@ import type { BatchBuilder } from '../columnar/batch-builder.ts';
 import { encodeBatch } from '../columnar/batch-codec.ts';
 import type { Batch } from '../columnar/batch.ts';
 import type { StageKernel } from '../codegen/kernel.ts';
+import type { MergeTable } from '../state/merge-table.ts';
 import type { PartialTable } from '../state/partial-table.ts';
 import type { Allocate, BlockHeader, ExchangeOutput, TaskResult } from './task.ts';
 
@@ -14,8 +15,9 @@ export type SinkRows = TaskResult['sinks'][number];
 
 type Output = {
   readonly exchange: Exchange;
-  readonly consumerCount: number;
-  readonly partials: PartialTable | null;
+  /** One for each consumer partition, or one for whoever takes it. */
+  readonly blockCount: number;
+  readonly partials: PartialTable | MergeTable | null;
   readonly builders: readonly BatchBuilder[];
   /** No block for anybody: shared by all tasks that have nothing to send. */
   readonly nothing: readonly null[];
@@ -31,13 +33,13 @@ export class StageOutput {
     this.#allocate = allocate;
     this.#outputs = context.options.stage.outputs.map((id) => {
       const exchange = context.exchange(id);
-      const consumerCount = context.consumerCount(exchange);
+      const blockCount = context.blockCount(exchange);
       return {
         exchange,
-        consumerCount,
+        blockCount,
         partials: context.partialExchanges.get(id) ?? null,
         builders: context.rowExchanges.get(id) ?? [],
-        nothing: new Array<null>(consumerCount).fill(null),
+        nothing: new Array<null>(blockCount).fill(null),
       };
     });
     this.#sinks = Array.from(context.sinks, ([sink, builder]) => ({ sink, builder }));
@@ -69,10 +71,10 @@ export class StageOutput {
   }
 
   #blocks(output: Output): readonly (Uint8Array | null)[] {
-    const { partials, builders, consumerCount, nothing } = output;
+    const { partials, builders, blockCount, nothing } = output;
     if (partials !== null) {
       if (partials.count === 0) return nothing;
-      const batches = partials.flush(consumerCount);
+      const batches = partials.flush(blockCount);
       partials.clear();
       return batches.map((batch) => this.#encode(batch));
     }

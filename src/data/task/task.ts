@@ -1,7 +1,8 @@
 // What a task is to the shells: a synchronous function of (plan, range or input blocks, state
 // before). `task-executor.ts` implements it; nothing here does I/O, reads a clock or is random.
 
-import type { StageId } from '../../plan/physical-plan.ts';
+import type { Exchange, StageId } from '../../plan/physical-plan.ts';
+import { blockIndex } from '../../plan/routing.ts';
 import type { SinkId, SourceId } from '../../plan/logical-plan.ts';
 import type { SourceChunk } from '../../ports/source-chunk.ts';
 import type { Batch } from '../columnar/batch.ts';
@@ -32,14 +33,26 @@ export type RangeRecord = {
 };
 
 /**
- * What a task sends over one exchange: the header every consumer gets, and a block for each
- * consumer partition. A null block is empty, but announced all the same.
+ * What a task sends over one exchange: the header every consumer gets, and the blocks. A null block
+ * is empty, but announced all the same.
  */
 export type ExchangeOutput = {
   readonly header: BlockHeader;
-  /** By consumer partition: an encoded `Batch`. */
+  /**
+   * Encoded batches: by consumer partition where a hash says who gets a row, otherwise one for
+   * whoever is fed by the task.
+   */
   readonly blocks: readonly (Uint8Array | null)[];
 };
+
+/** An output as the input of one consumer partition. */
+export function inputBlock(
+  { header, blocks }: ExchangeOutput,
+  to: { readonly exchange: Exchange; readonly consumer: number; readonly producer: number },
+): InputBlock {
+  const { exchange, consumer, producer } = to;
+  return { producer, header, block: blocks[blockIndex(exchange, consumer)] ?? null };
+}
 
 export type BlockHeader = {
   /** Of the producing partition after this micro-batch. */

@@ -3,7 +3,7 @@
 // waits as long as the slowest chain of aggregates above it, plus its own.
 
 import type { LogicalRule } from '../logical-graph.ts';
-import { editPlan, inputsOf } from '../logical-graph.ts';
+import { editPlan, timedInputsOf } from '../logical-graph.ts';
 import type { LogicalOperator, LogicalPlan, OperatorId } from '../logical-plan.ts';
 
 export const carryLateness: LogicalRule = (plan) => {
@@ -22,7 +22,7 @@ export const carryLateness: LogicalRule = (plan) => {
 function latenessOf(plan: LogicalPlan): ReadonlyMap<OperatorId, number> {
   const lateness = new Map<OperatorId, number>();
   for (const operator of plan.operators) {
-    const above = inputsOf(operator).map((input) => lateness.get(input) ?? 0);
+    const above = timedInputsOf(operator).map((input) => lateness.get(input) ?? 0);
     const own = operator.kind === 'aggregate' ? operator.allowedLatenessMs : 0;
     lateness.set(operator.id, Math.max(0, ...above) + own);
   }

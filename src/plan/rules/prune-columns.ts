@@ -36,7 +36,7 @@ function demandsOf(plan: LogicalPlan): Demands {
     const own = demands.get(operator.id) ?? new Set();
     for (const id of inputsOf(operator)) {
       const ofInput = demands.get(id) ?? new Set();
-      for (const name of readsFrom(operator, own, graph.get(id).schema)) ofInput.add(name);
+      for (const name of readsFrom(operator, own, graph.get(id))) ofInput.add(name);
       demands.set(id, ofInput);
     }
   }
@@ -47,7 +47,7 @@ function demandsOf(plan: LogicalPlan): Demands {
 function readsFrom(
   operator: LogicalOperator,
   own: ReadonlySet<string>,
-  input: RowSchema,
+  { id, schema: input }: LogicalOperator,
 ): Iterable<string> {
   switch (operator.kind) {
     case 'source':
@@ -64,6 +64,17 @@ function readsFrom(
       const added = new Set(operator.columns.map((column) => column.name));
       const keys = operator.keys.flatMap((key) => [...columnsOf(key.left)]);
       return own.difference(added).union(new Set(keys));
+    }
+    case 'broadcast-join': {
+      const added = new Set(operator.columns.map((column) => column.name));
+      const keys = operator.keys.flatMap((key) => [...columnsOf(key.left)]);
+      const left = own.difference(added).union(new Set(keys));
+      const right = new Set([
+        ...operator.columns.filter(({ name }) => own.has(name)).map(({ column }) => column),
+        ...operator.keys.map((key) => key.right),
+      ]);
+      if (operator.input === operator.right) return left.union(right);
+      return operator.input === id ? left : right;
     }
     case 'aggregate':
       if (shipsRows(operator)) return input.fields.map((field) => field.name);
@@ -93,7 +104,8 @@ function narrow(
       const columns = operator.columns.filter((column) => kept.has(column.name));
       return { ...withFields(operator, keep), columns };
     }
-    case 'join': {
+    case 'join':
+    case 'broadcast-join': {
       const added = new Set(operator.columns.map((column) => column.name));
       const fields = operator.schema.fields.filter((field) => added.has(field.name) && keep(field));
       const kept = new Set(fields.map((field) => field.name));

@@ -46,7 +46,8 @@ function pushBelow(
       });
       return moveInto(plan, graph, { filter, below, inputs: [below.input], ...split });
     }
-    case 'join': {
+    case 'join':
+    case 'broadcast-join': {
       const added = new Set(below.columns.map((column) => column.name));
       const split = splitConjuncts(filter.predicate, (conjunct) => {
         const reads = columnsOf(conjunct);
@@ -97,14 +98,18 @@ function moveInto(plan: LogicalPlan, graph: LogicalGraph, move: Move): LogicalPl
     return { id, schema, timeColumn, kind: 'filter' as const, input, predicate };
   });
   const ids = filters.map((filter) => filter.id);
-  const below: LogicalOperator =
-    move.below.kind === 'union'
-      ? { ...move.below, inputs: ids }
-      : withInputs(move.below, () => ids[0]);
+  const below = onTopOf(move.below, ids);
   if (rest !== null) {
     return editPlan(plan, { put: [...filters, below, { ...move.filter, predicate: rest }] });
   }
   // Nothing is left where the filter was: its consumers read `below` instead.
   const gone = editPlan(plan, { put: [], replace: new Map([[move.filter.id, move.below.id]]) });
   return editPlan(gone, { put: [...filters, below] });
+}
+
+function onTopOf(operator: LogicalOperator, filters: readonly OperatorId[]): LogicalOperator {
+  if (operator.kind === 'union') return { ...operator, inputs: filters };
+  // What is broadcast stays whole.
+  if (operator.kind === 'broadcast-join') return { ...operator, input: filters[0] };
+  return withInputs(operator, () => filters[0]);
 }

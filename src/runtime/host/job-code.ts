@@ -29,7 +29,7 @@ export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise
   let others = 0;
   const { promise, resolve, reject } = Promise.withResolvers<JobCode>();
   const offer: Capture = (pipeline) => {
-    const plan = planPhysical(pipeline.plan(), { partitions: config.partitions });
+    const plan = planOf(pipeline, config);
     const hash = config.compares === 'plan' ? plan.hash : structureHash(plan);
     if (hash === config.planHash) return resolve({ pipeline, plan });
     others++;
@@ -43,6 +43,14 @@ export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise
     reject(others === 0 ? noPipeline(moduleUrl) : planMismatch(moduleUrl));
   }, reject);
   return promise;
+}
+
+/** The plan that the driver made of the pipeline, if it is the same pipeline. */
+function planOf(pipeline: Runnable, { partitions, sourcePartitions }: JobConfig): PhysicalPlan {
+  const logical = pipeline.plan();
+  // Of another pipeline, sources are not counted; its hash will differ.
+  const counts = new Map(logical.sources.map(({ id }) => [id, sourcePartitions[id] ?? 1]));
+  return planPhysical(logical, { partitions, sourcePartitions: counts });
 }
 
 /** Imports the module and gives its default export, or the first pipeline that it runs. */

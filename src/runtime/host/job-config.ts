@@ -10,6 +10,8 @@ export type JobConfig = {
   readonly compares: 'plan' | 'structure';
   /** Keyed partitions, as the planner was told. */
   readonly partitions: number;
+  /** Partitions of each source, as the planner was told, too. */
+  readonly sourcePartitions: Readonly<Record<SourceId, number>>;
   /** Partitions of each stage. */
   readonly partitionCounts: readonly number[];
   /** What each source's `layout` said. */

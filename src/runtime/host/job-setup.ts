@@ -10,6 +10,7 @@ import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import { executionModes } from '../../plan/execution-mode.ts';
 import type { LogicalPlan, SourceId, SourceSpec } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { partitionCountsOf } from '../../plan/partition-counts.ts';
 import { structureHash } from '../../plan/plan-hash.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
 import type { Sink } from '../../ports/sink.ts';
@@ -93,30 +94,29 @@ export async function setUpJob(
   const startMs = Math.round(clock.nowMs());
   const logical = pipeline.plan();
   const bindings = pipeline.bindings();
-  const plan = planPhysical(logical, { partitions });
   const workerCount = Math.max(1, threads);
-  const counts = new Map<SourceId, number>();
+  const sourcePartitions = new Map<SourceId, number>();
   const layouts: Record<SourceId, JsonValue> = {};
   const inputs: string[] = [];
-  for (const spec of plan.sources) {
+  for (const spec of logical.sources) {
     const source = bindings.sources.get(spec.id)!;
     const { schema, format } = spec;
     const context = { nowMs: () => clock.nowMs(), startMs, schema, format, workerCount };
     const layout = (await source.layout?.(context)) ?? null;
     layouts[spec.id] = layout;
     inputs.push(...(source.paths?.(layout) ?? []));
-    counts.set(spec.id, partitionCount(spec, await source.partitions({ ...context, layout })));
+    sourcePartitions.set(
+      spec.id,
+      partitionCount(spec, await source.partitions({ ...context, layout })),
+    );
   }
-  const partitionCounts = plan.stages.map((stage) =>
-    stage.partitions.kind === 'fixed'
-      ? stage.partitions.count
-      : counts.get(stage.partitions.source)!,
-  );
+  const plan = planPhysical(logical, { partitions, sourcePartitions });
   const config: JobConfig = {
     planHash: compares === 'plan' ? plan.hash : structureHash(plan),
     compares,
     partitions,
-    partitionCounts,
+    sourcePartitions: Object.fromEntries(sourcePartitions),
+    partitionCounts: partitionCountsOf(plan, (source) => sourcePartitions.get(source)!),
     layouts,
     workerCount,
     startMs,

@@ -17,13 +17,8 @@ import type { WorkerEffect, WorkerEvent } from '../../control/worker/events.ts';
 import { WorkerMachine } from '../../control/worker/worker-machine.ts';
 import { OpenRows } from '../../data/task/open-rows.ts';
 import { TaskExecutor } from '../../data/task/task-executor.ts';
-import type {
-  ExchangeOutput,
-  InputBlock,
-  TaskId,
-  TaskInput,
-  TaskResult,
-} from '../../data/task/task.ts';
+import { inputBlock } from '../../data/task/task.ts';
+import type { ExchangeOutput, TaskId, TaskInput, TaskResult } from '../../data/task/task.ts';
 import type { Bindings } from '../../plan/bindings.ts';
 import type { SinkId } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan, StageId } from '../../plan/physical-plan.ts';
@@ -212,7 +207,8 @@ export class WorkerShell {
   /** A peer gets only the blocks of its own partitions. */
   #addressed(to: Peer, message: WorkerMessage | PeerMessage): WorkerMessage | PeerMessage {
     if (message.kind !== 'blocks') return message;
-    const { to: stage } = this.#template!.exchanges[message.exchange]!;
+    const { to: stage, partitioning } = this.#options.plan.exchanges[message.exchange]!;
+    if (partitioning.kind !== 'hash') return message;
     const { placement } = this.#template!.stages[stage]!;
     const entries = message.entries.map((entry) => {
       const { header, blocks } = entry.output as ExchangeOutput;
@@ -261,12 +257,16 @@ export class WorkerShell {
   ): TaskInput {
     const { task, inputs, triggerMs, final } = effect;
     if (inputs !== null) {
-      const blocks = inputs.map((handles) =>
-        handles.map(({ producer, output }): InputBlock => {
-          const { header, blocks: all } = output as ExchangeOutput;
-          return { producer, header, block: all[task.partition] ?? null };
-        }),
-      );
+      const { plan } = this.#options;
+      const consumer = task.partition;
+      const { input } = plan.stages[task.stage]!;
+      const exchanges = input.kind === 'exchanges' ? input.exchanges : [];
+      const blocks = inputs.map((handles, index) => {
+        const exchange = plan.exchanges[exchanges[index]!]!;
+        return handles.map(({ producer, output }) =>
+          inputBlock(output as ExchangeOutput, { exchange, consumer, producer }),
+        );
+      });
       return { kind: 'blocks', blocks };
     }
     const chunk = this.#take(task, reader!, final);
