@@ -58,6 +58,12 @@ export class ExchangeStage {
     }
   }
 
+  /** The partition has moved away, or is to be restored anew. */
+  forget(partition: number): void {
+    this.#partitions[partition] = undefined;
+    this.#order.forget(partition);
+  }
+
   stateBytes(): number {
     let size = 0;
     for (const partition of this.#partitions) size += partition?.state?.byteSize() ?? 0;

@@ -1,8 +1,9 @@
 // A stage that scans a source: bytes of whole records (or rows of a connector) through the scanner
-// and the stage's kernel, chunk by chunk. Keeps the watermark of each source partition and writes
-// the record of its range.
+// and the stage's kernel, chunk by chunk, to the record of its range. The record of a partition's
+// last micro-batch is all its state: so any micro-batch can be replayed by the records around it.
 
 import { assert, unreachable } from '../../base/assert.ts';
+import { StreamError } from '../../base/stream-error.ts';
 import type { SourceSpec } from '../../plan/logical-plan.ts';
 import type { ScanInput } from '../../plan/physical-plan.ts';
 import type { SourceChunk, SourcePiece } from '../../ports/source-chunk.ts';
@@ -23,6 +24,20 @@ import type { InputPlace } from './user-error.ts';
 
 type Scan = Extract<TaskInput, { kind: 'scan' }>;
 
+export type ReplayInput = {
+  readonly chunk: SourceChunk;
+  readonly known: RangeRecord;
+  readonly before: RangeRecord | null;
+};
+
+type ScanTask = Omit<Scan, 'kind'> & {
+  /** Nothing follows, as the task's own reader or the known range says. */
+  readonly ended: boolean;
+  readonly before: RangeRecord | null;
+};
+
+type SourceResult = TaskResult & { readonly range: RangeRecord };
+
 /** What is scanned in a micro-batch, so far. */
 type Progress = { records: number; timeMax: number; bytesIn: number };
 
@@ -35,7 +50,8 @@ export class SourceStage {
   readonly #output: StageOutput;
   readonly #bad: BadRecords;
   readonly #order = new TaskOrder();
-  readonly #watermarks: (SourceWatermark | undefined)[] = [];
+  /** By partition: the record of its last micro-batch. */
+  readonly #records: (RangeRecord | undefined)[] = [];
   /** The chunk of records in the kernel, for errors. */
   #piece: SourcePiece | null = null;
   #chunkStart = 0;
@@ -56,8 +72,39 @@ export class SourceStage {
 
   run(task: TaskId, { chunk, triggerMs }: Scan): TaskResult {
     this.#order.start(task);
+    const before = this.#records[task.partition] ?? null;
+    const result = this.#run(task, { chunk, triggerMs, ended: chunk.ended, before });
+    this.#records[task.partition] = result.range;
+    return result;
+  }
+
+  /** See `TaskExecutor.replay`. */
+  replay(task: TaskId, { chunk, known, before }: ReplayInput): TaskResult {
+    assert(known.partition === task.partition && known.batch === task.batch, 'a range of the task');
+    const { from, to } = chunk;
+    if (from !== known.from || to !== known.to) {
+      throw replayError(this.#spec, known, `got offsets ${from} to ${to}`);
+    }
+    const { batchTimeMs: triggerMs, ended } = known;
+    const result = this.#run(task, { chunk, triggerMs, ended, before });
+    const difference = recordDifference(known, result.range);
+    if (difference !== null) throw replayError(this.#spec, known, difference);
+    return result;
+  }
+
+  resume(partition: number, record: RangeRecord): void {
+    this.#records[partition] = record;
+    this.#order.resume(partition, record.batch);
+  }
+
+  forget(partition: number): void {
+    this.#records[partition] = undefined;
+    this.#order.forget(partition);
+  }
+
+  #run(task: TaskId, { chunk, triggerMs, ended, before }: ScanTask): SourceResult {
     const { calls } = this.#kernel.context;
-    const watermark = this.#watermark(task.partition);
+    const watermark = new SourceWatermark(this.#spec.watermark, before);
     calls.begin({ ...task, batchTimeMs: triggerMs });
     this.#piece = null;
     const progress: Progress = { records: 0, timeMax: -Infinity, bytesIn: 0 };
@@ -69,7 +116,7 @@ export class SourceStage {
       throw userError(error, { calls, where: () => this.#place(triggerMs) });
     }
     const { records, timeMax } = progress;
-    watermark.advance({ records, timeMax, batchTimeMs: triggerMs, ended: chunk.ended });
+    watermark.advance({ records, timeMax, batchTimeMs: triggerMs, ended });
     const range: RangeRecord = {
       source: this.#spec.id,
       partition: task.partition,
@@ -79,12 +126,14 @@ export class SourceStage {
       batchTimeMs: triggerMs,
       watermarkMs: watermark.watermarkMs,
       idle: watermark.idle,
+      wasIdle: watermark.wasIdle,
+      activeMs: watermark.activeMs,
       ended: watermark.ended,
     };
     return this.#result(range, progress);
   }
 
-  #result(range: RangeRecord, progress: Progress): TaskResult {
+  #result(range: RangeRecord, progress: Progress): SourceResult {
     const { watermarkMs, idle, batchTimeMs } = range;
     const outputs = this.#output.takeExchanges({ watermarkMs, idle, batchTimeMs, ranges: [range] });
     const sinks = this.#output.takeSinks();
@@ -100,10 +149,6 @@ export class SourceStage {
     };
     this.#bad.count = 0;
     return { outputs, sinks, range, watermarkMs, counts };
-  }
-
-  #watermark(partition: number): SourceWatermark {
-    return (this.#watermarks[partition] ??= new SourceWatermark(this.#spec.watermark));
   }
 
   #read(chunk: SourceChunk, task: ReadTask): void {
@@ -216,6 +261,28 @@ type ReadTask = {
   readonly triggerMs: number;
   readonly boundMs: number;
 };
+
+/** What a replay decided otherwise than the first run; null: nothing. */
+function recordDifference(known: RangeRecord, replayed: RangeRecord): string | null {
+  for (const name of ['watermarkMs', 'idle', 'wasIdle', 'activeMs', 'ended'] as const) {
+    if (known[name] !== replayed[name]) {
+      return `${name} was ${known[name]} and is ${replayed[name]} now`;
+    }
+  }
+  return null;
+}
+
+function replayError(source: SourceSpec, known: RangeRecord, difference: string): StreamError {
+  const { partition, batch, from, to } = known;
+  return new StreamError({
+    code: 'replay-differs',
+    message:
+      `could not replay micro-batch ${batch} of source "${source.name}", partition ${partition}, ` +
+      `offsets ${from} to ${to}: ${difference}`,
+    hint: 'what was read before must be there unchanged; keep the records of the source longer',
+    fields: { source: source.name, partition, batch, from, to },
+  });
+}
 
 function textOf(row: unknown): string {
   const plain = (_name: string, value: unknown): unknown =>

@@ -31,6 +31,8 @@ const output: fc.Arbitrary<ExchangeOutput> = fc.record({
         batchTimeMs: ms,
         watermarkMs: ms,
         idle: fc.boolean(),
+        wasIdle: fc.boolean(),
+        activeMs: ms,
         ended: fc.boolean(),
       }),
     ),

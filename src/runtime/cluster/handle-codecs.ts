@@ -42,7 +42,8 @@ function writeHeader(
     to.f64(range.to);
     to.f64(range.batchTimeMs);
     to.f64(range.watermarkMs);
-    to.u8((range.idle ? 1 : 0) | (range.ended ? 2 : 0));
+    to.f64(range.activeMs);
+    to.u8((range.idle ? 1 : 0) | (range.ended ? 2 : 0) | (range.wasIdle ? 4 : 0));
   }
 }
 
@@ -60,6 +61,7 @@ function readHeader(from: ByteReader, sources: readonly SourceId[]): BlockHeader
     const end = from.f64('offset');
     const time = from.f64('batch time');
     const watermark = from.f64('watermark');
+    const active = from.f64('activity');
     const flags = from.u8('flags');
     ranges.push({
       source: sources[number]!,
@@ -70,6 +72,8 @@ function readHeader(from: ByteReader, sources: readonly SourceId[]): BlockHeader
       batchTimeMs: time,
       watermarkMs: watermark,
       idle: (flags & 1) !== 0,
+      wasIdle: (flags & 4) !== 0,
+      activeMs: active,
       ended: (flags & 2) !== 0,
     });
   }

@@ -1,0 +1,115 @@
+// Whatever a worker was doing: a partition restored elsewhere, and a source task replayed
+// elsewhere, go on with the bytes that an uninterrupted run has.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { PhysicalPlan, Stage } from '../../plan/physical-plan.ts';
+import { planPhysical } from '../../plan/plan-physical.ts';
+import { randomBindings, randomRun } from './random-plan.fixture.ts';
+import type { RandomRun } from './random-plan.fixture.ts';
+import { allocateBytes, inputOf, partitionCountsOf, runPlan } from './run-plan.fixture.ts';
+import { TaskExecutor } from './task-executor.ts';
+import type { ExchangeOutput, TaskId, TaskResult } from './task.ts';
+
+const numRuns = Number(process.env['RUNS'] ?? 120);
+const executorCount = 2;
+
+/** A run without faults, by task. */
+class FirstRun {
+  readonly plan: PhysicalPlan;
+  readonly batchCount: number;
+  readonly partitionCounts: readonly number[];
+  readonly #run: RandomRun;
+  readonly #results = new Map<string, TaskResult>();
+
+  constructor(run: RandomRun) {
+    this.#run = run;
+    this.plan = planPhysical(run.plan, { partitions: run.partitions });
+    this.batchCount = run.batches.length;
+    this.partitionCounts = partitionCountsOf(this.plan, run.batches[0]!);
+    const { batches } = run;
+    const { results } = runPlan({ plan: this.plan, bindings: randomBindings, batches });
+    let next = 0;
+    for (let batch = 0; batch < this.batchCount; batch++) {
+      for (const stage of this.plan.stages) {
+        for (let partition = 0; partition < this.partitionCounts[stage.id]!; partition++) {
+          this.#results.set(`${batch}/${stage.id}/${partition}`, results[next++]!);
+        }
+      }
+    }
+  }
+
+  result({ batch, stage, partition }: TaskId): TaskResult {
+    return this.#results.get(`${batch}/${stage}/${partition}`)!;
+  }
+
+  input(task: TaskId): ReturnType<typeof inputOf> {
+    const { plan, partitionCounts } = this;
+    const stage = plan.stages[task.stage]!;
+    const sent = new Map<number, ExchangeOutput[]>();
+    for (const { id, from } of plan.exchanges) {
+      const at = plan.stages[from]!.outputs.indexOf(id);
+      const outputs = Array.from({ length: partitionCounts[from]! }, (_, partition) => {
+        const producer = { stage: from, partition, batch: task.batch, part: 0 };
+        return this.result(producer).outputs[at]!;
+      });
+      sent.set(id, outputs);
+    }
+    const batch = this.#run.batches[task.batch]!;
+    return inputOf(plan, stage, { partition: task.partition, batch, sent });
+  }
+
+  executor(): TaskExecutor {
+    const { plan, partitionCounts } = this;
+    const bindings = randomBindings;
+    return new TaskExecutor({ plan, bindings, partitionCounts, allocate: allocateBytes });
+  }
+
+  places(): { readonly stage: Stage; readonly partition: number }[] {
+    return this.plan.stages.flatMap((stage) =>
+      Array.from({ length: this.partitionCounts[stage.id]! }, (_, partition) => {
+        return { stage, partition };
+      }),
+    );
+  }
+}
+
+test('source tasks replay anywhere, in any order, to the bytes of the first run', () => {
+  fc.assert(
+    fc.property(randomRun, fc.infiniteStream(fc.nat()), (run, numbers) => {
+      const first = new FirstRun(run);
+      const executors = Array.from({ length: executorCount }, () => first.executor());
+      const random = (below: number): number => numbers.next().value % below;
+      const tasks = first.places().flatMap(({ stage, partition }) =>
+        stage.input.kind !== 'scan'
+          ? []
+          : Array.from({ length: first.batchCount }, (_, batch): TaskId => {
+              return { stage: stage.id, partition, batch, part: 0 };
+            }),
+      );
+      for (let left = tasks.length; left > 0; left--) {
+        const [task] = tasks.splice(random(left), 1);
+        const input = first.input(task!);
+        assert.ok(input.kind === 'scan');
+        const known = first.result(task!).range!;
+        const before =
+          task!.batch === 0 ? null : first.result({ ...task!, batch: task!.batch - 1 }).range;
+        // A reader that comes back to a range need not know that nothing follows.
+        const chunk = { ...input.chunk, ended: false };
+        const executor = executors[random(executorCount)]!;
+        const replayed = executor.replay(task!, { chunk, known, before });
+        assert.deepEqual(replayed, first.result(task!));
+        // In between, partitions go on behind some range, which does not disturb replays.
+        if (random(4) > 0) continue;
+        const place = { stage: task!.stage, partition: task!.partition };
+        executor.resume(place, known);
+        const next = { ...task!, batch: task!.batch + 1 };
+        if (next.batch < first.batchCount) {
+          assert.deepEqual(executor.run(next, first.input(next)), first.result(next));
+        }
+      }
+    }),
+    { numRuns },
+  );
+});
