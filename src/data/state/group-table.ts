@@ -7,6 +7,9 @@ import { BatchBuilder } from '../columnar/batch-builder.ts';
 import type { BuilderColumn } from '../columnar/batch-builder.ts';
 import type { Vector } from '../columnar/batch.ts';
 import { appendFrom } from '../columnar/select.ts';
+import { hashRows } from '../shuffle/hash.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
 import type { Field } from '../../schema/data-type.ts';
 import type { Accumulator } from './accumulator.ts';
 
@@ -64,6 +67,31 @@ export class GroupTable {
     }
   }
 
+  /** Adds groups whose keys are the rows of the vectors, none of them in the table yet. */
+  append(keys: readonly Vector[], rowCount: number): void {
+    const hashes = new Int32Array(rowCount);
+    hashRows(keys, rowCount, hashes);
+    this.#reserve(this.count + rowCount);
+    for (let row = 0; row < rowCount; row++) this.insert(hashes[row]!);
+    for (let key = 0; key < keys.length; key++) {
+      const column = this.keys[key]!;
+      for (let row = 0; row < rowCount; row++) appendFrom(column, keys[key]!, row);
+    }
+  }
+
+  /** Writes the keys of the groups from `from` on. */
+  saveKeys(to: ColumnWriter, from: number): void {
+    for (const key of this.keyVectors()) to.vector(key, from, this.count);
+  }
+
+  /** Adds groups with the keys that `saveKeys` wrote. */
+  loadKeys(from: ColumnReader, count: number): void {
+    this.append(
+      this.keys.map(({ kind }) => from.vector(kind, count)),
+      count,
+    );
+  }
+
   /** Key columns of all groups, as views that hold until the table changes. */
   keyVectors(): Vector[] {
     return this.keys.map(viewOf);
@@ -112,7 +140,17 @@ export class GroupTable {
   }
 
   #grow(): void {
-    this.capacity *= 2;
+    this.#resize(this.capacity * 2);
+  }
+
+  #reserve(count: number): void {
+    let capacity = this.capacity;
+    while (capacity < count) capacity *= 2;
+    if (capacity > this.capacity) this.#resize(capacity);
+  }
+
+  #resize(capacity: number): void {
+    this.capacity = capacity;
     const hashes = new Int32Array(this.capacity);
     hashes.set(this.hashes);
     this.hashes = hashes;

@@ -5,6 +5,9 @@ import { assert } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { DataType } from '../../schema/data-type.ts';
 import type { Vector } from '../columnar/batch.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import type { RowSet } from '../snapshot/row-set.ts';
 import { NumberCells, Int64Cells, cellsOf } from './cells.ts';
 import type { Cells } from './cells.ts';
 
@@ -40,6 +43,14 @@ class CellAccumulator {
     let size = 0;
     for (const cells of this.cells) size += cells.values.byteLength + cells.valid.length;
     return size;
+  }
+
+  save(to: ColumnWriter, groups: RowSet): void {
+    for (const cells of this.cells) cells.save(to, groups);
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    for (const cells of this.cells) cells.load(from, groups);
   }
 }
 

@@ -11,14 +11,23 @@ import type { AggregateRoot, StageKernel } from '../codegen/kernel.ts';
 import type { KernelOptions } from '../codegen/kernel-context.ts';
 import { createKeyedState } from '../state/keyed-state.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
+import type { SnapshotKind } from '../snapshot/snapshot-file.ts';
+import { describeState } from './describe-state.ts';
 import { InputWatermark } from './input-watermark.ts';
+import { PartitionState } from './partition-state.ts';
+import type { PartitionIdentity, StateSnapshot } from './partition-state.ts';
 import { StageOutput } from './stage-output.ts';
 import type { SinkRows } from './stage-output.ts';
 import { TaskOrder } from './task-order.ts';
 import type { Allocate, BlockHeader, InputBlock, TaskId, TaskResult } from './task.ts';
 import { userError } from './user-error.ts';
 
-type Partition = { readonly watermark: InputWatermark; readonly state: KeyedState | null };
+type Partition = {
+  readonly watermark: InputWatermark;
+  readonly state: KeyedState | null;
+  /** Both of them, for snapshots. */
+  readonly whole: PartitionState;
+};
 type Counts = { recordsIn: number; recordsLate: number; bytesIn: number };
 
 export class ExchangeStage {
@@ -29,6 +38,7 @@ export class ExchangeStage {
   readonly #producerCounts: readonly number[];
   readonly #partitions: (Partition | undefined)[] = [];
   readonly #order = new TaskOrder();
+  readonly #identity: Omit<PartitionIdentity, 'partition'>;
   /** Rows that leave the windows go to these sinks as they are. */
   readonly #directSinks: readonly SinkRows['sink'][] | null;
 
@@ -38,7 +48,11 @@ export class ExchangeStage {
     this.#kernel = compileKernel(options.kernel, null);
     this.#output = new StageOutput(this.#kernel, options.allocate);
     this.#exchanges = input.exchanges.map((id) => this.#kernel.context.exchange(id));
-    const { partitionCounts } = options.kernel;
+    const { partitionCounts, plan, stage } = options.kernel;
+    this.#identity = {
+      partitionCount: partitionCounts[stage.id]!,
+      description: describeState(plan, stage, partitionCounts),
+    };
     this.#producerCounts = this.#exchanges.map(({ from }) => partitionCounts[from]!);
     this.#directSinks = this.#kernel.aggregate && directSinks(this.#kernel.aggregate);
   }
@@ -56,6 +70,21 @@ export class ExchangeStage {
       this.#kernel.localPartials?.clear();
       throw userError(error, { calls, where: null });
     }
+  }
+
+  /** See `TaskExecutor.snapshot`. */
+  snapshot(index: number, kind: SnapshotKind): StateSnapshot {
+    const batch = this.#order.lastOf(index);
+    assert(batch !== undefined, `partition ${index} has had a task`);
+    return this.#partition(index).whole.snapshot(batch, kind);
+  }
+
+  restore(index: number, snapshots: readonly Uint8Array[]): void {
+    assert(this.#partitions[index] === undefined, `partition ${index} has not had a task`);
+    const partition = this.#fresh(index);
+    const batch = partition.whole.restore(snapshots);
+    this.#partitions[index] = partition;
+    this.#order.resume(index, batch);
   }
 
   /** The partition has moved away, or is to be restored anew. */
@@ -139,21 +168,23 @@ export class ExchangeStage {
   }
 
   #partition(index: number): Partition {
-    let partition = this.#partitions[index];
-    if (partition === undefined) {
-      const { aggregate: root, context } = this.#kernel;
-      const state =
-        root === null
-          ? null
-          : createKeyedState({
-              aggregate: root.aggregate,
-              schema: root.schema,
-              functions: context.functionsOf(root.id),
-            });
-      partition = { watermark: new InputWatermark(this.#producerCounts), state };
-      this.#partitions[index] = partition;
-    }
-    return partition;
+    return (this.#partitions[index] ??= this.#fresh(index));
+  }
+
+  #fresh(index: number): Partition {
+    const { aggregate: root, context } = this.#kernel;
+    const watermark = new InputWatermark(this.#producerCounts);
+    const state =
+      root === null
+        ? null
+        : createKeyedState({
+            aggregate: root.aggregate,
+            schema: root.schema,
+            functions: context.functionsOf(root.id),
+          });
+    const identity = { ...this.#identity, partition: index };
+    const parts = state === null ? [watermark] : [watermark, state];
+    return { watermark, state, whole: new PartitionState(identity, parts) };
   }
 }
 

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { PhysicalPlan, Stage } from '../../plan/physical-plan.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
+import type { SnapshotKind } from '../snapshot/snapshot-file.ts';
 import { randomBindings, randomRun } from './random-plan.fixture.ts';
 import type { RandomRun } from './random-plan.fixture.ts';
 import { allocateBytes, inputOf, partitionCountsOf, runPlan } from './run-plan.fixture.ts';
@@ -74,6 +75,60 @@ class FirstRun {
     );
   }
 }
+
+type Action =
+  | { readonly kind: 'go-on' }
+  | { readonly kind: 'snapshot'; readonly of: SnapshotKind }
+  | { readonly kind: 'move'; readonly to: number };
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  fc.constant<Action>({ kind: 'go-on' }),
+  fc.constantFrom('base' as const, 'delta' as const, 'delta' as const).map((of): Action => {
+    return { kind: 'snapshot', of };
+  }),
+  fc.nat({ max: executorCount - 1 }).map((to): Action => ({ kind: 'move', to })),
+);
+
+test('a partition restored from its snapshots goes on as if nothing had happened', () => {
+  const taken = { base: 0, delta: 0, restored: 0 };
+  fc.assert(
+    fc.property(randomRun, fc.infiniteStream(action), (run, actions) => {
+      const first = new FirstRun(run);
+      const executors = Array.from({ length: executorCount }, () => first.executor());
+      for (const { stage, partition } of first.places()) {
+        const place = { stage: stage.id, partition };
+        let executor = executors[0]!;
+        let chain: Uint8Array[] = [];
+        let covered = -1;
+        let moves = 0;
+        for (let batch = 0; batch < first.batchCount; batch++) {
+          const task = { ...place, batch, part: 0 };
+          const result = executor.run(task, first.input(task));
+          assert.deepEqual(result, first.result(task));
+          const next = actions.next().value;
+          if (next.kind === 'snapshot') {
+            const snapshot = executor.snapshot(place, next.of);
+            assert.equal(snapshot.batch, batch);
+            taken[snapshot.kind]++;
+            if (snapshot.kind === 'base') chain = [];
+            chain.push(snapshot.bytes);
+            covered = batch;
+          } else if (next.kind === 'move' && moves++ < 4) {
+            // What came after the last snapshot is lost and done again.
+            for (const each of executors) each.forget(place);
+            executor = executors[next.to]!;
+            if (chain.length > 0) executor.restore(place, chain);
+            if (chain.length > 1) taken.restored++;
+            batch = covered;
+          }
+        }
+      }
+    }),
+    { numRuns },
+  );
+  assert.ok(taken.base > numRuns && taken.delta > numRuns / 10, JSON.stringify(taken));
+  assert.ok(taken.restored > numRuns / 10, JSON.stringify(taken));
+});
 
 test('source tasks replay anywhere, in any order, to the bytes of the first run', () => {
   fc.assert(

@@ -14,7 +14,12 @@ import type { StageKernel } from '../codegen/kernel.ts';
 import type { KernelOptions } from '../codegen/kernel-context.ts';
 import type { ScanError, Scanner } from '../codegen/scanner.ts';
 import { BadRecords } from './bad-records.ts';
+import type { StateDescription } from '../snapshot/state-description.ts';
+import { describeState } from './describe-state.ts';
+import { PartitionState } from './partition-state.ts';
+import type { StateSnapshot } from './partition-state.ts';
 import { PieceScanner } from './piece-scanner.ts';
+import { SourceRecord } from './source-record.ts';
 import { SourceWatermark } from './source-watermark.ts';
 import { StageOutput } from './stage-output.ts';
 import { TaskOrder } from './task-order.ts';
@@ -50,6 +55,7 @@ export class SourceStage {
   readonly #output: StageOutput;
   readonly #bad: BadRecords;
   readonly #order = new TaskOrder();
+  readonly #description: StateDescription;
   /** By partition: the record of its last micro-batch. */
   readonly #records: (RangeRecord | undefined)[] = [];
   /** The chunk of records in the kernel, for errors. */
@@ -68,6 +74,7 @@ export class SourceStage {
     this.#kernel = compileKernel(options.kernel, this.#scanners && this.#scanners.columns);
     this.#output = new StageOutput(this.#kernel, options.allocate);
     this.#bad = new BadRecords(spec);
+    this.#description = describeState(plan, stage, options.kernel.partitionCounts);
   }
 
   run(task: TaskId, { chunk, triggerMs }: Scan): TaskResult {
@@ -92,6 +99,21 @@ export class SourceStage {
     return result;
   }
 
+  /** See `TaskExecutor.snapshot`: always a base. */
+  snapshot(partition: number): StateSnapshot {
+    const record = this.#records[partition];
+    assert(record !== undefined, `partition ${partition} has had a task`);
+    const { whole } = this.#stateOf(partition, record);
+    return whole.snapshot(record.batch, 'base');
+  }
+
+  restore(partition: number, snapshots: readonly Uint8Array[]): void {
+    assert(this.#records[partition] === undefined, `partition ${partition} has not had a task`);
+    const { part, whole } = this.#stateOf(partition, null);
+    whole.restore(snapshots);
+    this.resume(partition, part.record!);
+  }
+
   resume(partition: number, record: RangeRecord): void {
     this.#records[partition] = record;
     this.#order.resume(partition, record.batch);
@@ -100,6 +122,16 @@ export class SourceStage {
   forget(partition: number): void {
     this.#records[partition] = undefined;
     this.#order.forget(partition);
+  }
+
+  #stateOf(
+    partition: number,
+    record: RangeRecord | null,
+  ): { readonly part: SourceRecord; readonly whole: PartitionState } {
+    const part = new SourceRecord(this.#spec.id, partition, record);
+    // A source may get more partitions, and each stays what it is.
+    const identity = { description: this.#description, partition, partitionCount: 0 };
+    return { part, whole: new PartitionState(identity, [part]) };
   }
 
   #run(task: TaskId, { chunk, triggerMs, ended, before }: ScanTask): SourceResult {

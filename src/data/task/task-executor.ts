@@ -6,7 +6,9 @@ import { assert } from '../../base/assert.ts';
 import type { LookupTable } from '../state/lookup-table.ts';
 import type { KernelBindings } from '../codegen/kernel-context.ts';
 import type { PhysicalPlan, Stage, StageId } from '../../plan/physical-plan.ts';
+import type { SnapshotKind } from '../snapshot/snapshot-file.ts';
 import { ExchangeStage } from './exchange-stage.ts';
+import type { StateSnapshot } from './partition-state.ts';
 import { SourceStage } from './source-stage.ts';
 import type { ReplayInput } from './source-stage.ts';
 import type { Allocate, RangeRecord, StagePlace, TaskId, TaskInput, TaskResult } from './task.ts';
@@ -56,6 +58,24 @@ export class TaskExecutor {
     const stage = this.#stage(task);
     assert(stage.kind === 'source', 'only source tasks replay from ranges');
     return stage.replay(task, input);
+  }
+
+  /**
+   * All that the next task of a stage partition depends on, as of its last one. `base`: all of it;
+   * `delta`: what changed since the last snapshot taken or restored, and a base where there is none
+   * or most has changed. The bytes are a copy; what happens later does not show in them.
+   */
+  snapshot(place: StagePlace, kind: SnapshotKind): StateSnapshot {
+    return this.#stage(place).snapshot(place.partition, kind);
+  }
+
+  /**
+   * Before the partition's first task: a base, then deltas in order. Its next task is that of the
+   * micro-batch behind the last snapshot's. Throws `state-damaged`, `state-version` or
+   * `state-mismatch`, which name the operator and the difference; the partition is fresh then.
+   */
+  restore(place: StagePlace, snapshots: readonly Uint8Array[]): void {
+    this.#stage(place).restore(place.partition, snapshots);
   }
 
   /** A source partition goes on behind `record`. */
