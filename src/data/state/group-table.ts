@@ -6,7 +6,7 @@
 import { BatchBuilder } from '../columnar/batch-builder.ts';
 import type { BuilderColumn } from '../columnar/batch-builder.ts';
 import type { Vector } from '../columnar/batch.ts';
-import { appendFrom } from '../columnar/select.ts';
+import { appendFrom, appendVector } from '../columnar/select.ts';
 import { hashRows } from '../shuffle/hash.ts';
 import type { ColumnReader } from '../snapshot/column-reader.ts';
 import type { ColumnWriter } from '../snapshot/column-writer.ts';
@@ -69,13 +69,13 @@ export class GroupTable {
 
   /** Adds groups whose keys are the rows of the vectors, none of them in the table yet. */
   append(keys: readonly Vector[], rowCount: number): void {
-    const hashes = new Int32Array(rowCount);
-    hashRows(keys, rowCount, hashes);
-    this.#reserve(this.count + rowCount);
-    for (let row = 0; row < rowCount; row++) this.insert(hashes[row]!);
+    const first = this.count;
+    this.#reserve(first + rowCount);
+    this.count = first + rowCount;
+    hashRows(keys, rowCount, this.hashes.subarray(first));
+    this.#placeFrom(first);
     for (let key = 0; key < keys.length; key++) {
-      const column = this.keys[key]!;
-      for (let row = 0; row < rowCount; row++) appendFrom(column, keys[key]!, row);
+      appendVector(this.keys[key]!, keys[key]!, rowCount);
     }
   }
 
@@ -139,6 +139,15 @@ export class GroupTable {
     slots[slot] = group + 1;
   }
 
+  #placeFrom(first: number): void {
+    const { slots, mask, hashes, count } = this;
+    for (let group = first; group < count; group++) {
+      let slot = hashes[group]! & mask;
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+      slots[slot] = group + 1;
+    }
+  }
+
   #grow(): void {
     this.#resize(this.capacity * 2);
   }
@@ -156,7 +165,7 @@ export class GroupTable {
     this.hashes = hashes;
     this.slots = new Int32Array(this.capacity * 2);
     this.mask = this.capacity * 2 - 1;
-    for (let group = 0; group < this.count; group++) this.#place(group, hashes[group]!);
+    this.#placeFrom(0);
     for (const accumulator of this.accumulators) accumulator.grow(this.capacity);
   }
 }

@@ -2,7 +2,6 @@
 // gap. Partials that come within a session's bounds extend it, and sessions that meet become one.
 // A heap of ends says which sessions close; an entry whose session grew meanwhile is put back.
 
-import { Heap } from '../../base/heap.ts';
 import type { Batch, Vector } from '../columnar/batch.ts';
 import { hashRows } from '../shuffle/hash.ts';
 import type { ColumnReader } from '../snapshot/column-reader.ts';
@@ -14,6 +13,7 @@ import { sectionKinds } from '../snapshot/snapshot-file.ts';
 import type { SnapshotKind } from '../snapshot/snapshot-file.ts';
 import type { Accumulator } from './accumulator.ts';
 import { ChangedRows } from './changed-rows.ts';
+import { ClosingHeap } from './closing-heap.ts';
 import { foldPartials, mergeAccumulators } from './fold-partials.ts';
 import { GroupTable } from './group-table.ts';
 import { accumulatorsOf, keyFieldsOf } from './keyed-table.ts';
@@ -22,7 +22,6 @@ import type { StateChanges } from './state-part.ts';
 import { WindowOutput } from './window-output.ts';
 
 type NumberVector = Extract<Vector, { kind: 'number' }>;
-type Closing = { readonly endMs: number; readonly sequence: number; readonly slot: number };
 
 /** Keys without a session are dropped once there are this many times more of them than others. */
 const deadKeysRatio = 4;
@@ -49,7 +48,7 @@ export class SessionState {
   #slotCount = 0;
   #freeSlots: number[] = [];
   #sequence = 0;
-  #closings = new Heap<Closing>(closesBefore);
+  #closings = new ClosingHeap();
   /** Slots changed since the last snapshot. */
   readonly #unsaved = new ChangedRows();
   /** Keys in the last snapshot; -1: there was none that the keys go on from. */
@@ -70,8 +69,7 @@ export class SessionState {
 
   /** Earliest watermark at which `finish` has something to do. */
   get nextCloseMs(): number {
-    const first = this.#closings.peek();
-    return first === undefined ? Infinity : first.endMs + this.#allowedMs;
+    return this.#closings.size === 0 ? Infinity : this.#closings.endMs + this.#allowedMs;
   }
 
   /** Adds partials and gives the number of rows behind those that came too late. */
@@ -168,7 +166,7 @@ export class SessionState {
     this.#heads = new Int32Array(Math.max(16, this.#keys.count * 2));
     this.#liveKeys = 0;
     this.#freeSlots = [];
-    this.#closings = new Heap(closesBefore);
+    this.#closings = new ClosingHeap();
     for (let slot = 0; slot < this.#slotCount; slot++) {
       const sequence = this.#sequences[slot]!;
       if (sequence === -1) {
@@ -178,8 +176,9 @@ export class SessionState {
       const key = this.#keyOf[slot]!;
       if (key < 0 || key >= this.#keys.count) throw damagedState('a session has no key');
       this.#link(key, slot);
-      this.#closings.push({ endMs: this.#ends[slot]!, sequence, slot });
+      this.#closings.add(this.#ends[slot]!, sequence, slot);
     }
+    this.#closings.order();
   }
 
   /** Puts the slot into its key's list, youngest first. */
@@ -224,7 +223,7 @@ export class SessionState {
     this.#keyOf[slot] = key;
     this.#next[slot] = this.#heads[key]!;
     this.#heads[key] = slot + 1;
-    this.#closings.push({ endMs: end, sequence: this.#sequences[slot]!, slot });
+    this.#closings.push(end, this.#sequences[slot]!, slot);
     return slot;
   }
 
@@ -271,14 +270,12 @@ export class SessionState {
 
   #close(watermarkMs: number): void {
     const closed: number[] = [];
-    for (;;) {
-      const first = this.#closings.peek();
-      if (first === undefined || first.endMs + this.#allowedMs > watermarkMs) break;
+    while (this.nextCloseMs <= watermarkMs && this.#closings.size > 0) {
+      const { endMs: expectedMs, sequence, slot } = this.#closings;
       this.#closings.pop();
-      const { slot, sequence } = first;
       if (this.#sequences[slot] !== sequence) continue;
       const endMs = this.#ends[slot]!;
-      if (endMs > first.endMs) this.#closings.push({ endMs, sequence, slot });
+      if (endMs > expectedMs) this.#closings.push(endMs, sequence, slot);
       else closed.push(slot);
     }
     this.#emit(closed);
@@ -351,7 +348,3 @@ export class SessionState {
 }
 
 type Counts = readonly [keysFrom: number, keys: number, slotsFrom: number, slots: number];
-
-function closesBefore(a: Closing, b: Closing): boolean {
-  return a.endMs !== b.endMs ? a.endMs < b.endMs : a.sequence < b.sequence;
-}

@@ -100,7 +100,7 @@ export class PartitionState {
     }
   }
 
-  /** A delta of most rows would hardly be smaller, and one more to restore. */
+  /** A delta of all rows would not be smaller; whoever keeps deltas may want a base before that. */
   #isDeltaWorthwhile(): boolean {
     let changed = 0;
     let total = 0;
@@ -110,7 +110,7 @@ export class PartitionState {
       changed += changes.changed;
       total += changes.total;
     }
-    return changed * 4 < total * 3;
+    return changed < total;
   }
 }
 

@@ -12,9 +12,11 @@ import type { RandomRun } from './random-plan.fixture.ts';
 import { allocateBytes, inputOf, partitionCountsOf, runPlan } from './run-plan.fixture.ts';
 import { TaskExecutor } from './task-executor.ts';
 import type { ExchangeOutput, TaskId, TaskResult } from './task.ts';
+import { wideRun } from './wide-run.fixture.ts';
 
-const numRuns = Number(process.env['RUNS'] ?? 120);
+const numRuns = Number(process.env['RUNS'] ?? 80);
 const executorCount = 2;
+const anyRun = fc.oneof(randomRun, wideRun);
 
 /** A run without faults, by task. */
 class FirstRun {
@@ -92,7 +94,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 test('a partition restored from its snapshots goes on as if nothing had happened', () => {
   const taken = { base: 0, delta: 0, restored: 0 };
   fc.assert(
-    fc.property(randomRun, fc.infiniteStream(action), (run, actions) => {
+    fc.property(anyRun, fc.infiniteStream(action), (run, actions) => {
       const first = new FirstRun(run);
       const executors = Array.from({ length: executorCount }, () => first.executor());
       for (const { stage, partition } of first.places()) {
@@ -126,8 +128,8 @@ test('a partition restored from its snapshots goes on as if nothing had happened
     }),
     { numRuns },
   );
-  assert.ok(taken.base > numRuns && taken.delta > numRuns / 10, JSON.stringify(taken));
-  assert.ok(taken.restored > numRuns / 10, JSON.stringify(taken));
+  assert.ok(taken.base > numRuns && taken.delta > numRuns / 4, JSON.stringify(taken));
+  assert.ok(taken.restored > numRuns / 8, JSON.stringify(taken));
 });
 
 test('source tasks replay anywhere, in any order, to the bytes of the first run', () => {
