@@ -22,6 +22,11 @@ export class ColumnReader {
     return this.#at === this.#end;
   }
 
+  /** Refuses a number of rows that the columns ahead cannot hold, before memory is taken for it. */
+  expectRows(count: number): void {
+    if (count < 0 || count > this.#end - this.#at) throw damagedState('a count is impossible');
+  }
+
   /** `count`: as many as there must be; missing: as many as there are. */
   u8(count?: number): Uint8Array {
     const column = this.#next('u8', 1, count);

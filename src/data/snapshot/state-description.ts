@@ -3,7 +3,7 @@
 // for people and may change; expressions, types and windows may not.
 
 import { canonicalJson } from '../../base/canonical-json.ts';
-import type { Expr } from '../../expr/expr.ts';
+import type { Expr, FunctionId } from '../../expr/expr.ts';
 import { printExpr } from '../../expr/print.ts';
 import type { AggregateCall, AggregateSpec, WindowSpec } from '../../plan/logical-plan.ts';
 import type { DataType } from '../../schema/data-type.ts';
@@ -61,6 +61,30 @@ export function describeAggregate(
       });
       return { name, fn, args: described, k, type, nullable };
     }),
+  };
+}
+
+/** Stands for the user's function of every custom aggregate. */
+export const savedCustom = 'saved' as FunctionId;
+
+/** An aggregate with state of the described structure; its expressions are never evaluated. */
+export function savedAggregate(description: AggregateDescription): AggregateSpec {
+  const { keys, window, allowedLatenessMs, aggregates } = description;
+  const columnOf = (column: Omit<ColumnDescription, 'name'>): Expr => {
+    const { expr, type, nullable } = column;
+    return { kind: 'column', name: expr, type, nullable };
+  };
+  return {
+    keys: keys.map((key) => ({ name: key.name, expr: columnOf(key) })),
+    window,
+    aggregates: aggregates.map(({ name, fn, args, k, type, nullable }) => {
+      const custom = fn === 'custom' ? savedCustom : null;
+      return { name, fn, args: args.map(columnOf), k, custom, type, nullable };
+    }),
+    time: null,
+    allowedLatenessMs,
+    late: null,
+    emit: 'close',
   };
 }
 

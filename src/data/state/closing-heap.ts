@@ -1,5 +1,5 @@
-// When sessions close: a binary heap of (end, sequence, slot) in typed arrays, the earliest end first
-// and of equal ends the older session. An object a session would be a million for the garbage
+// When sessions close: a binary heap of (end, sequence, slot) in typed arrays, the earliest end
+// first and of equal ends the older session. An object a session would be a million for the garbage
 // collector to visit.
 
 export class ClosingHeap {

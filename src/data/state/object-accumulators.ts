@@ -319,6 +319,12 @@ export class Custom extends ObjectAccumulator<{ state: unknown }> {
     }
   }
 
+  /** The accumulator of a group as JSON, for reading state; null where it has none yet. */
+  savedState(group: number): JsonValue {
+    const item = this.items[group];
+    return item === undefined ? null : (JSON.parse(this.#textOf(item.state)) as JsonValue);
+  }
+
   #textOf(state: unknown): string {
     return stateToText(state, this.call.name);
   }
@@ -380,12 +386,23 @@ class ValueColumn {
 
 function loadValues(from: ColumnReader, type: DataType, count: number): RowValue[] {
   const vector = from.vector(vectorKind(type), count);
+  if (vector.valid !== null) throw damagedState('a kept value is null');
+  if (type.kind === 'timestamp' && vector.kind === 'number') {
+    for (const time of vector.values) {
+      if (!(Math.abs(time) <= timeMsMax && Number.isInteger(time))) {
+        throw damagedState('a kept time is none');
+      }
+    }
+  }
   try {
     return Array.from({ length: count }, (_, row) => valueAt(vector, type, row));
   } catch {
     throw damagedState('a kept json value is not JSON');
   }
 }
+
+/** ECMAScript's greatest time. */
+const timeMsMax = 8.64e15;
 
 /** Of a json value only its canonical text is kept. */
 function keptType(argument: DataType): DataType {

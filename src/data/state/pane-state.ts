@@ -16,7 +16,7 @@ import { foldPartials, mergeAccumulators } from './fold-partials.ts';
 import type { GroupTable } from './group-table.ts';
 import { keyedTable } from './keyed-table.ts';
 import type { KeyedStateOptions } from './keyed-table.ts';
-import type { StateChanges } from './state-part.ts';
+import type { StateChanges, StateGroups } from './state-part.ts';
 import { lastWindowEnd, paneLayout, windowsOfPane } from './window-panes.ts';
 import type { PaneLayout } from './window-panes.ts';
 import { WindowOutput } from './window-output.ts';
@@ -99,6 +99,23 @@ export class PaneState {
     return size;
   }
 
+  /** All groups as data, pane by pane. */
+  contents(): StateGroups[] {
+    return Array.from(this.#panes.values(), ({ start, table }): StateGroups => {
+      const groups = rowNumbers(table.count);
+      const startMs = this.#isGlobal ? null : start;
+      const endMs = this.#isGlobal ? null : start + this.#layout.paneMs;
+      return {
+        keys: table,
+        accumulators: table.accumulators,
+        groups,
+        keyRows: groups,
+        startMs: () => startMs,
+        endMs: () => endMs,
+      };
+    });
+  }
+
   changes(): StateChanges | null {
     if (this.#saved === null) return null;
     let changed = this.#goneSince(this.#saved).length;
@@ -135,9 +152,10 @@ export class PaneState {
     const counts = from.i32(starts.length);
     starts.forEach((start, index) => {
       const pane = this.#panes.get(start) ?? this.#addPane(start);
-      if (pane.table.count !== before[index]! || counts[index]! < before[index]!) {
+      if (pane.table.count !== before[index]!) {
         throw damagedState(`a pane of a ${kind} has another number of groups`);
       }
+      from.expectRows(counts[index]! - before[index]!);
       loadPane(from, pane, counts[index]! - before[index]!);
     });
     this.#saved = Float64Array.from(this.#panes.keys());
@@ -148,12 +166,9 @@ export class PaneState {
     for (const start of this.#panes.keys()) this.#expectCloses(start);
   }
 
-  /** Starts of panes that are not there any more, or are there anew. */
+  /** Starts of panes that are not there any more; what would open one again is late. */
   #goneSince(saved: Float64Array): Float64Array {
-    return saved.filter((start) => {
-      const pane = this.#panes.get(start);
-      return pane === undefined || pane.unsaved.savedCount < 0;
-    });
+    return saved.filter((start) => !this.#panes.has(start));
   }
 
   #isLate(pane: number, watermarkMs: number): boolean {

@@ -6,7 +6,7 @@ import type { Batch, Vector } from '../columnar/batch.ts';
 import { hashRows } from '../shuffle/hash.ts';
 import type { ColumnReader } from '../snapshot/column-reader.ts';
 import type { ColumnWriter } from '../snapshot/column-writer.ts';
-import { firstRows, listedRows, withNewRows } from '../snapshot/row-set.ts';
+import { firstRows, listedRows, rowNumbers, withNewRows } from '../snapshot/row-set.ts';
 import { pickFloats, pickInts, putValues } from '../snapshot/row-set.ts';
 import { damagedState } from '../snapshot/snapshot-errors.ts';
 import { sectionKinds } from '../snapshot/snapshot-file.ts';
@@ -18,7 +18,7 @@ import { foldPartials, mergeAccumulators } from './fold-partials.ts';
 import { GroupTable } from './group-table.ts';
 import { accumulatorsOf, keyFieldsOf } from './keyed-table.ts';
 import type { KeyedStateOptions } from './keyed-table.ts';
-import type { StateChanges } from './state-part.ts';
+import type { StateChanges, StateGroups } from './state-part.ts';
 import { WindowOutput } from './window-output.ts';
 
 type NumberVector = Extract<Vector, { kind: 'number' }>;
@@ -111,6 +111,21 @@ export class SessionState {
     return size;
   }
 
+  /** All sessions as data. */
+  contents(): StateGroups[] {
+    const slots = rowNumbers(this.#slotCount).filter((slot) => this.#sequences[slot] !== -1);
+    return [
+      {
+        keys: this.#keys,
+        accumulators: this.#accumulators,
+        groups: slots,
+        keyRows: slots.map((slot) => this.#keyOf[slot]!),
+        startMs: (index) => this.#starts[slots[index]!]!,
+        endMs: (index) => this.#ends[slots[index]!]!,
+      },
+    ];
+  }
+
   changes(): StateChanges | null {
     if (this.#savedKeys < 0) return null;
     const added = this.#slotCount - this.#unsaved.savedCount;
@@ -141,9 +156,9 @@ export class SessionState {
     this.#sequence = from.f64(1)[0]!;
     const [keysFrom, keys, slotsFrom, slots] = from.i32(4) as unknown as Counts;
     const isNext = keysFrom === this.#keys.count && slotsFrom === this.#slotCount;
-    if (!isNext || keys < keysFrom || slots < slotsFrom) {
-      throw damagedState(`sessions of a ${kind} have other numbers of keys and slots`);
-    }
+    if (!isNext) throw damagedState(`sessions of a ${kind} have other numbers of keys and slots`);
+    from.expectRows(keys - keysFrom);
+    from.expectRows(slots - slotsFrom);
     this.#keys.loadKeys(from, keys - keysFrom);
     const changed = from.rows(slotsFrom);
     const added = slots - slotsFrom;

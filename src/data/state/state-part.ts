@@ -3,6 +3,8 @@
 
 import type { ColumnReader } from '../snapshot/column-reader.ts';
 import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import type { Accumulator } from './accumulator.ts';
+import type { GroupTable } from './group-table.ts';
 import type { SectionKind, SnapshotKind } from '../snapshot/snapshot-file.ts';
 
 export type StatePart = {
@@ -15,6 +17,19 @@ export type StatePart = {
   load(from: ColumnReader, kind: SnapshotKind): void;
   /** All snapshots have been loaded. */
   settle(): void;
+};
+
+/** Groups of a table, or sessions, as data. */
+export type StateGroups = {
+  readonly keys: GroupTable;
+  readonly accumulators: readonly Accumulator[];
+  /** Of the accumulators. */
+  readonly groups: Int32Array;
+  /** Groups of the key table, one for each of `groups`. */
+  readonly keyRows: Int32Array;
+  /** Of the pane or session of groups[index]; null: a global window. */
+  readonly startMs: (index: number) => number | null;
+  readonly endMs: (index: number) => number | null;
 };
 
 export type StateChanges = {

@@ -51,15 +51,23 @@ export class PartitionState {
     const kind = previous === null ? 'base' : 'delta';
     // If it fails, what the parts have noted as saved is in no snapshot.
     this.#link = null;
-    const sections = this.#parts.map((part): Section => {
-      const columns = new ColumnWriter();
-      part.save(columns, kind);
-      return { kind: part.section, columns };
-    });
+    const sections = this.#sections(kind);
     const header = { ...this.#identity, kind, previous } as const;
     const { bytes, link } = encodeSnapshot(header, { batch, code: null }, sections);
     this.#link = link;
     return { kind, batch, bytes };
+  }
+
+  /** A base that takes the place of all snapshots so far. */
+  compacted(): Uint8Array {
+    assert(this.#link !== null, 'there are snapshots');
+    const header = { ...this.#identity, kind: 'base', previous: null } as const;
+    return encodeSnapshot(header, this.#link, this.#sections('base')).bytes;
+  }
+
+  /** The last micro-batch in the last snapshot taken or restored. */
+  get batch(): number | null {
+    return this.#link === null ? null : this.#link.batch;
   }
 
   /** Takes a base and deltas into fresh parts and gives the last micro-batch in them. */
@@ -86,6 +94,14 @@ export class PartitionState {
     }
     for (const part of this.#parts) part.settle();
     return link!;
+  }
+
+  #sections(kind: SnapshotKind): Section[] {
+    return this.#parts.map((part) => {
+      const columns = new ColumnWriter();
+      part.save(columns, kind);
+      return { kind: part.section, columns };
+    });
   }
 
   #load({ kind, sections }: Snapshot): void {

@@ -4,79 +4,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { PhysicalPlan, Stage } from '../../plan/physical-plan.ts';
-import { planPhysical } from '../../plan/plan-physical.ts';
 import type { SnapshotKind } from '../snapshot/snapshot-file.ts';
-import { randomBindings, randomRun } from './random-plan.fixture.ts';
-import type { RandomRun } from './random-plan.fixture.ts';
-import { allocateBytes, inputOf, partitionCountsOf, runPlan } from './run-plan.fixture.ts';
-import { TaskExecutor } from './task-executor.ts';
-import type { ExchangeOutput, TaskId, TaskResult } from './task.ts';
+import { FirstRun } from './first-run.fixture.ts';
+import { randomRun } from './random-plan.fixture.ts';
+import type { TaskId } from './task.ts';
 import { wideRun } from './wide-run.fixture.ts';
 
 const numRuns = Number(process.env['RUNS'] ?? 80);
 const executorCount = 2;
 const anyRun = fc.oneof(randomRun, wideRun);
-
-/** A run without faults, by task. */
-class FirstRun {
-  readonly plan: PhysicalPlan;
-  readonly batchCount: number;
-  readonly partitionCounts: readonly number[];
-  readonly #run: RandomRun;
-  readonly #results = new Map<string, TaskResult>();
-
-  constructor(run: RandomRun) {
-    this.#run = run;
-    this.plan = planPhysical(run.plan, { partitions: run.partitions });
-    this.batchCount = run.batches.length;
-    this.partitionCounts = partitionCountsOf(this.plan, run.batches[0]!);
-    const { batches } = run;
-    const { results } = runPlan({ plan: this.plan, bindings: randomBindings, batches });
-    let next = 0;
-    for (let batch = 0; batch < this.batchCount; batch++) {
-      for (const stage of this.plan.stages) {
-        for (let partition = 0; partition < this.partitionCounts[stage.id]!; partition++) {
-          this.#results.set(`${batch}/${stage.id}/${partition}`, results[next++]!);
-        }
-      }
-    }
-  }
-
-  result({ batch, stage, partition }: TaskId): TaskResult {
-    return this.#results.get(`${batch}/${stage}/${partition}`)!;
-  }
-
-  input(task: TaskId): ReturnType<typeof inputOf> {
-    const { plan, partitionCounts } = this;
-    const stage = plan.stages[task.stage]!;
-    const sent = new Map<number, ExchangeOutput[]>();
-    for (const { id, from } of plan.exchanges) {
-      const at = plan.stages[from]!.outputs.indexOf(id);
-      const outputs = Array.from({ length: partitionCounts[from]! }, (_, partition) => {
-        const producer = { stage: from, partition, batch: task.batch, part: 0 };
-        return this.result(producer).outputs[at]!;
-      });
-      sent.set(id, outputs);
-    }
-    const batch = this.#run.batches[task.batch]!;
-    return inputOf(plan, stage, { partition: task.partition, batch, sent });
-  }
-
-  executor(): TaskExecutor {
-    const { plan, partitionCounts } = this;
-    const bindings = randomBindings;
-    return new TaskExecutor({ plan, bindings, partitionCounts, allocate: allocateBytes });
-  }
-
-  places(): { readonly stage: Stage; readonly partition: number }[] {
-    return this.plan.stages.flatMap((stage) =>
-      Array.from({ length: this.partitionCounts[stage.id]! }, (_, partition) => {
-        return { stage, partition };
-      }),
-    );
-  }
-}
 
 type Action =
   | { readonly kind: 'go-on' }

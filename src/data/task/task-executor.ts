@@ -61,9 +61,10 @@ export class TaskExecutor {
   }
 
   /**
-   * All that the next task of a stage partition depends on, as of its last one. `base`: all of it;
-   * `delta`: what changed since the last snapshot taken or restored, and a base where there is none
-   * or most has changed. The bytes are a copy; what happens later does not show in them.
+   * All that the next task of a stage partition depends on, as of its last one (of a task in parts:
+   * the last part). `base`: all of it; `delta`: what changed since the last snapshot taken or
+   * restored, and a base where there is none or a delta would not be smaller. The bytes are a copy;
+   * what happens later does not show in them. docs/state-format.md has their layout.
    */
   snapshot(place: StagePlace, kind: SnapshotKind): StateSnapshot {
     return this.#stage(place).snapshot(place.partition, kind);
