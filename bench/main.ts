@@ -20,6 +20,7 @@ const benches: Readonly<Record<string, readonly [string, () => Promise<BenchModu
     'a micro-batch without data over four processes',
     () => import('./cluster-scheduling.ts'),
   ],
+  snapshot: ['cutting and restoring a million groups', () => import('./snapshot.ts')],
   latency: ["a window's end to its visible result", () => import('./latency.ts')],
   startup: ['process start to first result', () => import('./startup.ts')],
   typecheck: ['type-checking the examples', () => import('./typecheck.ts')],

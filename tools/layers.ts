@@ -34,6 +34,7 @@ export const layers: readonly Layer[] = [
   control(5, 'control/worker', 'the local scheduler: what is missing, what may run, what to keep'),
 
   data(2, 'data/columnar', 'vectors, batches, their bytes'),
+  data(4, 'data/snapshot', 'the bytes of state: columns, sections, checksums, what they are of'),
   data(5, 'data/state', 'keyed tables, windows, deltas and snapshots'),
   data(3, 'data/shuffle', 'which partition a key belongs to'),
   data(

@@ -46,6 +46,44 @@ export function appendBatch(builder: BatchBuilder, batch: Batch): void {
   builder.rowCount += batch.rowCount;
 }
 
+/** Appends the first `rowCount` values of `vector` to a column of the same kind. */
+export function appendVector(column: BuilderColumn, vector: Vector, rowCount: number): void {
+  const { count } = column;
+  const end = count + rowCount;
+  while (column.valid.length < end) column.grow();
+  if (column.kind === 'string') {
+    assert(vector.kind === 'string', 'a string column takes from a string vector');
+    appendStrings(column, vector, rowCount);
+  } else {
+    assert(vector.kind === column.kind, 'a column takes from a vector of its kind');
+    column.values.set(vector.values.subarray(0, rowCount) as never, count);
+  }
+  column.count = end;
+  if (vector.valid === null) return;
+  for (let row = 0; row < rowCount; row++) {
+    if (vector.valid[row] === 1) continue;
+    column.valid[count + row] = 0;
+    column.nullCount++;
+  }
+}
+
+function appendStrings(
+  column: Extract<BuilderColumn, { kind: 'string' }>,
+  vector: Extract<Vector, { kind: 'string' }>,
+  rowCount: number,
+): void {
+  const { offsets, count } = column;
+  const from = vector.offsets[0]!;
+  const length = vector.offsets[rowCount]! - from;
+  const at = offsets[count]!;
+  if (at + length > column.bytes.length) column.growBytes(at + length);
+  column.bytes.set(vector.bytes.subarray(from, from + length), at);
+  const shift = at - from;
+  for (let row = 1; row <= rowCount; row++) {
+    offsets[count + row] = vector.offsets[row]! + shift;
+  }
+}
+
 /** Appends value `row` of `vector` to a column of the same kind. */
 export function appendFrom(column: BuilderColumn, vector: Vector, row: number): void {
   if (vector.valid !== null && vector.valid[row] === 0) {

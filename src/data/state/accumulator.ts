@@ -7,6 +7,9 @@ import type { FunctionId } from '../../expr/expr.ts';
 import type { UserFunction } from '../../plan/bindings.ts';
 import type { AggregateCall } from '../../plan/logical-plan.ts';
 import type { Vector } from '../columnar/batch.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import type { RowSet } from '../snapshot/row-set.ts';
 import { ApproxDistinct } from './approx-distinct.ts';
 import { Average, Count, Extreme, FirstOrLast, Sum, SumInt64 } from './number-accumulators.ts';
 import { Custom, Distinct, TopK } from './object-accumulators.ts';
@@ -41,6 +44,9 @@ export type AccumulatorMethods = {
   partials(groups: Int32Array): Vector[];
   result(groups: Int32Array): Vector;
   byteSize(capacity: number): number;
+  /** Writes the groups as columns; `load` takes them back, exactly. */
+  save(to: ColumnWriter, groups: RowSet): void;
+  load(from: ColumnReader, groups: RowSet): void;
 };
 
 export function createAccumulator(

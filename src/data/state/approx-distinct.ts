@@ -6,6 +6,11 @@
 import type { DataType } from '../../schema/data-type.ts';
 import type { Vector } from '../columnar/batch.ts';
 import { StringColumn } from '../columnar/batch-builder.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import { numbersOf } from '../snapshot/row-set.ts';
+import type { RowSet } from '../snapshot/row-set.ts';
+import { damagedState } from '../snapshot/snapshot-errors.ts';
 import { finishHash, hashBytes, hashInt64, hashNumber, mixHash } from '../shuffle/hash.ts';
 import { countVector } from './number-accumulators.ts';
 
@@ -94,6 +99,23 @@ export class ApproxDistinct {
       if (item !== undefined) size += item.registers?.length ?? item.sparse!.size * 32;
     }
     return size;
+  }
+
+  /** A sketch has the bytes that it has as a partial: a group that has none has no bytes. */
+  save(to: ColumnWriter, groups: RowSet): void {
+    to.vector(this.partials(numbersOf(groups))[0]!, 0, groups.count);
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    const rows = numbersOf(groups);
+    const { bytes, offsets } = from.vector('string', groups.count) as StringVector;
+    for (let index = 0; index < rows.length; index++) {
+      const sketch = bytes.slice(offsets[index]!, offsets[index + 1]!);
+      if (sketch.length > registerCount || sketch.length % 8 !== 0) {
+        throw damagedState('a sketch has no possible length');
+      }
+      this.items[rows[index]!] = decode(sketch);
+    }
   }
 
   #add(group: number, high: number, low: number): void {

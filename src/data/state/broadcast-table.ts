@@ -9,12 +9,16 @@ import type { BuilderColumn } from '../columnar/batch-builder.ts';
 import type { Batch, Vector } from '../columnar/batch.ts';
 import { gather, gatherInto } from '../columnar/select.ts';
 import { hashRows } from '../shuffle/hash.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import { sectionKinds } from '../snapshot/snapshot-file.ts';
 import { GroupTable, viewOf } from './group-table.ts';
 
 /** Outdated rows below this are not worth moving the others for. */
 const outdatedMin = 64;
 
 export class BroadcastTable {
+  readonly section = sectionKinds.broadcast;
   readonly groups: GroupTable;
   /** By group: its latest row. */
   latest: Int32Array = new Int32Array(16);
@@ -56,17 +60,30 @@ export class BroadcastTable {
     if (this.#rows.rowCount > 2 * this.groups.count + outdatedMin) this.#dropOutdated();
   }
 
-  /** The latest rows, in the order in which their keys were first seen. */
-  snapshot(): Batch {
-    const { schema, rowCount } = this.#rows;
-    const all = { schema, rowCount, vectors: this.vectors };
-    return gather(all, this.latest.subarray(0, this.groups.count));
+  /** A delta is not kept: the table is meant to be small. */
+  changes(): null {
+    return null;
   }
 
-  /** Into an empty table: what `snapshot` gave. */
-  restore(rows: Batch): void {
-    assert(this.groups.count === 0, 'only an empty table is restored');
-    this.fold(rows);
+  /** Writes the latest rows, in the order in which their keys were first seen. */
+  save(to: ColumnWriter): void {
+    const { count } = this.groups;
+    const { schema, rowCount } = this.#rows;
+    const all = { schema, rowCount, vectors: this.vectors };
+    to.counts(count);
+    for (const vector of gather(all, this.latest.subarray(0, count)).vectors) {
+      to.vector(vector, 0, count);
+    }
+  }
+
+  load(from: ColumnReader): void {
+    const count = from.i32(1)[0]!;
+    const vectors = this.#rows.columns.map(({ kind }) => from.vector(kind, count));
+    this.fold({ schema: this.#schema, rowCount: count, vectors });
+  }
+
+  settle(): void {
+    // A single base has been folded.
   }
 
   byteSize(): number {

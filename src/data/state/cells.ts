@@ -5,6 +5,10 @@ import { unreachable } from '../../base/assert.ts';
 import type { DataType } from '../../schema/data-type.ts';
 import { vectorKind } from '../columnar/batch-builder.ts';
 import type { Vector } from '../columnar/batch.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import { pickBigints, pickBytes, pickFloats, pickInts, putValues } from '../snapshot/row-set.ts';
+import type { RowSet } from '../snapshot/row-set.ts';
 
 export type Cells = NumberCells | Int32Cells | Int64Cells | BooleanCells;
 
@@ -54,6 +58,16 @@ export class NumberCells {
     }
     return { kind: 'number', values, valid: nullable ? gatherValid(this.valid, groups) : null };
   }
+
+  save(to: ColumnWriter, groups: RowSet): void {
+    to.f64(pickFloats(this.values, groups));
+    to.flags(pickBytes(this.valid, groups));
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    putValues(this.values, groups, from.f64(groups.count));
+    putValues(this.valid, groups, from.flags(groups.count));
+  }
 }
 
 export class Int32Cells {
@@ -78,6 +92,16 @@ export class Int32Cells {
     for (let index = 0; index < groups.length; index++)
       values[index] = this.values[groups[index]!]!;
     return { kind: 'int32', values, valid: nullable ? gatherValid(this.valid, groups) : null };
+  }
+
+  save(to: ColumnWriter, groups: RowSet): void {
+    to.i32(pickInts(this.values, groups));
+    to.flags(pickBytes(this.valid, groups));
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    putValues(this.values, groups, from.i32(groups.count));
+    putValues(this.valid, groups, from.flags(groups.count));
   }
 }
 
@@ -104,6 +128,16 @@ export class Int64Cells {
       values[index] = this.values[groups[index]!]!;
     return { kind: 'int64', values, valid: nullable ? gatherValid(this.valid, groups) : null };
   }
+
+  save(to: ColumnWriter, groups: RowSet): void {
+    to.i64(pickBigints(this.values, groups));
+    to.flags(pickBytes(this.valid, groups));
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    putValues(this.values, groups, from.i64(groups.count));
+    putValues(this.valid, groups, from.flags(groups.count));
+  }
 }
 
 export class BooleanCells {
@@ -126,6 +160,16 @@ export class BooleanCells {
     for (let index = 0; index < groups.length; index++)
       values[index] = this.values[groups[index]!]!;
     return { kind: 'boolean', values, valid: nullable ? gatherValid(this.valid, groups) : null };
+  }
+
+  save(to: ColumnWriter, groups: RowSet): void {
+    to.flags(pickBytes(this.values, groups));
+    to.flags(pickBytes(this.valid, groups));
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    putValues(this.values, groups, from.flags(groups.count));
+    putValues(this.valid, groups, from.flags(groups.count));
   }
 }
 

@@ -6,7 +6,10 @@
 import { BatchBuilder } from '../columnar/batch-builder.ts';
 import type { BuilderColumn } from '../columnar/batch-builder.ts';
 import type { Vector } from '../columnar/batch.ts';
-import { appendFrom } from '../columnar/select.ts';
+import { appendFrom, appendVector } from '../columnar/select.ts';
+import { hashRows } from '../shuffle/hash.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
 import type { Field } from '../../schema/data-type.ts';
 import type { Accumulator } from './accumulator.ts';
 
@@ -64,6 +67,31 @@ export class GroupTable {
     }
   }
 
+  /** Adds groups whose keys are the rows of the vectors, none of them in the table yet. */
+  append(keys: readonly Vector[], rowCount: number): void {
+    const first = this.count;
+    this.#reserve(first + rowCount);
+    this.count = first + rowCount;
+    hashRows(keys, rowCount, this.hashes.subarray(first));
+    this.#placeFrom(first);
+    for (let key = 0; key < keys.length; key++) {
+      appendVector(this.keys[key]!, keys[key]!, rowCount);
+    }
+  }
+
+  /** Writes the keys of the groups from `from` on. */
+  saveKeys(to: ColumnWriter, from: number): void {
+    for (const key of this.keyVectors()) to.vector(key, from, this.count);
+  }
+
+  /** Adds groups with the keys that `saveKeys` wrote. */
+  loadKeys(from: ColumnReader, count: number): void {
+    this.append(
+      this.keys.map(({ kind }) => from.vector(kind, count)),
+      count,
+    );
+  }
+
   /** Key columns of all groups, as views that hold until the table changes. */
   keyVectors(): Vector[] {
     return this.keys.map(viewOf);
@@ -111,14 +139,33 @@ export class GroupTable {
     slots[slot] = group + 1;
   }
 
+  #placeFrom(first: number): void {
+    const { slots, mask, hashes, count } = this;
+    for (let group = first; group < count; group++) {
+      let slot = hashes[group]! & mask;
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+      slots[slot] = group + 1;
+    }
+  }
+
   #grow(): void {
-    this.capacity *= 2;
+    this.#resize(this.capacity * 2);
+  }
+
+  #reserve(count: number): void {
+    let capacity = this.capacity;
+    while (capacity < count) capacity *= 2;
+    if (capacity > this.capacity) this.#resize(capacity);
+  }
+
+  #resize(capacity: number): void {
+    this.capacity = capacity;
     const hashes = new Int32Array(this.capacity);
     hashes.set(this.hashes);
     this.hashes = hashes;
     this.slots = new Int32Array(this.capacity * 2);
     this.mask = this.capacity * 2 - 1;
-    for (let group = 0; group < this.count; group++) this.#place(group, hashes[group]!);
+    this.#placeFrom(0);
     for (const accumulator of this.accumulators) accumulator.grow(this.capacity);
   }
 }

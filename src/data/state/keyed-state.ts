@@ -6,6 +6,7 @@ import { unreachable } from '../../base/assert.ts';
 import type { Batch } from '../columnar/batch.ts';
 import type { KeyedStateOptions } from './keyed-table.ts';
 import { PaneState } from './pane-state.ts';
+import type { StateGroups, StatePart } from './state-part.ts';
 import { SessionState } from './session-state.ts';
 
 export type KeyedState = PaneState | SessionState;
@@ -19,7 +20,9 @@ export type KeyedStateMethods = {
   /** Earliest watermark at which `finish` has something to close. */
   readonly nextCloseMs: number;
   byteSize(): number;
-};
+  /** All groups, for reading state as data. */
+  contents(): StateGroups[];
+} & StatePart;
 
 export function createKeyedState(options: KeyedStateOptions): KeyedState {
   const { window } = options.aggregate;

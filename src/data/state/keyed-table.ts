@@ -15,7 +15,7 @@ export type KeyedStateOptions = {
   readonly functions: ReadonlyMap<FunctionId, UserFunction>;
 };
 
-export function keyFieldsOf(aggregate: AggregateSpec): Field[] {
+export function keyFieldsOf(aggregate: Pick<AggregateSpec, 'keys'>): Field[] {
   return aggregate.keys.map(({ name, expr }) => {
     return { name, path: [name], type: expr.type, nullable: expr.nullable };
   });

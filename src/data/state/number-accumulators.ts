@@ -5,6 +5,11 @@ import { assert } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { DataType } from '../../schema/data-type.ts';
 import type { Vector } from '../columnar/batch.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import { pickFloats } from '../snapshot/row-set.ts';
+import type { RowSet } from '../snapshot/row-set.ts';
+import { damagedState } from '../snapshot/snapshot-errors.ts';
 import { NumberCells, Int64Cells, cellsOf } from './cells.ts';
 import type { Cells } from './cells.ts';
 
@@ -41,6 +46,14 @@ class CellAccumulator {
     for (const cells of this.cells) size += cells.values.byteLength + cells.valid.length;
     return size;
   }
+
+  save(to: ColumnWriter, groups: RowSet): void {
+    for (const cells of this.cells) cells.save(to, groups);
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    for (const cells of this.cells) cells.load(from, groups);
+  }
 }
 
 export class Count extends CellAccumulator {
@@ -61,6 +74,13 @@ export class Count extends CellAccumulator {
 
   merge(other: Count, from: Int32Array, groups: Int32Array): void {
     addNumbers(this.counts.values, other.counts, from, groups);
+  }
+
+  override load(from: ColumnReader, groups: RowSet): void {
+    super.load(from, groups);
+    for (const count of pickFloats(this.counts.values, groups)) {
+      if (!(Number.isSafeInteger(count) && count >= 0)) throw damagedState('a count is none');
+    }
   }
 
   partials(groups: Int32Array): Vector[] {

@@ -6,11 +6,18 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { CustomAggregate } from '../../plan/bindings.ts';
 import type { AggregateCall } from '../../plan/logical-plan.ts';
 import type { DataType, JsonValue, RowObject, RowValue } from '../../schema/data-type.ts';
-import { builderColumn, StringColumn } from '../columnar/batch-builder.ts';
+import { builderColumn, StringColumn, vectorKind } from '../columnar/batch-builder.ts';
+import type { BuilderColumn } from '../columnar/batch-builder.ts';
 import type { Vector } from '../columnar/batch.ts';
-import { appendText, appendValue } from '../columnar/rows.ts';
+import { appendText, appendValue, valueAt } from '../columnar/rows.ts';
 import { decodeUtf8 } from '../columnar/utf8.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import { numbersOf } from '../snapshot/row-set.ts';
+import type { RowSet } from '../snapshot/row-set.ts';
+import { damagedState } from '../snapshot/snapshot-errors.ts';
 import { stateFromText, stateToText } from './custom-state.ts';
+import { viewOf } from './group-table.ts';
 import { countVector } from './number-accumulators.ts';
 
 type StringVector = Extract<Vector, { kind: 'string' }>;
@@ -95,6 +102,28 @@ export class Distinct extends ObjectAccumulator<Set<RowValue>> {
     for (const item of this.items) size += (item?.size ?? 0) * 48;
     return size;
   }
+
+  /** How many values each group has, and the values of all in order of coming. */
+  save(to: ColumnWriter, groups: RowSet): void {
+    const rows = numbersOf(groups);
+    to.i32(rows.map((group) => this.items[group]?.size ?? 0));
+    const values = new ValueColumn(keptType(this.argument));
+    for (const group of rows) for (const value of this.items[group] ?? []) values.append(value);
+    values.save(to);
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    const rows = numbersOf(groups);
+    const counts = from.i32(groups.count);
+    const values = loadValues(from, keptType(this.argument), sumOf(counts));
+    let next = 0;
+    for (let index = 0; index < rows.length; index++) {
+      const count = counts[index]!;
+      const kept = values.slice(next, next + count);
+      this.items[rows[index]!] = count === 0 ? undefined : new Set(kept);
+      next += count;
+    }
+  }
 }
 
 type Ranked = { readonly value: RowValue; readonly by: RowValue };
@@ -158,6 +187,36 @@ export class TopK extends ObjectAccumulator<Ranked[]> {
 
   byteSize(capacity: number): number {
     return capacity * (8 + this.k * 64);
+  }
+
+  /** How many pairs each group has, then the values and what they are ranked by, greatest first. */
+  save(to: ColumnWriter, groups: RowSet): void {
+    const rows = numbersOf(groups);
+    to.i32(rows.map((group) => this.items[group]?.length ?? 0));
+    const [values, bys] = this.call.args.map(({ type }) => new ValueColumn(type));
+    for (const group of rows) {
+      for (const { value, by } of this.items[group] ?? []) {
+        values!.append(value);
+        bys!.append(by);
+      }
+    }
+    values!.save(to);
+    bys!.save(to);
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    const rows = numbersOf(groups);
+    const counts = from.i32(groups.count);
+    const count = sumOf(counts);
+    const [values, bys] = this.call.args.map(({ type }) => loadValues(from, type, count));
+    let next = 0;
+    for (let index = 0; index < rows.length; index++) {
+      const ranked: Ranked[] = [];
+      for (let left = counts[index]!; left > 0; left--, next++) {
+        ranked.push({ value: values![next]!, by: bys![next]! });
+      }
+      this.items[rows[index]!] = ranked.length === 0 ? undefined : ranked;
+    }
   }
 }
 
@@ -240,6 +299,32 @@ export class Custom extends ObjectAccumulator<{ state: unknown }> {
     return capacity * 8 + this.items.length * 128;
   }
 
+  /** The state's text; null where a group has none yet. */
+  save(to: ColumnWriter, groups: RowSet): void {
+    const column = new StringColumn(Math.max(1, groups.count));
+    for (const group of numbersOf(groups)) {
+      const item = this.items[group];
+      if (item === undefined) column.appendNull();
+      else appendText(column, this.#textOf(item.state));
+    }
+    to.vector(column.finish(), 0, groups.count);
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    const rows = numbersOf(groups);
+    const vector = from.vector('string', groups.count);
+    for (let index = 0; index < rows.length; index++) {
+      const isNull = vector.valid !== null && vector.valid[index] === 0;
+      this.items[rows[index]!] = isNull ? undefined : { state: savedState(vector, index) };
+    }
+  }
+
+  /** The accumulator of a group as JSON, for reading state; null where it has none yet. */
+  savedState(group: number): JsonValue {
+    const item = this.items[group];
+    return item === undefined ? null : (JSON.parse(this.#textOf(item.state)) as JsonValue);
+  }
+
   #textOf(state: unknown): string {
     return stateToText(state, this.call.name);
   }
@@ -269,6 +354,68 @@ export class Custom extends ObjectAccumulator<{ state: unknown }> {
       fields: { aggregate: name },
     });
   }
+}
+
+function savedState(vector: Vector, row: number): unknown {
+  try {
+    return stateFromText(textAt(vector, row));
+  } catch {
+    throw damagedState('the state of a custom aggregate is not JSON');
+  }
+}
+
+/** Values of one type that accumulators hold, as a column. */
+class ValueColumn {
+  readonly #type: DataType;
+  readonly #column: BuilderColumn;
+
+  constructor(type: DataType) {
+    this.#type = type;
+    this.#column = builderColumn(type, 64);
+  }
+
+  append(value: RowValue): void {
+    const problem = appendValue(this.#column, this.#type, value);
+    assert(problem === null, 'an accumulator holds values of its type');
+  }
+
+  save(to: ColumnWriter): void {
+    to.vector(viewOf(this.#column), 0, this.#column.count);
+  }
+}
+
+function loadValues(from: ColumnReader, type: DataType, count: number): RowValue[] {
+  const vector = from.vector(vectorKind(type), count);
+  if (vector.valid !== null) throw damagedState('a kept value is null');
+  if (type.kind === 'timestamp' && vector.kind === 'number') {
+    for (const time of vector.values) {
+      if (!(Math.abs(time) <= timeMsMax && Number.isInteger(time))) {
+        throw damagedState('a kept time is none');
+      }
+    }
+  }
+  try {
+    return Array.from({ length: count }, (_, row) => valueAt(vector, type, row));
+  } catch {
+    throw damagedState('a kept json value is not JSON');
+  }
+}
+
+/** ECMAScript's greatest time. */
+const timeMsMax = 8.64e15;
+
+/** Of a json value only its canonical text is kept. */
+function keptType(argument: DataType): DataType {
+  return argument.kind === 'json' ? { kind: 'string' } : argument;
+}
+
+function sumOf(counts: Int32Array): number {
+  let sum = 0;
+  for (const count of counts) {
+    if (count < 0) throw damagedState('a count is negative');
+    sum += count;
+  }
+  return sum;
 }
 
 function jsonAt(vector: Vector, row: number): JsonValue {

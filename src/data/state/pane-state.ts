@@ -5,10 +5,18 @@
 
 import type { Batch, Vector } from '../columnar/batch.ts';
 import { hashRows } from '../shuffle/hash.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import { firstRows, listedRows, rowNumbers, withNewRows } from '../snapshot/row-set.ts';
+import { damagedState } from '../snapshot/snapshot-errors.ts';
+import { sectionKinds } from '../snapshot/snapshot-file.ts';
+import type { SnapshotKind } from '../snapshot/snapshot-file.ts';
+import { ChangedRows } from './changed-rows.ts';
 import { foldPartials, mergeAccumulators } from './fold-partials.ts';
 import type { GroupTable } from './group-table.ts';
 import { keyedTable } from './keyed-table.ts';
 import type { KeyedStateOptions } from './keyed-table.ts';
+import type { StateChanges, StateGroups } from './state-part.ts';
 import { lastWindowEnd, paneLayout, windowsOfPane } from './window-panes.ts';
 import type { PaneLayout } from './window-panes.ts';
 import { WindowOutput } from './window-output.ts';
@@ -21,9 +29,12 @@ type Pane = {
   readonly table: GroupTable;
   /** Groups changed in this micro-batch, each once; only kept for emit `update`. */
   readonly changed: Set<number>;
+  /** Groups changed since the last snapshot. */
+  readonly unsaved: ChangedRows;
 };
 
 export class PaneState {
+  readonly section = sectionKinds.windows;
   readonly #options: KeyedStateOptions;
   readonly #layout: PaneLayout;
   readonly #allowedMs: number;
@@ -38,6 +49,8 @@ export class PaneState {
   /** Earliest watermark at which a window closes. */
   nextCloseMs = Infinity;
   #hashes = new Int32Array(0);
+  /** Starts of the panes in the last snapshot; null: there was none. */
+  #saved: Float64Array | null = null;
 
   constructor(options: KeyedStateOptions) {
     const { window, allowedLatenessMs, keys, emit } = options.aggregate;
@@ -86,6 +99,78 @@ export class PaneState {
     return size;
   }
 
+  /** All groups as data, pane by pane. */
+  contents(): StateGroups[] {
+    return Array.from(this.#panes.values(), ({ start, table }): StateGroups => {
+      const groups = rowNumbers(table.count);
+      const startMs = this.#isGlobal ? null : start;
+      const endMs = this.#isGlobal ? null : start + this.#layout.paneMs;
+      return {
+        keys: table,
+        accumulators: table.accumulators,
+        groups,
+        keyRows: groups,
+        startMs: () => startMs,
+        endMs: () => endMs,
+      };
+    });
+  }
+
+  changes(): StateChanges | null {
+    if (this.#saved === null) return null;
+    let changed = this.#goneSince(this.#saved).length;
+    let total = 0;
+    for (const { table, unsaved } of this.#panes.values()) {
+      changed += unsaved.count() + table.count - Math.max(0, unsaved.savedCount);
+      total += table.count;
+    }
+    return { changed, total };
+  }
+
+  save(to: ColumnWriter, kind: SnapshotKind): void {
+    const panes = [...this.#panes.values()];
+    const isDelta = kind === 'delta';
+    const written = isDelta ? panes.filter(isChanged) : panes;
+    const from = written.map(({ unsaved }) => (isDelta ? Math.max(0, unsaved.savedCount) : 0));
+    to.numbers(this.#closedMs);
+    to.f64(isDelta ? this.#goneSince(this.#saved!) : new Float64Array(0));
+    to.f64(Float64Array.from(written, ({ start }) => start));
+    to.i32(Int32Array.from(from));
+    to.i32(Int32Array.from(written, ({ table }) => table.count));
+    written.forEach((pane, index) => savePane(to, pane, from[index]!));
+    for (const { table, unsaved } of written) unsaved.reset(table.count);
+    this.#saved = Float64Array.from(this.#panes.keys());
+  }
+
+  load(from: ColumnReader, kind: SnapshotKind): void {
+    this.#closedMs = from.f64(1)[0]!;
+    for (const start of from.f64()) {
+      if (!this.#panes.delete(start)) throw damagedState('a pane is dropped that is not there');
+    }
+    const starts = from.f64();
+    const before = from.i32(starts.length);
+    const counts = from.i32(starts.length);
+    starts.forEach((start, index) => {
+      const pane = this.#panes.get(start) ?? this.#addPane(start);
+      if (pane.table.count !== before[index]!) {
+        throw damagedState(`a pane of a ${kind} has another number of groups`);
+      }
+      from.expectRows(counts[index]! - before[index]!);
+      loadPane(from, pane, counts[index]! - before[index]!);
+    });
+    this.#saved = Float64Array.from(this.#panes.keys());
+  }
+
+  settle(): void {
+    this.nextCloseMs = Infinity;
+    for (const start of this.#panes.keys()) this.#expectCloses(start);
+  }
+
+  /** Starts of panes that are not there any more; what would open one again is late. */
+  #goneSince(saved: Float64Array): Float64Array {
+    return saved.filter((start) => !this.#panes.has(start));
+  }
+
   #isLate(pane: number, watermarkMs: number): boolean {
     return lastWindowEnd(this.#layout, pane) + this.#allowedMs <= watermarkMs;
   }
@@ -93,11 +178,11 @@ export class PaneState {
   /** Rows of each pane, in order of the panes' first rows. */
   #rowsByPane(partials: Batch): [number, Int32Array][] {
     const { rowCount } = partials;
-    if (this.#isGlobal) return [[0, firstRows(rowCount)]];
+    if (this.#isGlobal) return [[0, rowNumbers(rowCount)]];
     const { values } = partials.vectors[this.#keyCount] as Extract<Vector, { kind: 'number' }>;
     let isOne = true;
     for (let row = 1; row < rowCount && isOne; row++) isOne = values[row] === values[0];
-    if (isOne) return [[values[0]!, firstRows(rowCount)]];
+    if (isOne) return [[values[0]!, rowNumbers(rowCount)]];
     const byPane = new Map<number, number[]>();
     for (let row = 0; row < rowCount; row++) {
       const rows = byPane.get(values[row]!);
@@ -110,21 +195,32 @@ export class PaneState {
   #pane(start: number): Pane {
     const known = this.#panes.get(start);
     if (known !== undefined) return known;
+    const pane = this.#addPane(start);
+    this.#expectCloses(start);
+    return pane;
+  }
+
+  #addPane(start: number): Pane {
     const table = this.#spareTables.pop() ?? keyedTable(this.#options);
-    const pane = { start, table, changed: new Set<number>() };
+    const pane = { start, table, changed: new Set<number>(), unsaved: new ChangedRows() };
     this.#panes.set(start, pane);
+    return pane;
+  }
+
+  /** The windows that hold the pane are to be closed. */
+  #expectCloses(start: number): void {
     for (const window of windowsOfPane(this.#layout, start)) {
       const closeMs = this.#closeMs(window);
       if (closeMs > this.#closedMs && closeMs < this.nextCloseMs) this.nextCloseMs = closeMs;
     }
-    return pane;
   }
 
   #foldPane(pane: Pane, input: PaneInput): void {
-    const { table, changed } = pane;
+    const { table, changed, unsaved } = pane;
     const groups = new Int32Array(input.rows.length);
     table.upsert(input.keys, this.#hashes, input.rows, groups);
     foldPartials(table.accumulators, input.accumulators, { rows: input.rows, groups });
+    unsaved.mark(groups);
     if (this.#emitsUpdates) for (const group of groups) changed.add(group);
   }
 
@@ -186,12 +282,12 @@ export class PaneState {
     const panes = this.#panesOf(window);
     if (panes.length === 1) {
       const { table } = panes[0]!;
-      this.#output.emitWindow(table, firstRows(table.count), this.#bounds(window));
+      this.#output.emitWindow(table, rowNumbers(table.count), this.#bounds(window));
       return;
     }
     const merged = this.#spareTables.pop() ?? keyedTable(this.#options);
-    for (const { table } of panes) mergeTable(merged, table, firstRows(table.count));
-    this.#output.emitWindow(merged, firstRows(merged.count), this.#bounds(window));
+    for (const { table } of panes) mergeTable(merged, table, rowNumbers(table.count));
+    this.#output.emitWindow(merged, rowNumbers(merged.count), this.#bounds(window));
     this.#release(merged);
   }
 
@@ -226,7 +322,7 @@ export class PaneState {
       }
       mergeTable(keys, table, Int32Array.from(from));
     }
-    this.#output.emitWindow(keys, firstRows(keys.count), this.#bounds(window));
+    this.#output.emitWindow(keys, rowNumbers(keys.count), this.#bounds(window));
     this.#release(keys);
   }
 
@@ -247,16 +343,31 @@ type PaneInput = {
   readonly rows: Int32Array;
 };
 
+function isChanged({ table, unsaved }: Pane): boolean {
+  return table.count > unsaved.savedCount || unsaved.count() > 0;
+}
+
+/** Which of the first `from` groups have changed, keys of those behind, accumulators of both. */
+function savePane(to: ColumnWriter, { table, unsaved }: Pane, from: number): void {
+  const rows = from > 0 ? unsaved.list(table.count) : null;
+  to.i32(rows === null ? new Int32Array(0) : rows.changed);
+  table.saveKeys(to, from);
+  const groups = rows === null ? firstRows(table.count) : listedRows(rows.all);
+  for (const accumulator of table.accumulators) accumulator.save(to, groups);
+}
+
+function loadPane(from: ColumnReader, { table, unsaved }: Pane, added: number): void {
+  const before = table.count;
+  const changed = from.rows(before);
+  table.loadKeys(from, added);
+  const groups = before === 0 ? firstRows(added) : listedRows(withNewRows(changed, before, added));
+  for (const accumulator of table.accumulators) accumulator.load(from, groups);
+  unsaved.reset(table.count);
+}
+
 /** Merges groups of one table into another by key. */
 function mergeTable(into: GroupTable, from: GroupTable, groups: Int32Array): void {
   const target = new Int32Array(groups.length);
   into.upsert(from.keyVectors(), from.hashes, groups, target);
   mergeAccumulators(into.accumulators, from.accumulators, { from: groups, groups: target });
-}
-
-/** 0, 1, … count - 1. */
-function firstRows(count: number): Int32Array {
-  const rows = new Int32Array(count);
-  for (let row = 0; row < count; row++) rows[row] = row;
-  return rows;
 }

@@ -2,24 +2,33 @@
 // gap. Partials that come within a session's bounds extend it, and sessions that meet become one.
 // A heap of ends says which sessions close; an entry whose session grew meanwhile is put back.
 
-import { Heap } from '../../base/heap.ts';
 import type { Batch, Vector } from '../columnar/batch.ts';
 import { hashRows } from '../shuffle/hash.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import { firstRows, listedRows, rowNumbers, withNewRows } from '../snapshot/row-set.ts';
+import { pickFloats, pickInts, putValues } from '../snapshot/row-set.ts';
+import { damagedState } from '../snapshot/snapshot-errors.ts';
+import { sectionKinds } from '../snapshot/snapshot-file.ts';
+import type { SnapshotKind } from '../snapshot/snapshot-file.ts';
 import type { Accumulator } from './accumulator.ts';
+import { ChangedRows } from './changed-rows.ts';
+import { ClosingHeap } from './closing-heap.ts';
 import { foldPartials, mergeAccumulators } from './fold-partials.ts';
 import { GroupTable } from './group-table.ts';
 import { accumulatorsOf, keyFieldsOf } from './keyed-table.ts';
 import type { KeyedStateOptions } from './keyed-table.ts';
+import type { StateChanges, StateGroups } from './state-part.ts';
 import { WindowOutput } from './window-output.ts';
 
 type NumberVector = Extract<Vector, { kind: 'number' }>;
-type Closing = { readonly endMs: number; readonly sequence: number; readonly slot: number };
 
 /** Keys without a session are dropped once there are this many times more of them than others. */
 const deadKeysRatio = 4;
 const keysCompactMin = 1024;
 
 export class SessionState {
+  readonly section = sectionKinds.sessions;
   readonly #options: KeyedStateOptions;
   readonly #allowedMs: number;
   readonly #keyCount: number;
@@ -37,9 +46,13 @@ export class SessionState {
   #next = new Int32Array(0);
   #keyOf = new Int32Array(0);
   #slotCount = 0;
-  readonly #freeSlots: number[] = [];
+  #freeSlots: number[] = [];
   #sequence = 0;
-  readonly #closings = new Heap<Closing>(closesBefore);
+  #closings = new ClosingHeap();
+  /** Slots changed since the last snapshot. */
+  readonly #unsaved = new ChangedRows();
+  /** Keys in the last snapshot; -1: there was none that the keys go on from. */
+  #savedKeys = -1;
   // Rows whose slots are known, but that were not folded yet.
   #pendingRows: number[] = [];
   #pendingSlots: number[] = [];
@@ -56,8 +69,7 @@ export class SessionState {
 
   /** Earliest watermark at which `finish` has something to do. */
   get nextCloseMs(): number {
-    const first = this.#closings.peek();
-    return first === undefined ? Infinity : first.endMs + this.#allowedMs;
+    return this.#closings.size === 0 ? Infinity : this.#closings.endMs + this.#allowedMs;
   }
 
   /** Adds partials and gives the number of rows behind those that came too late. */
@@ -79,6 +91,7 @@ export class SessionState {
       one[0] = row;
       this.#keys.upsert(keys, hashes, one, group);
       const slot = this.#join(group[0]!, { start: starts!.values[row]!, end, columns });
+      this.#unsaved.markOne(slot);
       this.#pendingRows.push(row);
       this.#pendingSlots.push(slot);
     }
@@ -96,6 +109,105 @@ export class SessionState {
     let size = this.#keys.byteSize() + this.#starts.length * 40;
     for (const accumulator of this.#accumulators) size += accumulator.byteSize(this.#starts.length);
     return size;
+  }
+
+  /** All sessions as data. */
+  contents(): StateGroups[] {
+    const slots = rowNumbers(this.#slotCount).filter((slot) => this.#sequences[slot] !== -1);
+    return [
+      {
+        keys: this.#keys,
+        accumulators: this.#accumulators,
+        groups: slots,
+        keyRows: slots.map((slot) => this.#keyOf[slot]!),
+        startMs: (index) => this.#starts[slots[index]!]!,
+        endMs: (index) => this.#ends[slots[index]!]!,
+      },
+    ];
+  }
+
+  changes(): StateChanges | null {
+    if (this.#savedKeys < 0) return null;
+    const added = this.#slotCount - this.#unsaved.savedCount;
+    return { changed: this.#unsaved.count() + added, total: this.#slotCount };
+  }
+
+  /** Slots are written with those that are free; lists by key, free slots and heap follow. */
+  save(to: ColumnWriter, kind: SnapshotKind): void {
+    const isDelta = kind === 'delta';
+    const keysFrom = isDelta ? this.#savedKeys : 0;
+    const slotsFrom = isDelta ? this.#unsaved.savedCount : 0;
+    const rows = isDelta ? this.#unsaved.list(this.#slotCount) : null;
+    to.numbers(this.#sequence);
+    to.counts(keysFrom, this.#keys.count, slotsFrom, this.#slotCount);
+    this.#keys.saveKeys(to, keysFrom);
+    to.i32(rows === null ? new Int32Array(0) : rows.changed);
+    const slots = rows === null ? firstRows(this.#slotCount) : listedRows(rows.all);
+    for (const times of [this.#starts, this.#ends, this.#sequences]) {
+      to.f64(pickFloats(times, slots));
+    }
+    to.i32(pickInts(this.#keyOf, slots));
+    for (const accumulator of this.#accumulators) accumulator.save(to, slots);
+    this.#unsaved.reset(this.#slotCount);
+    this.#savedKeys = this.#keys.count;
+  }
+
+  load(from: ColumnReader, kind: SnapshotKind): void {
+    this.#sequence = from.f64(1)[0]!;
+    const [keysFrom, keys, slotsFrom, slots] = from.i32(4) as unknown as Counts;
+    const isNext = keysFrom === this.#keys.count && slotsFrom === this.#slotCount;
+    if (!isNext) throw damagedState(`sessions of a ${kind} have other numbers of keys and slots`);
+    from.expectRows(keys - keysFrom);
+    from.expectRows(slots - slotsFrom);
+    this.#keys.loadKeys(from, keys - keysFrom);
+    const changed = from.rows(slotsFrom);
+    const added = slots - slotsFrom;
+    const rows =
+      slotsFrom === 0 ? firstRows(added) : listedRows(withNewRows(changed, slotsFrom, added));
+    const [starts, ends, sequences] = [0, 1, 2].map(() => from.f64(rows.count));
+    const keyOf = from.i32(rows.count);
+    while (this.#starts.length < slots) this.#growSlots();
+    putValues(this.#starts, rows, starts!);
+    putValues(this.#ends, rows, ends!);
+    putValues(this.#sequences, rows, sequences!);
+    putValues(this.#keyOf, rows, keyOf);
+    for (const accumulator of this.#accumulators) accumulator.load(from, rows);
+    this.#slotCount = slots;
+    this.#unsaved.reset(slots);
+    this.#savedKeys = keys;
+  }
+
+  settle(): void {
+    this.#heads = new Int32Array(Math.max(16, this.#keys.count * 2));
+    this.#liveKeys = 0;
+    this.#freeSlots = [];
+    this.#closings = new ClosingHeap();
+    for (let slot = 0; slot < this.#slotCount; slot++) {
+      const sequence = this.#sequences[slot]!;
+      if (sequence === -1) {
+        this.#freeSlots.push(slot);
+        continue;
+      }
+      const key = this.#keyOf[slot]!;
+      if (key < 0 || key >= this.#keys.count) throw damagedState('a session has no key');
+      this.#link(key, slot);
+      this.#closings.add(this.#ends[slot]!, sequence, slot);
+    }
+    this.#closings.order();
+  }
+
+  /** Puts the slot into its key's list, youngest first. */
+  #link(key: number, slot: number): void {
+    if (this.#heads[key] === 0) this.#liveKeys++;
+    let before = -1;
+    let next = this.#heads[key]!;
+    while (next !== 0 && this.#sequences[next - 1]! > this.#sequences[slot]!) {
+      before = next - 1;
+      next = this.#next[before]!;
+    }
+    this.#next[slot] = next;
+    if (before < 0) this.#heads[key] = slot + 1;
+    else this.#next[before] = slot + 1;
   }
 
   /** The session that holds [start, end) from now on; sessions that it connects become one. */
@@ -126,7 +238,7 @@ export class SessionState {
     this.#keyOf[slot] = key;
     this.#next[slot] = this.#heads[key]!;
     this.#heads[key] = slot + 1;
-    this.#closings.push({ endMs: end, sequence: this.#sequences[slot]!, slot });
+    this.#closings.push(end, this.#sequences[slot]!, slot);
     return slot;
   }
 
@@ -167,19 +279,18 @@ export class SessionState {
     }
     for (const accumulator of this.#accumulators) accumulator.clearGroup(slot);
     this.#sequences[slot] = -1;
+    this.#unsaved.markOne(slot);
     this.#freeSlots.push(slot);
   }
 
   #close(watermarkMs: number): void {
     const closed: number[] = [];
-    for (;;) {
-      const first = this.#closings.peek();
-      if (first === undefined || first.endMs + this.#allowedMs > watermarkMs) break;
+    while (this.nextCloseMs <= watermarkMs && this.#closings.size > 0) {
+      const { endMs: expectedMs, sequence, slot } = this.#closings;
       this.#closings.pop();
-      const { slot, sequence } = first;
       if (this.#sequences[slot] !== sequence) continue;
       const endMs = this.#ends[slot]!;
-      if (endMs > first.endMs) this.#closings.push({ endMs, sequence, slot });
+      if (endMs > expectedMs) this.#closings.push(endMs, sequence, slot);
       else closed.push(slot);
     }
     this.#emit(closed);
@@ -212,6 +323,7 @@ export class SessionState {
     const rows = Int32Array.from(live);
     const groups = new Int32Array(live.length);
     this.#keys = new GroupTable(keyFieldsOf(this.#options.aggregate), []);
+    this.#savedKeys = -1;
     this.#keys.upsert(old.keyVectors(), old.hashes, rows, groups);
     const heads = new Int32Array(Math.max(16, live.length * 2));
     for (let index = 0; index < live.length; index++) {
@@ -250,6 +362,4 @@ export class SessionState {
   }
 }
 
-function closesBefore(a: Closing, b: Closing): boolean {
-  return a.endMs !== b.endMs ? a.endMs < b.endMs : a.sequence < b.sequence;
-}
+type Counts = readonly [keysFrom: number, keys: number, slotsFrom: number, slots: number];

@@ -3,6 +3,10 @@
 
 import type { Vector } from '../columnar/batch.ts';
 import { StringColumn } from '../columnar/batch-builder.ts';
+import type { ColumnReader } from '../snapshot/column-reader.ts';
+import type { ColumnWriter } from '../snapshot/column-writer.ts';
+import { numbersOf } from '../snapshot/row-set.ts';
+import type { RowSet } from '../snapshot/row-set.ts';
 import { NumberCells } from './cells.ts';
 import { wins } from './number-accumulators.ts';
 
@@ -37,6 +41,21 @@ class SpanAccumulator {
 
   byteSize(capacity: number): number {
     return capacity * 8 + this.items.length * 64;
+  }
+
+  save(to: ColumnWriter, groups: RowSet): void {
+    to.vector(this.result(numbersOf(groups)), 0, groups.count);
+  }
+
+  load(from: ColumnReader, groups: RowSet): void {
+    const rows = numbersOf(groups);
+    const { bytes, offsets, valid } = from.vector('string', groups.count) as StringVector;
+    for (let index = 0; index < rows.length; index++) {
+      const isNull = valid !== null && valid[index] === 0;
+      this.items[rows[index]!] = isNull
+        ? undefined
+        : bytes.slice(offsets[index]!, offsets[index + 1]!);
+    }
   }
 }
 
@@ -103,6 +122,16 @@ export class FirstOrLastSpan extends SpanAccumulator {
   override clearGroup(group: number): void {
     super.clearGroup(group);
     this.times.clear(group, group + 1);
+  }
+
+  override save(to: ColumnWriter, groups: RowSet): void {
+    super.save(to, groups);
+    this.times.save(to, groups);
+  }
+
+  override load(from: ColumnReader, groups: RowSet): void {
+    super.load(from, groups);
+    this.times.load(from, groups);
   }
 
   /** For generated code, which asks this before it calls `put`. */

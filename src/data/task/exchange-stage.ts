@@ -14,7 +14,11 @@ import type { KernelOptions } from '../codegen/kernel-context.ts';
 import { BroadcastTable } from '../state/broadcast-table.ts';
 import { createKeyedState } from '../state/keyed-state.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
+import type { SnapshotKind } from '../snapshot/snapshot-file.ts';
+import { describeState } from './describe-state.ts';
 import { InputWatermark } from './input-watermark.ts';
+import { PartitionState } from './partition-state.ts';
+import type { PartitionIdentity, StateSnapshot } from './partition-state.ts';
 import { StageOutput } from './stage-output.ts';
 import type { SinkRows } from './stage-output.ts';
 import { TaskOrder } from './task-order.ts';
@@ -26,6 +30,8 @@ type Partition = {
   readonly state: KeyedState | null;
   /** What has been broadcast, in the stage of a broadcast join. */
   readonly table: BroadcastTable | null;
+  /** Both of them, for snapshots. */
+  readonly whole: PartitionState;
 };
 type Counts = { recordsIn: number; recordsLate: number; bytesIn: number };
 
@@ -38,6 +44,7 @@ export class ExchangeStage {
   readonly #producerCounts: readonly number[];
   readonly #partitions: (Partition | undefined)[] = [];
   readonly #taskOrder = new TaskOrder();
+  readonly #identity: Omit<PartitionIdentity, 'partition'>;
   /** Input exchanges in the order in which they are taken. */
   readonly #order: readonly number[];
   /** Rows that leave the windows go to these sinks as they are. */
@@ -49,7 +56,11 @@ export class ExchangeStage {
     this.#kernel = compileKernel(options.kernel, null);
     this.#output = new StageOutput(this.#kernel, options.allocate);
     this.#exchanges = input.exchanges.map((id) => this.#kernel.context.exchange(id));
-    const { partitionCounts } = options.kernel;
+    const { partitionCounts, plan, stage } = options.kernel;
+    this.#identity = {
+      partitionCount: partitionCounts[stage.id]!,
+      description: describeState(plan, stage, partitionCounts),
+    };
     this.#producerCounts = this.#exchanges.map(({ from }) => partitionCounts[from]!);
     const inputs = [...this.#exchanges.keys()];
     const rank = (index: number): number => (this.#isBroadcast(index) ? 0 : 1);
@@ -74,6 +85,27 @@ export class ExchangeStage {
 
   #isBroadcast(index: number): boolean {
     return this.#exchanges[index]!.partitioning.kind === 'broadcast';
+  }
+
+  /** See `TaskExecutor.snapshot`. */
+  snapshot(index: number, kind: SnapshotKind): StateSnapshot {
+    const batch = this.#taskOrder.lastOf(index);
+    assert(batch !== undefined, `partition ${index} has had a task`);
+    return this.#partition(index).whole.snapshot(batch, kind);
+  }
+
+  restore(index: number, snapshots: readonly Uint8Array[]): void {
+    assert(this.#partitions[index] === undefined, `partition ${index} has not had a task`);
+    const partition = this.#fresh(index);
+    const batch = partition.whole.restore(snapshots);
+    this.#partitions[index] = partition;
+    this.#taskOrder.resume(index, batch);
+  }
+
+  /** The partition has moved away, or is to be restored anew. */
+  forget(partition: number): void {
+    this.#partitions[partition] = undefined;
+    this.#taskOrder.forget(partition);
   }
 
   stateBytes(): number {
@@ -161,27 +193,28 @@ export class ExchangeStage {
   }
 
   #partition(index: number): Partition {
-    let partition = this.#partitions[index];
-    if (partition === undefined) {
-      const { aggregate: root, context } = this.#kernel;
-      const state =
-        root === null
-          ? null
-          : createKeyedState({
-              aggregate: root.aggregate,
-              schema: root.schema,
-              functions: context.functionsOf(root.id),
-            });
-      const producers = this.#exchanges
-        .map((exchange, input) => producersOf(exchange, index, this.#producerCounts[input]!))
-        .filter((_, input) => !this.#isBroadcast(input));
-      const { join } = this.#kernel;
-      const keys = join?.keys.map(({ right }) => right) ?? [];
-      const table = join && new BroadcastTable(join.tableSchema, keys);
-      partition = { watermark: new InputWatermark(producers), state, table };
-      this.#partitions[index] = partition;
-    }
-    return partition;
+    return (this.#partitions[index] ??= this.#fresh(index));
+  }
+
+  #fresh(index: number): Partition {
+    const { aggregate: root, context, join } = this.#kernel;
+    const state =
+      root === null
+        ? null
+        : createKeyedState({
+            aggregate: root.aggregate,
+            schema: root.schema,
+            functions: context.functionsOf(root.id),
+          });
+    const producers = this.#exchanges
+      .map((exchange, input) => producersOf(exchange, index, this.#producerCounts[input]!))
+      .filter((_, input) => !this.#isBroadcast(input));
+    const watermark = new InputWatermark(producers);
+    const keys = join?.keys.map(({ right }) => right) ?? [];
+    const table = join && new BroadcastTable(join.tableSchema, keys);
+    const identity = { ...this.#identity, partition: index };
+    const parts = [watermark, state, table].filter((part) => part !== null);
+    return { watermark, state, table, whole: new PartitionState(identity, parts) };
   }
 }
 

@@ -80,13 +80,14 @@ export function runPlan({ plan, bindings, batches, allocate }: RunOptions): RunO
   };
 }
 
-type InputScope = {
+export type InputScope = {
   readonly partition: number;
   readonly batch: ReferenceBatch;
+  /** By exchange: by producer. */
   readonly sent: ReadonlyMap<number, readonly ExchangeOutput[]>;
 };
 
-function inputOf(plan: PhysicalPlan, stage: Stage, scope: InputScope) {
+export function inputOf(plan: PhysicalPlan, stage: Stage, scope: InputScope) {
   const { partition, batch, sent } = scope;
   const { input } = stage;
   if (input.kind === 'exchanges') {

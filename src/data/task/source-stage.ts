@@ -1,8 +1,9 @@
 // A stage that scans a source: bytes of whole records (or rows of a connector) through the scanner
-// and the stage's kernel, chunk by chunk. Keeps the watermark of each source partition and writes
-// the record of its range.
+// and the stage's kernel, chunk by chunk, to the record of its range. The record of a partition's
+// last micro-batch is all its state: so any micro-batch can be replayed by the records around it.
 
 import { assert, unreachable } from '../../base/assert.ts';
+import { StreamError } from '../../base/stream-error.ts';
 import type { SourceSpec } from '../../plan/logical-plan.ts';
 import type { ScanInput } from '../../plan/physical-plan.ts';
 import type { SourceChunk, SourcePiece } from '../../ports/source-chunk.ts';
@@ -13,7 +14,12 @@ import type { StageKernel } from '../codegen/kernel.ts';
 import type { KernelOptions } from '../codegen/kernel-context.ts';
 import type { ScanError, Scanner } from '../codegen/scanner.ts';
 import { BadRecords } from './bad-records.ts';
+import type { StateDescription } from '../snapshot/state-description.ts';
+import { describeState } from './describe-state.ts';
+import { PartitionState } from './partition-state.ts';
+import type { StateSnapshot } from './partition-state.ts';
 import { PieceScanner } from './piece-scanner.ts';
+import { SourceRecord } from './source-record.ts';
 import { SourceWatermark } from './source-watermark.ts';
 import { StageOutput } from './stage-output.ts';
 import { TaskOrder } from './task-order.ts';
@@ -22,6 +28,20 @@ import { userError } from './user-error.ts';
 import type { InputPlace } from './user-error.ts';
 
 type Scan = Extract<TaskInput, { kind: 'scan' }>;
+
+export type ReplayInput = {
+  readonly chunk: SourceChunk;
+  readonly known: RangeRecord;
+  readonly before: RangeRecord | null;
+};
+
+type ScanTask = Omit<Scan, 'kind'> & {
+  /** Nothing follows, as the task's own reader or the known range says. */
+  readonly ended: boolean;
+  readonly before: RangeRecord | null;
+};
+
+type SourceResult = TaskResult & { readonly range: RangeRecord };
 
 /** What is scanned in a micro-batch, so far. */
 type Progress = { records: number; timeMax: number; bytesIn: number };
@@ -35,7 +55,9 @@ export class SourceStage {
   readonly #output: StageOutput;
   readonly #bad: BadRecords;
   readonly #order = new TaskOrder();
-  readonly #watermarks: (SourceWatermark | undefined)[] = [];
+  readonly #description: StateDescription;
+  /** By partition: the record of its last micro-batch. */
+  readonly #records: (RangeRecord | undefined)[] = [];
   /** The chunk of records in the kernel, for errors. */
   #piece: SourcePiece | null = null;
   #chunkStart = 0;
@@ -52,12 +74,69 @@ export class SourceStage {
     this.#kernel = compileKernel(options.kernel, this.#scanners && this.#scanners.columns);
     this.#output = new StageOutput(this.#kernel, options.allocate);
     this.#bad = new BadRecords(spec);
+    this.#description = describeState(plan, stage, options.kernel.partitionCounts);
   }
 
   run(task: TaskId, { chunk, triggerMs }: Scan): TaskResult {
     this.#order.start(task);
+    const before = this.#records[task.partition] ?? null;
+    const result = this.#run(task, { chunk, triggerMs, ended: chunk.ended, before });
+    this.#records[task.partition] = result.range;
+    return result;
+  }
+
+  /** See `TaskExecutor.replay`. */
+  replay(task: TaskId, { chunk, known, before }: ReplayInput): TaskResult {
+    assert(known.partition === task.partition && known.batch === task.batch, 'a range of the task');
+    const { from, to } = chunk;
+    if (from !== known.from || to !== known.to) {
+      throw replayError(this.#spec, known, `got offsets ${from} to ${to}`);
+    }
+    const { batchTimeMs: triggerMs, ended } = known;
+    const result = this.#run(task, { chunk, triggerMs, ended, before });
+    const difference = recordDifference(known, result.range);
+    if (difference !== null) throw replayError(this.#spec, known, difference);
+    return result;
+  }
+
+  /** See `TaskExecutor.snapshot`: always a base. */
+  snapshot(partition: number): StateSnapshot {
+    const record = this.#records[partition];
+    assert(record !== undefined, `partition ${partition} has had a task`);
+    const { whole } = this.#stateOf(partition, record);
+    return whole.snapshot(record.batch, 'base');
+  }
+
+  restore(partition: number, snapshots: readonly Uint8Array[]): void {
+    assert(this.#records[partition] === undefined, `partition ${partition} has not had a task`);
+    const { part, whole } = this.#stateOf(partition, null);
+    whole.restore(snapshots);
+    this.resume(partition, part.record!);
+  }
+
+  resume(partition: number, record: RangeRecord): void {
+    this.#records[partition] = record;
+    this.#order.resume(partition, record.batch);
+  }
+
+  forget(partition: number): void {
+    this.#records[partition] = undefined;
+    this.#order.forget(partition);
+  }
+
+  #stateOf(
+    partition: number,
+    record: RangeRecord | null,
+  ): { readonly part: SourceRecord; readonly whole: PartitionState } {
+    const part = new SourceRecord(this.#spec.id, partition, record);
+    // A source may get more partitions, and each stays what it is.
+    const identity = { description: this.#description, partition, partitionCount: 0 };
+    return { part, whole: new PartitionState(identity, [part]) };
+  }
+
+  #run(task: TaskId, { chunk, triggerMs, ended, before }: ScanTask): SourceResult {
     const { calls } = this.#kernel.context;
-    const watermark = this.#watermark(task.partition);
+    const watermark = new SourceWatermark(this.#spec.watermark, before);
     calls.begin({ ...task, batchTimeMs: triggerMs });
     this.#piece = null;
     const progress: Progress = { records: 0, timeMax: -Infinity, bytesIn: 0 };
@@ -69,7 +148,7 @@ export class SourceStage {
       throw userError(error, { calls, where: () => this.#place(triggerMs) });
     }
     const { records, timeMax } = progress;
-    watermark.advance({ records, timeMax, batchTimeMs: triggerMs, ended: chunk.ended });
+    watermark.advance({ records, timeMax, batchTimeMs: triggerMs, ended });
     const range: RangeRecord = {
       source: this.#spec.id,
       partition: task.partition,
@@ -79,12 +158,14 @@ export class SourceStage {
       batchTimeMs: triggerMs,
       watermarkMs: watermark.watermarkMs,
       idle: watermark.idle,
+      wasIdle: watermark.wasIdle,
+      activeMs: watermark.activeMs,
       ended: watermark.ended,
     };
     return this.#result(range, progress);
   }
 
-  #result(range: RangeRecord, progress: Progress): TaskResult {
+  #result(range: RangeRecord, progress: Progress): SourceResult {
     const { watermarkMs, idle, batchTimeMs } = range;
     const outputs = this.#output.takeExchanges({ watermarkMs, idle, batchTimeMs });
     const sinks = this.#output.takeSinks();
@@ -100,10 +181,6 @@ export class SourceStage {
     };
     this.#bad.count = 0;
     return { outputs, sinks, range, watermarkMs, counts };
-  }
-
-  #watermark(partition: number): SourceWatermark {
-    return (this.#watermarks[partition] ??= new SourceWatermark(this.#spec.watermark));
   }
 
   #read(chunk: SourceChunk, task: ReadTask): void {
@@ -216,6 +293,28 @@ type ReadTask = {
   readonly triggerMs: number;
   readonly boundMs: number;
 };
+
+/** What a replay decided otherwise than the first run; null: nothing. */
+function recordDifference(known: RangeRecord, replayed: RangeRecord): string | null {
+  for (const name of ['watermarkMs', 'idle', 'wasIdle', 'activeMs', 'ended'] as const) {
+    if (known[name] !== replayed[name]) {
+      return `${name} was ${known[name]} and is ${replayed[name]} now`;
+    }
+  }
+  return null;
+}
+
+function replayError(source: SourceSpec, known: RangeRecord, difference: string): StreamError {
+  const { partition, batch, from, to } = known;
+  return new StreamError({
+    code: 'replay-differs',
+    message:
+      `could not replay micro-batch ${batch} of source "${source.name}", partition ${partition}, ` +
+      `offsets ${from} to ${to}: ${difference}`,
+    hint: 'what was read before must be there unchanged; keep the records of the source longer',
+    fields: { source: source.name, partition, batch, from, to },
+  });
+}
 
 function textOf(row: unknown): string {
   const plain = (_name: string, value: unknown): unknown =>

@@ -5,7 +5,7 @@ import { assert } from '../../base/assert.ts';
 import type { TaskId } from './task.ts';
 
 export class TaskOrder {
-  readonly #last: number[] = [];
+  readonly #last: (number | undefined)[] = [];
   readonly #part: number[] = [];
 
   /** The partition's task of this micro-batch starts; the first may be any. */
@@ -18,5 +18,21 @@ export class TaskOrder {
     );
     this.#last[partition] = batch;
     this.#part[partition] = part;
+  }
+
+  /** The partition's last micro-batch, also one that it was resumed behind. */
+  lastOf(partition: number): number | undefined {
+    return this.#last[partition];
+  }
+
+  /** The next task is that of the micro-batch behind `batch`. */
+  resume(partition: number, batch: number): void {
+    this.#last[partition] = batch;
+    this.#part[partition] = 0;
+  }
+
+  /** The next task may be any. */
+  forget(partition: number): void {
+    this.#last[partition] = undefined;
   }
 }

@@ -16,7 +16,10 @@ export type TaskId = {
   readonly part: number;
 };
 
-/** All that a source task decided; it rides on the blocks and is logged. */
+/**
+ * All that a source task decided, and all that the partition's next one depends on; it rides on the
+ * blocks and is logged.
+ */
 export type RangeRecord = {
   readonly source: SourceId;
   readonly partition: number;
@@ -29,8 +32,15 @@ export type RangeRecord = {
   readonly watermarkMs: number;
   /** The partition does not hold back watermarks for now. */
   readonly idle: boolean;
+  /** It did not at some time up to here. */
+  readonly wasIdle: boolean;
+  /** Batch time of the last micro-batch with a record, or of the first one. */
+  readonly activeMs: number;
   readonly ended: boolean;
 };
+
+/** A partition of a stage: what owns state. */
+export type StagePlace = { readonly stage: StageId; readonly partition: number };
 
 /**
  * What a task sends over one exchange: the header every consumer gets, and the blocks. A null block

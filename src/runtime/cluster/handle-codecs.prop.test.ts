@@ -37,6 +37,8 @@ const range: fc.Arbitrary<RangeRecord> = fc.record({
   batchTimeMs: ms,
   watermarkMs: ms,
   idle: fc.boolean(),
+  wasIdle: fc.boolean(),
+  activeMs: ms,
   ended: fc.boolean(),
 });
 

@@ -58,7 +58,8 @@ function rangeCodec(sources: readonly SourceId[]): HandleCodec {
       to.f64(range.to);
       to.f64(range.batchTimeMs);
       to.f64(range.watermarkMs);
-      to.u8((range.idle ? 1 : 0) | (range.ended ? 2 : 0));
+      to.f64(range.activeMs);
+      to.u8((range.idle ? 1 : 0) | (range.ended ? 2 : 0) | (range.wasIdle ? 4 : 0));
     },
     read: (from): RangeRecord => {
       const source = sources[from.varint('source', sources.length - 1)]!;
@@ -68,9 +69,10 @@ function rangeCodec(sources: readonly SourceId[]): HandleCodec {
       const end = from.f64('offset');
       const batchTimeMs = from.f64('batch time');
       const watermarkMs = from.f64('watermark');
+      const activeMs = from.f64('activity');
       const flags = from.u8('flags');
       if (!(Number.isFinite(start) && Number.isFinite(end))) from.refuse('out-of-range', 'offset');
-      if (flags > 3) from.refuse('out-of-range', 'flags');
+      if (flags > 7) from.refuse('out-of-range', 'flags');
       return {
         source,
         partition,
@@ -79,7 +81,9 @@ function rangeCodec(sources: readonly SourceId[]): HandleCodec {
         to: end,
         batchTimeMs,
         watermarkMs,
+        activeMs,
         idle: (flags & 1) !== 0,
+        wasIdle: (flags & 4) !== 0,
         ended: (flags & 2) !== 0,
       };
     },

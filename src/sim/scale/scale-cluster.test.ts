@@ -147,10 +147,11 @@ test('messageBytes comes close to what the codec writes', () => {
     },
   } as unknown as WorkerMessage;
   const codec = { write: () => {}, read: () => null };
+  const codecs = { output: codec, gauges: codec, range: codec, snapshot: codec };
   const written = new ByteWriter();
-  writeDriverMessage(written, order);
+  writeDriverMessage(written, order, codecs);
   assert.ok(Math.abs(written.length - payloadBytes(order, 0)) <= 8, `${written.length}`);
   const told = new ByteWriter();
-  writeWorkerMessage(told, report, codec);
+  writeWorkerMessage(told, report, codecs);
   assert.ok(Math.abs(told.length - payloadBytes(report, 0)) <= 8, `${told.length}`);
 });
