@@ -132,8 +132,11 @@ function boundaryOf(
   // Where the driver launches every stage, it launches those again that were rolled back.
   if (delivery === 'pull') return end as BatchNumber;
   for (const { first, ranges } of known) end = Math.max(end, first + ranges.length);
-  if (reach === 'lost') {
-    for (const { startedThrough } of statuses.values()) end = Math.max(end, startedThrough + 1);
+  if (reach !== 'lost') return end as BatchNumber;
+  for (const { startedThrough, owned } of statuses.values()) {
+    end = Math.max(end, startedThrough + 1);
+    // Whoever took a source partition over goes on behind what others have run of it.
+    for (const { next } of owned) end = Math.max(end, next);
   }
   return end as BatchNumber;
 }
@@ -157,7 +160,12 @@ function rerunsOf(
   const done = Math.min(...all.map(({ doneThrough }) => doneThrough));
   const first = consumersMoved ? checkpoint.batch + 1 : Math.max(checkpoint.batch, done) + 1;
   const ends = new Map<string, number>();
-  for (const { owned } of all) for (const place of owned) ends.set(nameOf(place), place.next);
+  for (const [worker, { owned }] of statuses) {
+    for (const place of owned) {
+      const owner = template.stages[place.stage]!.placement[place.partition];
+      if (owner === worker) ends.set(nameOf(place), place.next);
+    }
+  }
   for (const place of moved) ends.delete(nameOf(place));
   for (const place of known) ends.set(nameOf(place), place.first + place.ranges.length);
   const kept = new Map<string, BatchSpan[]>();
