@@ -8,6 +8,7 @@ import { Random } from '../../base/random.ts';
 import { ByteReader } from '../protocol/byte-reader.ts';
 import { ByteWriter } from '../protocol/byte-writer.ts';
 import type { BatchNumber, Incarnation, PlacementVersion, WorkerId } from '../protocol/ids.ts';
+import { noBatch } from '../protocol/ids.ts';
 import { textCodecs } from '../protocol/messages.fixture.ts';
 import type { BatchSpan, KnownRanges, OwnedPartition, WorkerStatus } from '../protocol/messages.ts';
 import { readRecovery, writeRecovery } from '../protocol/recovery-codec.ts';
@@ -145,7 +146,7 @@ function drawStatus(
   return {
     version: 6 as PlacementVersion,
     owned: own.map(({ stage, partition, next }): OwnedPartition => {
-      return { stage, partition, next: next as BatchNumber, ended: false };
+      return { stage, partition, next: next as BatchNumber, endedAt: noBatch };
     }),
     // It is behind what it has run, where it took over what others had run.
     startedThrough: random.integer(-1, checkpoint + 9) as BatchNumber,
@@ -359,7 +360,7 @@ test('planRecovery: whom an older placement gave a partition has no say in what 
   const [older, newer] = [1 as WorkerId, 2 as WorkerId];
   const statusOf = (version: number, next: number): WorkerStatus => ({
     version: version as PlacementVersion,
-    owned: [{ stage: 0, partition: 0, next: next as BatchNumber, ended: false }],
+    owned: [{ stage: 0, partition: 0, next: next as BatchNumber, endedAt: noBatch }],
     startedThrough: (next - 1) as BatchNumber,
     doneThrough: (next - 1) as BatchNumber,
     ranges: [],

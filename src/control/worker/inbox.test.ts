@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BlockEntry } from '../protocol/messages.ts';
+import type { ProducerRange } from '../protocol/routing.ts';
 import { Inbox } from './inbox.ts';
 
 function entry(producer: number, part = 0, last = true): BlockEntry {
@@ -12,6 +13,11 @@ function entry(producer: number, part = 0, last = true): BlockEntry {
 
 function outputsOf(inbox: Inbox, input: number): readonly unknown[] {
   return inbox.arrived(input).map(({ output }) => output);
+}
+
+/** By input: all of so many producers. */
+function fedBy(counts: readonly number[]): readonly ProducerRange[] {
+  return counts.map((end) => ({ first: 0, end }));
 }
 
 test('Inbox waits for every producer of every input, and gives them in their order', () => {
@@ -25,7 +31,7 @@ test('Inbox waits for every producer of every input, and gives them in their ord
   });
   fc.assert(
     fc.property(arrivals, ({ producerCounts, order }) => {
-      const inbox = new Inbox(producerCounts, false);
+      const inbox = new Inbox(fedBy(producerCounts), false);
       order.forEach(({ input, producer }, index) => {
         assert.ok(!inbox.complete);
         assert.ok(inbox.arrive(input, entry(producer)));
@@ -41,7 +47,7 @@ test('Inbox waits for every producer of every input, and gives them in their ord
 });
 
 test('Inbox gives parts as they come, each once, and counts a producer at its last', () => {
-  const inbox = new Inbox([2], true);
+  const inbox = new Inbox(fedBy([2]), true);
   assert.ok(inbox.arrive(0, entry(1, 0, false)));
   assert.ok(inbox.arrive(0, entry(0, 0, true)));
   assert.ok(!inbox.arrive(0, entry(1, 0, false)));
@@ -54,7 +60,7 @@ test('Inbox gives parts as they come, each once, and counts a producer at its la
 });
 
 test('Inbox takes no part whose predecessor is missing, and no producer that is not there', () => {
-  const inbox = new Inbox([2], true);
+  const inbox = new Inbox(fedBy([2]), true);
   assert.throws(() => inbox.arrive(0, entry(0, 1)), /lost a part of producer 0/);
   assert.throws(() => inbox.arrive(0, entry(2)), /no such producer/);
 });

@@ -29,7 +29,7 @@ test('KeptBlocks keeps each part of a producer once, in the order in which it ca
   );
   assert.deepEqual(kept.of(batch(3), 0), []);
   assert.deepEqual(kept.of(batch(4), 1), []);
-  kept.drop(batch(3), 1);
+  kept.drop(batch(3), 1, () => true);
   assert.deepEqual(kept.of(batch(3), 1), []);
 });
 
