@@ -30,7 +30,7 @@ export const groupsOutstandingMax = 64;
 
 /**
  * Messages that came before the template they belong to. A peer may run ahead by `inFlightMax`
- * micro-batches, with one frame an exchange.
+ * micro-batches, with one frame an exchange, or one for each consumer where there is a fan-in.
  */
 export const heldMessagesMax = 4096;
 
