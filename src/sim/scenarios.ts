@@ -298,7 +298,9 @@ export const scenarios: readonly Scenario[] = [
     opaque: null,
     build: (random) => {
       const start = pipeline('broadcast');
-      const left = start.from(clicks(random), { time: 'time', watermark, name: 'left' });
+      const first = start.from(clicks(random), { time: 'time', watermark, name: 'left' });
+      const second = start.from(clicks(random), { time: 'time', watermark, name: 'more' });
+      const left = random.chance(0.3) ? first.union(second) : first;
       const right = start.from(clicks(random), { time: 'time', watermark, name: 'right' });
       const purchases = right.filter((e) => e.kind.eq('purchase'));
       const joined = left.join(purchases.broadcast(), {

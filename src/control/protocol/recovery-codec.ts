@@ -101,7 +101,10 @@ function inconsistency(recovery: Recovery): string | null {
   }
   const areMoved = (places: readonly Place[]): boolean =>
     areDistinct(places.map(nameOf)) && places.every((place) => isMoved.has(nameOf(place)));
-  if (!areMoved(recovery.snapshots)) return 'snapshots';
+  const again = new Set(recovery.reruns.map(nameOf));
+  const isAnew = (name: string): boolean => isMoved.has(name) || again.has(name);
+  const restored = recovery.snapshots.map(nameOf);
+  if (!areDistinct(restored) || !restored.every(isAnew)) return 'snapshots';
   if (checkpoint === noBatch && recovery.snapshots.length > 0) return 'snapshots';
   if (!areMoved(recovery.known)) return 'known ranges';
   const ends = new Map<string, number>();

@@ -95,18 +95,19 @@ export type ProgressLinks = {
  * stage on the producer: then the producer's micro-batches wait for it too.
  */
 export function progressLinks(template: Template, worker: WorkerId): ProgressLinks {
-  const consumers = new Set<WorkerId>();
-  const producers = new Set<WorkerId>();
+  let consumers: ReadonlySet<WorkerId> = new Set<WorkerId>();
+  let producers: ReadonlySet<WorkerId> = new Set<WorkerId>();
   const reached = reachedFrom(template, worker);
   const feeding = feedingOf(template, worker);
   template.stages.forEach(({ source, placement }, id) => {
-    for (const consumer of source ? [] : workersAt(placement, reached[id]!)) {
-      consumers.add(consumer);
-    }
-    for (const reader of source ? workersAt(placement, feeding[id]!) : []) producers.add(reader);
+    if (source) producers = producers.union(workersAt(placement, feeding[id]!));
+    else consumers = consumers.union(workersAt(placement, reached[id]!));
   });
-  const apart = (workers: Set<WorkerId>, gated: Set<WorkerId>): readonly WorkerId[] =>
-    ascending(workers).filter((other) => other !== worker && !gated.has(other));
+  const apart = (
+    workers: ReadonlySet<WorkerId>,
+    gated: ReadonlySet<WorkerId>,
+  ): readonly WorkerId[] =>
+    ascending(workers.difference(gated)).filter((other) => other !== worker);
   return { producers: apart(producers, consumers), consumers: apart(consumers, producers) };
 }
 
@@ -117,9 +118,9 @@ function ascending(workers: Iterable<WorkerId>): readonly WorkerId[] {
 /** Partitions of a stage; `all` spares the list. */
 type Partitions = Set<number> | 'all';
 
-function workersAt(placement: readonly WorkerId[], partitions: Partitions): Iterable<WorkerId> {
-  if (partitions === 'all') return placement;
-  return Array.from(partitions, (partition) => placement[partition]!);
+function workersAt(placement: readonly WorkerId[], partitions: Partitions): ReadonlySet<WorkerId> {
+  if (partitions === 'all') return new Set(placement);
+  return new Set(Array.from(partitions, (partition) => placement[partition]!));
 }
 
 /** By stage: the partitions that rows of the worker's source partitions reach, these included. */
