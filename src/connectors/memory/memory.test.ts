@@ -27,7 +27,7 @@ test('memory: gives each partition its rows in portions', async () => {
   const source = new MemoryRowsSource([[{ n: 1 }, { n: 2 }, { n: 3 }], []], 2);
   assert.equal(await source.partitions(), 2);
   const seen: unknown[] = [];
-  const reader = await source.open(0);
+  const reader = await source.open(0, sourceContext());
   await readAll(
     reader,
     () => 1,
@@ -39,7 +39,7 @@ test('memory: gives each partition its rows in portions', async () => {
     [0, 2, false, [{ n: 1 }, { n: 2 }]],
     [2, 3, true, [{ n: 3 }]],
   ]);
-  const empty = (await source.open(1)).take(1);
+  const empty = (await source.open(1, sourceContext())).take(1);
   assert.deepEqual(empty, { from: 0, to: 0, ended: true, data: { kind: 'none' } });
 });
 
