@@ -154,7 +154,7 @@ test('files: a followed file goes on where the run before had ended', async () =
   }
 });
 
-test('files: files that come or grow after the start are no part of a run that resumes', async () => {
+test('files: files that come or grow later are no part of a run that resumes', async () => {
   const path = join(folder, 'kept');
   mkdirSync(path);
   writeFileSync(join(path, 'b.jsonl'), 'b\n');

@@ -18,8 +18,9 @@ export type SinkRun = {
   readonly term: number;
   readonly incarnation: number;
   /**
-   * False: a new run; `prepare` refuses or takes away what is there, and starts the ledger. True:
-   * `prepare` and `open` keep what is visible, and the run goes on behind it.
+   * False: a new run, of a new history; `prepare` refuses or takes away what is there, and starts
+   * the ledger. True: `prepare` and `open` keep what is visible, and the run goes on behind it. A
+   * history that `prepare` knows already is kept either way: its run was prepared before.
    */
   readonly resumes: boolean;
 };

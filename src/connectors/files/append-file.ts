@@ -30,20 +30,33 @@ export class AppendFile {
   readonly #open = new Set<number>();
   #closed = false;
 
-  /** Fences everybody who writes the file, whatever partition. */
-  static async open(context: SinkContext, options: AppendOptions): Promise<AppendFile> {
+  /**
+   * Fences everybody who writes the file, whatever partition. Of two who open it at once, each has
+   * its own mark before it looks for others: so one of them sees the other one's.
+   */
+  static async open(
+    partition: number,
+    context: SinkContext,
+    options: AppendOptions,
+  ): Promise<AppendFile> {
     const { place, path, encoder } = options;
-    const ledgers = new Map<number, FileLedger>();
-    for (const partition of await markedPartitions(place, context)) {
-      ledgers.set(partition, await FileLedger.take(place, partition, context));
+    const own = await FileLedger.take(place, partition, context);
+    const ledgers = new Map([[partition, own]]);
+    for (const other of await markedPartitions(place, context)) {
+      if (other === partition) continue;
+      ledgers.set(other, await FileLedger.take(place, other, context));
     }
     const lengths = Array.from(ledgers.values(), ({ mark }) => Number(mark.detail));
     const length = Math.max(0, ...lengths);
     const found = (await place.operations.length(path)) ?? 0;
     if (found < length) throw shorter(path, { length, found });
-    const file = await place.operations.open(path, found === 0 ? 'create' : 'change');
+    const file = await place.operations.open(path, 'change');
     const header = encoder.header();
     if (length === 0 && header.length > 0) await file.write(header, 0);
+    if (!own.isCurrent()) {
+      await file.close();
+      throw fenced(place.target, partition);
+    }
     file.truncate(Math.max(length, header.length));
     return new AppendFile({ file, ledgers, length: Math.max(length, header.length) }, options);
   }

@@ -52,22 +52,33 @@ export async function hasLedger(
   return (await operations.list(root)).length > 0 ? 'other' : 'none';
 }
 
-/** Ends all ledgers there, and at one stroke everybody who writes by them. */
-export async function endLedgers({ operations, root }: LedgerPlace): Promise<void> {
-  if (operations.exists(root)) await operations.rename(root, `${root}.${newToken()}.old`);
+/**
+ * Ends all ledgers there, and at one stroke everybody who writes by them. What `act` does, at once,
+ * to the output that there is then, is done only until the new ledger has started.
+ */
+export async function replaceLedgers(
+  place: LedgerPlace,
+  context: SinkContext,
+  act: (isDue: () => boolean) => Promise<void>,
+): Promise<void> {
+  const { operations, root } = place;
+  const history = historyFolder(root, context);
+  const isDue = (): boolean => !operations.exists(history);
+  if (operations.exists(root) && isDue()) operations.renameNow(root, `${root}.${newToken()}.old`);
   const parent = dirname(root);
   const start = `${basename(root)}.`;
   for (const name of await operations.list(parent)) {
     if (name.startsWith(start) && name.endsWith('.old'))
       await operations.remove(join(parent, name));
   }
+  await act(isDue);
+  await operations.makeFolders(history);
 }
 
-/** Called before any writer opens: what is unfinished there is of writers that came to no mark. */
-export async function startLedger(place: LedgerPlace, context: SinkContext): Promise<void> {
+/** Before any writer opens: takes away what is of writers that came to no mark. */
+export async function tidyLedger(place: LedgerPlace, context: SinkContext): Promise<void> {
   const { operations, root } = place;
   const history = historyFolder(root, context);
-  await operations.makeFolders(history);
   for (const name of await operations.list(history)) {
     if (name.startsWith('new-')) await operations.remove(join(history, name));
   }

@@ -1,6 +1,6 @@
 // What file sinks do to the file system, one step each, so that a test can stop between any two.
 
-import { existsSync, ftruncateSync } from 'node:fs';
+import { constants, existsSync, ftruncateSync, renameSync, rmSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { errnoOf } from './file-errors.ts';
@@ -22,9 +22,13 @@ export type FileOperations = {
   makeFolder(path: string): Promise<void>;
   /** Empty when there is no such folder. */
   list(path: string): Promise<string[]>;
-  /** `create`: anew, empty; `change`: one that is there. */
+  /** `create`: anew, empty; `change`: keeps what is there. */
   open(path: string, how: 'create' | 'change'): Promise<OpenFile>;
   rename(from: string, to: string): Promise<void>;
+  /** As `truncate`. */
+  renameNow(from: string, to: string): void;
+  /** A file, as `truncate`. */
+  removeNow(path: string): void;
   /** With what is in it; nothing happens when it is not there. */
   remove(path: string): Promise<void>;
   /** The names in a folder, to the disk. */
@@ -48,9 +52,12 @@ export const fileOperations: FileOperations = {
     }
   },
   async open(path, how) {
-    return new RealFile(await open(path, how === 'create' ? 'w' : 'r+'));
+    const { O_CREAT, O_RDWR } = constants;
+    return new RealFile(await open(path, how === 'create' ? 'w' : O_CREAT | O_RDWR));
   },
   rename,
+  renameNow: renameSync,
+  removeNow: (path) => rmSync(path, { force: true }),
   async remove(path) {
     await rm(path, { recursive: true, force: true });
   },

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { StreamError } from '../../base/stream-error.ts';
 import type { Batch } from '../../data/columnar/batch.ts';
-import type { Sink } from '../../ports/sink.ts';
+import type { Sink, SinkContext } from '../../ports/sink.ts';
 import type { RowSchema } from '../../schema/data-type.ts';
 import { rowsAsBatch, sinkContext } from '../sink-writing.fixture.ts';
 import { csv, jsonLines } from './file-sink.ts';
@@ -20,6 +21,11 @@ const schema: RowSchema = {
   ],
 };
 const context = sinkContext(schema);
+
+/** Of a history of its own. */
+function newRun(): SinkContext {
+  return sinkContext(schema, { history: randomUUID() });
+}
 
 function batchOf(...rows: { n: number; text: string | null }[]): Batch {
   return rowsAsBatch(schema, rows);
@@ -55,16 +61,16 @@ test('jsonLines: refuses what is there already, unless it may overwrite it', asy
   mkdirSync(path);
   writeFileSync(join(path, 'part-0-000000000001.jsonl'), '{}\n');
   writeFileSync(join(path, 'notes.txt'), '');
-  await assert.rejects(jsonLines(path).prepare(context), { code: 'output-exists' });
-  await jsonLines(path, { overwrite: true }).prepare(context);
+  await assert.rejects(jsonLines(path).prepare(newRun()), { code: 'output-exists' });
+  await jsonLines(path, { overwrite: true }).prepare(newRun());
   assert.deepEqual(visible(path), ['notes.txt']);
   const file = join(path, 'notes.txt');
   const empty = jsonLines(file);
-  await empty.prepare(context);
+  await empty.prepare(newRun());
   await empty.finish();
   writeFileSync(file, 'old');
-  await assert.rejects(jsonLines(file).prepare(context), { code: 'output-exists' });
-  await jsonLines(file, { overwrite: true }).prepare(context);
+  await assert.rejects(jsonLines(file).prepare(newRun()), { code: 'output-exists' });
+  await jsonLines(file, { overwrite: true }).prepare(newRun());
   assert.equal(readFileSync(file, 'utf8'), '');
 });
 
@@ -94,7 +100,7 @@ test('csv: every file has a header and quotes what needs it', async () => {
 
 test('jsonLines: a part file is whole whenever it can be seen', async () => {
   const path = `${join(folder, 'atomic')}/`;
-  const sink = jsonLines(path);
+  const sink = jsonLines(path, { fsync: false });
   await sink.prepare(context);
   const rows = Array.from({ length: 5000 }, (_, n) => ({ n, text: 'x'.repeat(100) }));
   const batch = batchOf(...rows);

@@ -12,7 +12,7 @@ import { ProcessLedger } from '../process-ledger.ts';
 import type { ProcessLedgerWriter } from '../process-ledger.ts';
 import { AppendFile } from './append-file.ts';
 import { errnoOf, fileError } from './file-errors.ts';
-import { endLedgers, hasLedger, startLedger } from './file-ledger.ts';
+import { hasLedger, replaceLedgers, tidyLedger } from './file-ledger.ts';
 import type { LedgerPlace } from './file-ledger.ts';
 import { fileOperations } from './file-operations.ts';
 import type { FileOperations } from './file-operations.ts';
@@ -35,7 +35,7 @@ export type FileSinkOptions = {
 /**
  * Writes rows as JSON lines. A path that ends in `/`, or is a folder, gets one file for each
  * partition and micro-batch with rows, `part-<partition>-<micro-batch>.jsonl`, which appears whole
- * and may be taken away once it is there. On a cluster all hosts must see the folder. Any other path
+ * and may be taken away once it is there. On a cluster all hosts must see the folder. Another path
  * is one file that grows by whole micro-batches: who reads it meanwhile must take whole lines only,
  * and after a crash its last lines may be cut off and come again, the same. Output appears exactly
  * once, also over restarts: `.mizzle` in the folder, or `.<name>.mizzle` beside the file, is the
@@ -165,7 +165,7 @@ export class FileSink implements Sink {
     }
     const { fsync = true } = this.#options;
     const options = { place: this.#place, path: this.#path, encoder, fsync };
-    const append = { file: AppendFile.open(context, options), run };
+    const append = { file: AppendFile.open(partition, context, options), run };
     this.#append = append;
     append.file.catch(() => {
       if (this.#append === append) this.#append = null;
@@ -196,9 +196,9 @@ export class FileSink implements Sink {
     const parts = (await operations.list(this.#path)).filter((name) => partName.test(name));
     const found = `${parts.length} part files`;
     if (await this.#goesOn(context, parts.length > 0 ? found : null)) return;
-    await endLedgers(this.#place);
-    for (const name of parts) await operations.remove(join(this.#path, name));
-    await startLedger(this.#place, context);
+    await replaceLedgers(this.#place, context, async (isDue) => {
+      for (const name of parts) if (isDue()) operations.removeNow(join(this.#path, name));
+    });
   }
 
   async #prepareFile(context: SinkContext): Promise<void> {
@@ -213,23 +213,27 @@ export class FileSink implements Sink {
       return;
     }
     if (await this.#goesOn(context, length > 0 ? `${length} bytes` : null)) return;
-    await endLedgers(this.#place);
-    await startLedger(this.#place, context);
-    const file = await operations.open(this.#path, 'create');
+    const file = await operations.open(this.#path, 'change');
+    await replaceLedgers(this.#place, context, async (isDue) => {
+      if (isDue()) file.truncate(0);
+    });
     await file.write(header, 0);
     await file.close();
   }
 
-  /** Whether the ledger that is there counts. `found`: what is there of output. */
+  /**
+   * Whether the ledger that is there counts: also that of a new run which was prepared once already,
+   * by a process that came no further. `found`: what is there of output.
+   */
   async #goesOn(context: SinkContext, found: string | null): Promise<boolean> {
+    const ledger = await hasLedger(this.#place, context);
+    if (ledger === 'own') {
+      await tidyLedger(this.#place, context);
+      return true;
+    }
     if (!context.run.resumes) {
       if (found !== null && this.#options.overwrite !== true) throw exists(this.#path, found);
       return false;
-    }
-    const ledger = await hasLedger(this.#place, context);
-    if (ledger === 'own') {
-      await startLedger(this.#place, context);
-      return true;
     }
     // The sink is new in the pipeline, or its output was taken away on purpose, ledger and all.
     if (ledger === 'none' && found === null) return false;
