@@ -45,6 +45,11 @@ export function endless<C extends Columns>(
     replayable: true,
     partitions: (context) => Promise.resolve(context.workerCount * partitionsPerWorker),
     open: () => Promise.resolve(new EndlessReader()),
+    replayer: () =>
+      Promise.resolve({
+        read: (from, to) => Promise.resolve({ from, to, ended: false, data: { kind: 'none' } }),
+        close: () => Promise.resolve(),
+      }),
   };
   return { source, schema };
 }

@@ -50,8 +50,14 @@ export {
 export type { CustomAggregate, OperatorContext } from './plan/bindings.ts';
 export type { ExecutionMode } from './plan/execution-mode.ts';
 export type { LogicalPlan } from './plan/logical-plan.ts';
-export type { Sink, SinkContext, SinkOutput, SinkWriter } from './ports/sink.ts';
-export type { Source, SourceContext, SourceLag, SourceReader } from './ports/source.ts';
+export type { Sink, SinkContext, SinkOutput, SinkRun, SinkWriter } from './ports/sink.ts';
+export type {
+  Source,
+  SourceContext,
+  SourceLag,
+  SourceReader,
+  SourceReplayer,
+} from './ports/source.ts';
 export type { TypedSink, TypedSource } from './ports/typed.ts';
 export {
   ColumnType,

@@ -122,7 +122,8 @@ async function countedByHand(
   const campaigns = new Map(ysbAds({ seed: options.seed }).map((ad) => [ad.ad_id, ad.campaign_id]));
   const truth = new Map<string, number>();
   const isFolder = (await stat(path)).isDirectory();
-  const paths = isFolder ? (await readdir(path)).map((name) => join(path, name)) : [path];
+  const names = isFolder ? (await readdir(path)).filter((name) => !name.startsWith('.')) : [];
+  const paths = isFolder ? names.map((name) => join(path, name)) : [path];
   for (const each of paths) {
     for await (const line of createInterface({ input: createReadStream(each) })) {
       if (line.trim() === '') continue;

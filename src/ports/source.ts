@@ -16,8 +16,16 @@ export type SourceContext = {
   readonly format: SourceFormat;
   /** Workers of the run: a source that can be split at will may use as many partitions. */
   readonly workerCount: number;
-  /** What the source's `layout` said; absent or null before it was asked or without one. */
+  /**
+   * What the source's `layout` said; absent or null before it was asked or without one. A run that
+   * resumes gives the layout of the run it resumes, also to `layout` itself, which keeps to it.
+   */
   readonly layout?: JsonValue;
+  /**
+   * In `open`: where the reader begins, the `to` of the last range that is known. Absent: at the
+   * start.
+   */
+  readonly from?: number;
 };
 
 /** A source as the user names it in a pipeline: opens nothing until the run starts. */
@@ -27,7 +35,10 @@ export interface Source {
   /** What it reads: `data/*.jsonl`. */
   readonly description: string;
   readonly format: SourceFormat;
-  /** A range can be read again. Runs over a source that cannot are at-most-once. */
+  /**
+   * A range can be read again, by `replayer`, and reading can begin at `from`. Runs over a source
+   * that cannot are at-most-once.
+   */
   readonly replayable: boolean;
   /**
    * `client`: only the process that called `run` can read it (its standard input); other hosts
@@ -43,6 +54,8 @@ export interface Source {
   /** Asked once, at the driver, when a run starts; rejects with StreamError. */
   partitions(context: SourceContext): Promise<number>;
   open(partition: number, context: SourceContext): Promise<SourceReader>;
+  /** Required of a source that is replayable. Any worker may ask, while another one reads on. */
+  replayer?(partition: number, context: SourceContext): Promise<SourceReplayer>;
   /** Absolute paths of the files that a layout reads, so that no sink of the job empties them. */
   paths?(layout: JsonValue): readonly string[];
 }
@@ -63,6 +76,18 @@ export interface SourceReader {
   finish(): void;
   /** How far behind it is; null where the source cannot know. */
   lag(): SourceLag;
+  close(): Promise<void>;
+}
+
+/** Reads ranges of one partition again, in any order. */
+export interface SourceReplayer {
+  /**
+   * The records of [from, to), which a reader gave as one range or several on end: the same bytes
+   * or rows, of the same origin at the same offsets. Pieces may be cut elsewhere. `ended` is always
+   * false: who remembers the range remembers that. Rejects with a StreamError that names file and
+   * offset when the data is gone or was changed. The chunk stays valid.
+   */
+  read(from: number, to: number): Promise<SourceChunk>;
   close(): Promise<void>;
 }
 

@@ -123,11 +123,16 @@ export function temporaryFolder(): string {
 
 /** The rows of a file, or of all files of a folder, as sorted lines. */
 export function rowsOf(path: string): readonly string[] {
-  const files = path.endsWith('/') ? readdirSync(path).map((name) => join(path, name)) : [path];
+  const files = path.endsWith('/') ? filesIn(path) : [path];
   return files
     .flatMap((file) => readFileSync(file, 'utf8').split('\n'))
     .filter((line) => line !== '')
     .toSorted();
+}
+
+function filesIn(folder: string): readonly string[] {
+  const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
+  return names.map((name) => join(folder, name));
 }
 
 export function sleep(ms: number): Promise<void> {

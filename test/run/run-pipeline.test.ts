@@ -219,6 +219,7 @@ test('failure: what a source or a sink of a user throws is named', async () => {
     prepare: () => Promise.resolve(),
     open: () =>
       Promise.resolve({
+        committedThrough: -1,
         commit: () => Promise.reject(new TypeError('no such table')),
         close: () => Promise.resolve(),
       }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { rowsToBatch } from '../../data/columnar/rows.ts';
 import type { RowSchema } from '../../schema/data-type.ts';
+import { rowsAsBatch, sinkContext } from '../sink-writing.fixture.ts';
 import { consoleTable } from './console-table.ts';
 import type { ConsoleTableOptions } from './console-table.ts';
 
@@ -23,12 +23,11 @@ async function check(
   const written: string[] = [];
   const output = { ...terminal, write: (text: string) => written.push(text) };
   const sink = consoleTable({ environment: {}, ...options, output });
-  const context = { nowMs: () => 0, schema, name: 'table' };
+  const context = { ...sinkContext(schema), name: 'table' };
   await sink.prepare(context);
   const writer = await sink.open(0, context);
-  const rule = { nowMs: 0, timeAheadMsMax: 0, timeField: -1, onBad: () => assert.fail() };
   for (const [batch, rows] of batches.entries()) {
-    await writer.commit({ batch, rows: rowsToBatch(schema, rows, rule), watermarkMs: 0 });
+    await writer.commit({ batch, rows: rowsAsBatch(schema, rows), watermarkMs: 0 });
   }
   await writer.close();
   await sink.finish();

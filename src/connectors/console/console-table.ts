@@ -5,6 +5,7 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { Batch } from '../../data/columnar/batch.ts';
 import { batchToRows } from '../../data/columnar/rows.ts';
 import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
+import { ProcessLedger } from '../process-ledger.ts';
 import type { DataType, RowObject, RowSchema, RowValue } from '../../schema/data-type.ts';
 
 /** What the table needs of an output: `process.stdout` has it. */
@@ -56,6 +57,7 @@ class ConsoleTableSink implements Sink {
   readonly #output: ConsoleOutput;
   /** By key, the one that changed last at the end. */
   readonly #rows = new Map<string, RowObject>();
+  readonly #ledger = new ProcessLedger();
   #rowCount = 0;
   #linesDrawn = 0;
 
@@ -67,18 +69,21 @@ class ConsoleTableSink implements Sink {
   async prepare(context: SinkContext): Promise<void> {
     const { columns = [], key = [] } = this.#options;
     for (const name of [...columns, ...key]) checkColumn(name, context);
+    if (this.#ledger.keeps(context)) return;
     this.#rows.clear();
     this.#rowCount = 0;
     this.#linesDrawn = 0;
   }
 
-  open(_partition: number, context: SinkContext): Promise<SinkWriter> {
-    const commit = (output: SinkOutput): Promise<void> => {
+  async open(partition: number, context: SinkContext): Promise<SinkWriter> {
+    const ledger = this.#ledger.open(partition, context);
+    const commit = async (output: SinkOutput): Promise<void> => {
+      ledger.advance(output.batch);
       if (this.#output.isTTY === true) this.#redraw(output.rows, context.schema);
       else this.#print(output.rows, context.schema);
-      return Promise.resolve();
     };
-    return Promise.resolve({ commit, close: () => Promise.resolve() });
+    const { committedThrough } = ledger;
+    return { committedThrough, commit, close: () => Promise.resolve() };
   }
 
   finish(): Promise<void> {

@@ -11,34 +11,56 @@ import { isatty, ReadStream } from 'node:tty';
 import { createGunzip } from 'node:zlib';
 import { StreamError } from '../../base/stream-error.ts';
 import type { FileSegment } from './file-layout.ts';
+import { truncated } from './file-check.ts';
 import { errnoOf, fileError } from './file-errors.ts';
 
 export type ByteFeed = {
   /** Reads into target[at, …) what is there, at least a byte; 0: the end, or stopped. */
   read(target: Uint8Array, at: number): Promise<number>;
+  /** Where the next byte comes from. */
+  readonly position: number;
   /** Bytes of the file as last seen; null where nobody knows. */
   size(): number | null;
   stop(): void;
   close(): Promise<void>;
 };
 
-/** `position` is the first byte read. */
+/** `position` is the first byte to be read; a stream that ends before it stays where it ended. */
 export async function openFeed(
   segment: FileSegment,
   options: { readonly position: number; readonly follow: boolean },
 ): Promise<ByteFeed> {
   const { path, size } = segment;
-  if (path === '-') return new StreamFeed(standardInput());
+  if (path === '-') return skipped(new StreamFeed(standardInput()), options.position);
   if (path.endsWith('.gz')) {
     const file = createReadStream(path);
     const plain = createGunzip();
     file.on('error', (error) => plain.destroy(error));
     plain.on('close', () => file.destroy());
-    return new StreamFeed(file.pipe(plain));
+    return skipped(new StreamFeed(file.pipe(plain)), options.position);
   }
-  if (options.follow) return FollowedFile.open(path);
-  if (size === null) return new StreamFeed(createReadStream(path));
+  if (options.follow) return FollowedFile.open(path, options.position);
+  if (size === null) return skipped(new StreamFeed(createReadStream(path)), options.position);
   return new RegularFile(await open(path, 'r'), { path, size, position: options.position });
+}
+
+const skipBytes = 65_536;
+
+/** What cannot be read from the middle is read from the start. */
+async function skipped(feed: StreamFeed, byteCount: number): Promise<ByteFeed> {
+  if (byteCount === 0) return feed;
+  const scratch = new Uint8Array(Math.min(byteCount, skipBytes));
+  try {
+    for (let left = byteCount; left > 0;) {
+      const count = await feed.read(scratch.subarray(0, Math.min(left, scratch.length)), 0);
+      if (count === 0) break;
+      left -= count;
+    }
+  } catch (error) {
+    await feed.close();
+    throw error;
+  }
+  return feed;
 }
 
 class RegularFile implements ByteFeed {
@@ -57,11 +79,18 @@ class RegularFile implements ByteFeed {
     this.#position = place.position;
   }
 
+  get position(): number {
+    return this.#position;
+  }
+
   async read(target: Uint8Array, at: number): Promise<number> {
     const wanted = Math.min(target.length - at, this.#size - this.#position);
     if (wanted === 0) return 0;
     const { bytesRead } = await this.#handle.read(target, at, wanted, this.#position);
-    if (bytesRead === 0) throw truncated(this.#path, this.#position);
+    if (bytesRead === 0) {
+      const { size } = await this.#handle.stat();
+      throw truncated(this.#path, { offset: this.#position, size });
+    }
     this.#position += bytesRead;
     return bytesRead;
   }
@@ -86,23 +115,32 @@ class FollowedFile implements ByteFeed {
   readonly #path: string;
   readonly #inode: bigint;
   readonly #watcher: FSWatcher | null;
-  #position = 0;
-  #size = 0;
+  #position: number;
+  #size: number;
   #changed = false;
   #stopped = false;
   #wake: (() => void) | null = null;
 
-  static async open(path: string): Promise<FollowedFile> {
+  static async open(path: string, position: number): Promise<FollowedFile> {
     const handle = await open(path, 'r');
     const { ino } = await handle.stat({ bigint: true });
-    return new FollowedFile(handle, path, ino);
+    return new FollowedFile(handle, { path, inode: ino, position });
   }
 
-  constructor(handle: FileHandle, path: string, inode: bigint) {
+  constructor(
+    handle: FileHandle,
+    place: { readonly path: string; readonly inode: bigint; readonly position: number },
+  ) {
     this.#handle = handle;
-    this.#path = path;
-    this.#inode = inode;
+    this.#path = place.path;
+    this.#inode = place.inode;
+    this.#position = place.position;
+    this.#size = place.position;
     this.#watcher = this.#watch();
+  }
+
+  get position(): number {
+    return this.#position;
   }
 
   async read(target: Uint8Array, at: number): Promise<number> {
@@ -138,7 +176,7 @@ class FollowedFile implements ByteFeed {
 
   async #isRotated(): Promise<boolean> {
     const { size } = await this.#handle.stat();
-    if (size < this.#position) throw truncated(this.#path, this.#position);
+    if (size < this.#position) throw truncated(this.#path, { offset: this.#position, size });
     this.#size = size;
     try {
       return (await stat(this.#path, { bigint: true })).ino !== this.#inode;
@@ -190,6 +228,7 @@ class StreamFeed implements ByteFeed {
   #rest: Uint8Array = new Uint8Array(0);
   #stopped = false;
   #onStop: (() => void) | null = null;
+  position = 0;
 
   constructor(stream: Readable) {
     this.#stream = stream;
@@ -205,6 +244,7 @@ class StreamFeed implements ByteFeed {
     const count = Math.min(this.#rest.length, target.length - at);
     target.set(this.#rest.subarray(0, count), at);
     this.#rest = this.#rest.subarray(count);
+    this.position += count;
     return count;
   }
 
@@ -244,13 +284,4 @@ function standardInput(): Readable {
   if (info.isFIFO() || info.isSocket())
     return new Socket({ fd: 0, readable: true, writable: false });
   return createReadStream('', { fd: 0, autoClose: false });
-}
-
-function truncated(path: string, offset: number): StreamError {
-  return new StreamError({
-    code: 'file-truncated',
-    message: `could not read file "${path}": it became shorter than byte ${offset}`,
-    hint: 'files must not be cut or written anew while they are read',
-    fields: { file: path, offset },
-  });
 }

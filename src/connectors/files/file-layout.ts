@@ -1,9 +1,11 @@
 // Which bytes belong to which partition, decided once at the start of a run: files by name, large
-// ones cut into ranges, many small ones put together. It opens no file, but asks whether it could.
+// ones cut into ranges, many small ones put together.
 
 import { access, constants, readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { StreamError } from '../../base/stream-error.ts';
+import { checkOf } from './file-check.ts';
+import type { FileCheck } from './file-check.ts';
 import { fileError } from './file-errors.ts';
 
 /** A part of a file that one partition reads: the records that start in [from, to). */
@@ -15,6 +17,8 @@ export type FileSegment = {
   readonly to: number | null;
   /** Bytes from here on are not read, though the file may have grown; null: not known. */
   readonly size: number | null;
+  /** How to tell that the file is still the same; absent for pipes and devices. */
+  readonly check?: FileCheck;
 };
 
 /** By partition. */
@@ -115,8 +119,10 @@ async function fileAt(path: string): Promise<FileSegment> {
     return stat(path);
   });
   // The size of compressed data, pipes and devices says nothing about the records in them.
-  const known = info.isFile() && !path.endsWith('.gz');
-  return { path, from: 0, to: known ? info.size : null, size: known ? info.size : null };
+  const size = info.isFile() && !path.endsWith('.gz') ? info.size : null;
+  const segment = { path, from: 0, to: size, size };
+  if (!info.isFile()) return segment;
+  return { ...segment, check: await attempt(path, () => checkOf(path, info.size)) };
 }
 
 async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {

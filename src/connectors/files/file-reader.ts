@@ -7,6 +7,7 @@ import type { SourceChunk, SourcePiece } from '../../ports/source-chunk.ts';
 import { openFeed } from './byte-feed.ts';
 import type { ByteFeed } from './byte-feed.ts';
 import { fileError } from './file-errors.ts';
+import { readHeader } from './file-header.ts';
 import type { FileSegment } from './file-layout.ts';
 import { firstRecordEnd } from './record-cut.ts';
 import type { RecordFormat } from './record-cut.ts';
@@ -29,6 +30,8 @@ export type FileReaderOptions = {
   readonly hasHeader: boolean;
   readonly follow: boolean;
   readonly slabBytes: number;
+  /** Offset in the partition of the first record to give. Absent: at the start. */
+  readonly from?: number;
 };
 
 /** Records that wait to be taken. */
@@ -44,7 +47,7 @@ export class FileReader implements SourceReader {
   #blocks: Block[] = [];
   #takes = 0;
   #offset: number;
-  #bytesTaken = 0;
+  #bytesTaken: number;
   #feed: ByteFeed | null = null;
   #error: Error | null = null;
   #filled = false;
@@ -55,7 +58,9 @@ export class FileReader implements SourceReader {
   constructor(options: FileReaderOptions) {
     this.#options = options;
     this.#pool = new SlabPool(options.slabBytes, slabsKept);
-    this.#offset = options.segments.length === 0 ? 0 : options.segments[0].from;
+    const start = options.segments.length === 0 ? 0 : options.segments[0].from;
+    this.#offset = options.from ?? start;
+    this.#bytesTaken = this.#offset - start;
     this.#filling = this.#fill();
   }
 
@@ -153,14 +158,24 @@ export class FileReader implements SourceReader {
   }
 
   /** Gives where reading ended in the file. */
-  async #fillFrom(segment: FileSegment, fileOffset: number): Promise<number> {
+  async #fillFrom(whole: FileSegment, fileOffset: number): Promise<number> {
+    const begin = (this.#options.from ?? 0) - fileOffset;
+    if (whole.size !== null && begin > 0 && begin >= whole.size) return whole.size;
+    const segment = { ...whole, from: Math.max(whole.from, begin) };
     // One byte more in front shows whether a record starts right at the range.
     const position = Math.max(0, segment.from - 1);
-    const { format, hasHeader, follow } = this.#options;
+    const { format, follow } = this.#options;
+    const hasHeader = this.#options.hasHeader && segment.from === 0;
+    const isBehindHeader = this.#options.hasHeader && !hasHeader;
+    const columns = isBehindHeader ? (await readHeader(segment, format)).columns : null;
     const feed = await openFeed(segment, { position, follow });
+    if (feed.position < position) {
+      await feed.close();
+      return feed.position;
+    }
     this.#feed = feed;
     const slab = await this.#nextSlab(0);
-    const filler = new SegmentFiller({ segment, format, hasHeader, position, slab });
+    const filler = new SegmentFiller({ segment, format, hasHeader, columns, position, slab });
     try {
       while (!this.#finished && !filler.done) {
         const count = await feed.read(filler.slab.bytes, filler.filled);

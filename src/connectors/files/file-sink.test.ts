@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { rowsToBatch } from '../../data/columnar/rows.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { Batch } from '../../data/columnar/batch.ts';
-import type { Sink } from '../../ports/sink.ts';
+import type { Sink, SinkContext } from '../../ports/sink.ts';
 import type { RowSchema } from '../../schema/data-type.ts';
+import { rowsAsBatch, sinkContext } from '../sink-writing.fixture.ts';
 import { csv, jsonLines } from './file-sink.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mizzle-sink-'));
@@ -19,11 +20,20 @@ const schema: RowSchema = {
     { name: 'text', path: ['text'], type: { kind: 'string' }, nullable: true },
   ],
 };
-const context = { nowMs: () => 0, schema, name: 'out' };
+const context = sinkContext(schema);
+
+/** Of a history of its own. */
+function newRun(): SinkContext {
+  return sinkContext(schema, { history: randomUUID() });
+}
 
 function batchOf(...rows: { n: number; text: string | null }[]): Batch {
-  const check = { nowMs: 0, timeAheadMsMax: 0, timeField: -1, onBad: () => assert.fail() };
-  return rowsToBatch(schema, rows, check);
+  return rowsAsBatch(schema, rows);
+}
+
+/** What a reader of the folder sees. */
+function visible(path: string): string[] {
+  return readdirSync(path).filter((name) => !name.startsWith('.'));
 }
 
 async function commit(sink: Sink, partition: number, batches: readonly [number, Batch][]) {
@@ -41,7 +51,7 @@ test('jsonLines: a folder gets a file for each partition and micro-batch', async
     [7, batchOf({ n: 1, text: 'a' }, { n: 2, text: null })],
     [12, batchOf({ n: 3, text: 'b' })],
   ]);
-  assert.deepEqual(readdirSync(path), ['part-3-000000000007.jsonl', 'part-3-000000000012.jsonl']);
+  assert.deepEqual(visible(path), ['part-3-000000000007.jsonl', 'part-3-000000000012.jsonl']);
   const first = readFileSync(join(path, 'part-3-000000000007.jsonl'), 'utf8');
   assert.equal(first, '{"n":1,"text":"a"}\n{"n":2,"text":null}\n');
 });
@@ -50,18 +60,17 @@ test('jsonLines: refuses what is there already, unless it may overwrite it', asy
   const path = join(folder, 'full');
   mkdirSync(path);
   writeFileSync(join(path, 'part-0-000000000001.jsonl'), '{}\n');
-  writeFileSync(join(path, '.part-0-000000000002.jsonl.tmp'), '{');
   writeFileSync(join(path, 'notes.txt'), '');
-  await assert.rejects(jsonLines(path).prepare(context), { code: 'output-exists' });
-  await jsonLines(path, { overwrite: true }).prepare(context);
-  assert.deepEqual(readdirSync(path), ['notes.txt']);
+  await assert.rejects(jsonLines(path).prepare(newRun()), { code: 'output-exists' });
+  await jsonLines(path, { overwrite: true }).prepare(newRun());
+  assert.deepEqual(visible(path), ['notes.txt']);
   const file = join(path, 'notes.txt');
   const empty = jsonLines(file);
-  await empty.prepare(context);
+  await empty.prepare(newRun());
   await empty.finish();
   writeFileSync(file, 'old');
-  await assert.rejects(jsonLines(file).prepare(context), { code: 'output-exists' });
-  await jsonLines(file, { overwrite: true }).prepare(context);
+  await assert.rejects(jsonLines(file).prepare(newRun()), { code: 'output-exists' });
+  await jsonLines(file, { overwrite: true }).prepare(newRun());
   assert.equal(readFileSync(file, 'utf8'), '');
 });
 
@@ -91,7 +100,7 @@ test('csv: every file has a header and quotes what needs it', async () => {
 
 test('jsonLines: a part file is whole whenever it can be seen', async () => {
   const path = `${join(folder, 'atomic')}/`;
-  const sink = jsonLines(path);
+  const sink = jsonLines(path, { fsync: false });
   await sink.prepare(context);
   const rows = Array.from({ length: 5000 }, (_, n) => ({ n, text: 'x'.repeat(100) }));
   const batch = batchOf(...rows);
@@ -121,8 +130,8 @@ test('jsonLines: names the file when it cannot be written', async () => {
   await assert.rejects(sink.prepare(context), { name: 'StreamError' });
   const gone = jsonLines(`${join(folder, 'gone')}/`);
   await assert.rejects(commit(gone, 0, [[1, batchOf()]]), {
-    code: 'file-not-found',
-    fields: { file: join(folder, 'gone', 'part-0-000000000001.jsonl'), errno: 'ENOENT' },
+    code: 'output-not-shared',
+    fields: { target: `${join(folder, 'gone')}/`, ledger: join(folder, 'gone', '.mizzle') },
   });
 });
 
@@ -153,5 +162,5 @@ test('jsonLines: leaves nothing of a part file behind that it could not write', 
   const writer = await sink.open(0, context);
   const output = { batch: 1, rows: batchOf({ n: 1, text: 'a' }), watermarkMs: 0 };
   await assert.rejects(writer.commit(output), StreamError);
-  assert.deepEqual(readdirSync(path), ['part-0-000000000001.jsonl']);
+  assert.deepEqual(visible(path), ['part-0-000000000001.jsonl']);
 });

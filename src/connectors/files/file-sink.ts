@@ -1,15 +1,22 @@
 // JSON lines and CSV as a sink. A folder gets a file for each sink partition and micro-batch, which
-// appears whole under its name; a single file is appended to, a micro-batch at a time. Nothing is
-// forced to the disk: what the system has not written yet is lost with the machine.
+// appears whole under its name; a single file is appended to, a micro-batch at a time. Each keeps a
+// ledger beside its output, so that a run that resumes goes on where the output ends.
 
 import { statSync } from 'node:fs';
-import { mkdir, open, readdir, realpath, rename, rm, stat, truncate } from 'node:fs/promises';
-import { writeFile } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { StreamError } from '../../base/stream-error.ts';
 import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
+import { ProcessLedger } from '../process-ledger.ts';
+import type { ProcessLedgerWriter } from '../process-ledger.ts';
+import { AppendFile } from './append-file.ts';
 import { errnoOf, fileError } from './file-errors.ts';
+import { hasLedger, replaceLedgers, tidyLedger } from './file-ledger.ts';
+import type { LedgerPlace } from './file-ledger.ts';
+import { fileOperations } from './file-operations.ts';
+import type { FileOperations } from './file-operations.ts';
+import { PartWriter, partName } from './part-writer.ts';
 import { RowEncoder } from './row-encoder.ts';
 import type { TextFormat } from './row-encoder.ts';
 
@@ -18,14 +25,23 @@ export type FileSinkOptions = {
   readonly overwrite?: boolean;
   /** Default `ms`: a number, milliseconds since the epoch. */
   readonly timestamps?: 'ms' | 'iso';
+  /**
+   * Default true: what is committed is on the disk, which costs a commit some milliseconds. False:
+   * the system writes it when it likes; output outlives every process, but not a loss of power.
+   */
+  readonly fsync?: boolean;
 };
 
 /**
  * Writes rows as JSON lines. A path that ends in `/`, or is a folder, gets one file for each
- * partition and micro-batch with rows, `part-<partition>-<micro-batch>.jsonl`, which appears whole.
- * Any other path is one file that grows by whole micro-batches; who reads it meanwhile must take
- * whole lines only. int64 are written exactly, NaN and infinities as null. The run rejects with
- * `output-exists`, `output-in-use`, `file-permission`, `disk-full` and the like.
+ * partition and micro-batch with rows, `part-<partition>-<micro-batch>.jsonl`, which appears whole
+ * and may be taken away once it is there. On a cluster all hosts must see the folder. Another path
+ * is one file that grows by whole micro-batches: who reads it meanwhile must take whole lines only,
+ * and after a crash its last lines may be cut off and come again, the same. Output appears exactly
+ * once, also over restarts: `.mizzle` in the folder, or `.<name>.mizzle` beside the file, is the
+ * ledger for that. A device or a pipe has none: there a run that resumes in another process repeats
+ * rows. int64 are written exactly, NaN and infinities as null. The run rejects with
+ * `output-exists`, `output-in-use`, `output-changed`, `file-permission`, `disk-full` and the like.
  *
  * @example
  * jsonLines('out/'); jsonLines('totals.jsonl', { overwrite: true });
@@ -61,33 +77,41 @@ export function csv(
 /** What runs of this process write to now: two sinks would mix up their rows, or lose them. */
 const pathsInUse = new Set<string>();
 
-/** `part-3-000000000042.jsonl` */
-const partName = /^part-\d+-\d{12,}\.(jsonl|csv)$/;
-const temporaryName = /^\.part-\d+-\d{12,}\.(jsonl|csv)\.tmp$/;
-
-class FileSink implements Sink {
+export class FileSink implements Sink {
   readonly kind = 'files';
   readonly description: string;
   readonly location = 'worker';
   readonly partitions: 1 | null;
   readonly #path: string;
   readonly #format: TextFormat;
-  readonly #overwrite: boolean;
+  readonly #options: FileSinkOptions;
+  readonly #place: LedgerPlace;
+  readonly #streamLedger = new ProcessLedger();
+  #append: { readonly file: Promise<AppendFile>; readonly run: SinkContext['run'] } | null = null;
   #holds: string | null = null;
 
-  constructor(path: string, format: TextFormat, options: FileSinkOptions) {
+  constructor(
+    path: string,
+    format: TextFormat,
+    options: FileSinkOptions & { readonly operations?: FileOperations },
+  ) {
     this.#path = path;
     this.#format = format;
-    this.#overwrite = options.overwrite ?? false;
+    this.#options = options;
     this.partitions = isFolder(path) ? null : 1;
     this.description = path;
+    this.#place = {
+      operations: options.operations ?? fileOperations,
+      root: ledgerFolder(path, this.partitions === null),
+      target: path,
+    };
   }
 
   async prepare(context: SinkContext): Promise<void> {
     this.#hold();
     try {
       await this.#refuseInputs(context.inputs ?? []);
-      if (this.partitions === null) await this.#prepareFolder();
+      if (this.partitions === null) await this.#prepareFolder(context);
       else await this.#prepareFile(context);
     } catch (error) {
       await this.finish();
@@ -96,22 +120,57 @@ class FileSink implements Sink {
   }
 
   async open(partition: number, context: SinkContext): Promise<SinkWriter> {
+    const { fsync = true } = this.#options;
+    const place = this.#place;
     const encoder = new RowEncoder(context.schema, this.#format);
-    if (this.partitions === null) {
-      return new PartWriter(this.#path, encoder, { partition, extension: this.#format.kind });
-    }
     try {
-      const handle = await open(this.#path, 'a');
-      return new AppendWriter(handle, this.#path, encoder);
+      if (this.partitions === null) {
+        const parts = { folder: this.#path, extension: this.#format.kind };
+        return await PartWriter.open(partition, context, { ...parts, place, encoder, fsync });
+      }
+      if ((await place.operations.length(this.#path)) === null) {
+        const handle = await open(this.#path, 'a');
+        return new StreamWriter({
+          handle,
+          path: this.#path,
+          encoder,
+          ledger: this.#streamLedger.open(partition, context),
+        });
+      }
+      const file = await this.#appendFile(partition, context, encoder);
+      return await file.writer(partition, context);
     } catch (error) {
-      throw fileError('write to file', this.#path, error);
+      throw fileError('write to', this.#path, error);
     }
   }
 
   finish(): Promise<void> {
     if (this.#holds !== null) pathsInUse.delete(this.#holds);
     this.#holds = null;
+    this.#append = null;
     return Promise.resolve();
+  }
+
+  /** The writers of all partitions share the file, as long as none has to fence another. */
+  async #appendFile(
+    partition: number,
+    context: SinkContext,
+    encoder: RowEncoder,
+  ): Promise<AppendFile> {
+    const { run } = context;
+    const before = this.#append;
+    if (before !== null && before.run.term === run.term) {
+      const file = await before.file;
+      if (before.run.incarnation === run.incarnation && file.isFree(partition)) return file;
+    }
+    const { fsync = true } = this.#options;
+    const options = { place: this.#place, path: this.#path, encoder, fsync };
+    const append = { file: AppendFile.open(partition, context, options), run };
+    this.#append = append;
+    append.file.catch(() => {
+      if (this.#append === append) this.#append = null;
+    });
+    return append.file;
   }
 
   /** What the job reads must not be emptied before it was read. */
@@ -131,117 +190,98 @@ class FileSink implements Sink {
     this.#holds = path;
   }
 
-  async #prepareFolder(): Promise<void> {
-    await mkdir(this.#path, { recursive: true });
-    const names = await readdir(this.#path);
-    const parts = names.filter((name) => partName.test(name));
-    if (parts.length > 0 && !this.#overwrite)
-      throw exists(this.#path, `${parts.length} part files`);
-    const stale = names.filter((name) => partName.test(name) || temporaryName.test(name));
-    for (const name of stale) await rm(join(this.#path, name));
+  async #prepareFolder(context: SinkContext): Promise<void> {
+    const { operations } = this.#place;
+    await operations.makeFolders(this.#path);
+    const parts = (await operations.list(this.#path)).filter((name) => partName.test(name));
+    const found = `${parts.length} part files`;
+    if (await this.#goesOn(context, parts.length > 0 ? found : null)) return;
+    await replaceLedgers(this.#place, context, async (isDue) => {
+      for (const name of parts) if (isDue()) operations.removeNow(join(this.#path, name));
+    });
   }
 
   async #prepareFile(context: SinkContext): Promise<void> {
-    await mkdir(dirname(this.#path), { recursive: true });
-    const size = await sizeOf(this.#path);
-    if (size > 0 && !this.#overwrite) throw exists(this.#path, `${size} bytes`);
+    const { operations } = this.#place;
+    await operations.makeFolders(dirname(this.#path));
+    const length = await operations.length(this.#path);
     const header = new RowEncoder(context.schema, this.#format).header();
-    await writeFile(this.#path, header);
+    if (length === null) {
+      if (this.#streamLedger.keeps(context) || context.run.resumes) return;
+      const handle = await open(this.#path, 'a');
+      await handle.writeFile(header).finally(() => handle.close());
+      return;
+    }
+    if (await this.#goesOn(context, length > 0 ? `${length} bytes` : null)) return;
+    const file = await operations.open(this.#path, 'change');
+    await replaceLedgers(this.#place, context, async (isDue) => {
+      if (isDue()) file.truncate(0);
+    });
+    await file.write(header, 0);
+    await file.close();
+  }
+
+  /**
+   * Whether the ledger that is there counts: also that of a new run which was prepared once already,
+   * by a process that came no further. `found`: what is there of output.
+   */
+  async #goesOn(context: SinkContext, found: string | null): Promise<boolean> {
+    const ledger = await hasLedger(this.#place, context);
+    if (ledger === 'own') {
+      await tidyLedger(this.#place, context);
+      return true;
+    }
+    if (!context.run.resumes) {
+      if (found !== null && this.#options.overwrite !== true) throw exists(this.#path, found);
+      return false;
+    }
+    // The sink is new in the pipeline, or its output was taken away on purpose, ledger and all.
+    if (ledger === 'none' && found === null) return false;
+    throw notOurs(this.#path, found ?? 'the ledger of another one');
   }
 }
 
-/** One file for each micro-batch. */
-class PartWriter implements SinkWriter {
-  readonly #folder: string;
-  readonly #encoder: RowEncoder;
-  readonly #header: Uint8Array;
-  readonly #partition: number;
-  readonly #extension: string;
+/** A device or a pipe. */
+class StreamWriter implements SinkWriter {
+  readonly committedThrough: number;
+  readonly #parts: StreamParts;
 
-  constructor(
-    folder: string,
-    encoder: RowEncoder,
-    part: { readonly partition: number; readonly extension: string },
-  ) {
-    this.#folder = folder;
-    this.#encoder = encoder;
-    this.#header = encoder.header();
-    this.#partition = part.partition;
-    this.#extension = part.extension;
+  constructor(parts: StreamParts) {
+    this.#parts = parts;
+    this.committedThrough = parts.ledger.committedThrough;
   }
 
-  async commit(output: SinkOutput): Promise<void> {
-    const batch = String(output.batch).padStart(12, '0');
-    const name = `part-${this.#partition}-${batch}.${this.#extension}`;
-    const path = join(this.#folder, name);
-    const temporary = join(this.#folder, `.${name}.tmp`);
+  async commit({ batch, rows }: SinkOutput): Promise<void> {
+    const { handle, path, encoder, ledger } = this.#parts;
+    ledger.check();
     try {
-      const lines = this.#encoder.encode(output.rows);
-      const { length } = this.#header;
-      await writeFile(temporary, length === 0 ? lines : Buffer.concat([this.#header, lines]));
-      await rename(temporary, path);
+      await handle.writeFile(encoder.encode(rows));
     } catch (error) {
-      // On a full disk it holds what space there was.
-      await rm(temporary, { force: true });
       throw fileError('write file', path, error);
     }
+    ledger.advance(batch);
   }
 
   close(): Promise<void> {
-    return Promise.resolve();
+    return this.#parts.handle.close();
   }
 }
 
-/** One file that grows. */
-class AppendWriter implements SinkWriter {
-  readonly #handle: FileHandle;
-  readonly #path: string;
-  readonly #encoder: RowEncoder;
+type StreamParts = {
+  readonly handle: FileHandle;
+  readonly path: string;
+  readonly encoder: RowEncoder;
+  readonly ledger: ProcessLedgerWriter;
+};
 
-  constructor(handle: FileHandle, path: string, encoder: RowEncoder) {
-    this.#handle = handle;
-    this.#path = path;
-    this.#encoder = encoder;
-  }
-
-  async commit(output: SinkOutput): Promise<void> {
-    const bytes = this.#encoder.encode(output.rows);
-    const { size, file } = await this.#look();
-    try {
-      for (let at = 0; at < bytes.length;) {
-        at += (await this.#handle.write(bytes, at, bytes.length - at)).bytesWritten;
-      }
-    } catch (error) {
-      // All or nothing: a full disk may have taken a part.
-      if (file) await truncate(this.#path, size);
-      throw fileError('write file', this.#path, error);
-    }
-  }
-
-  async #look(): Promise<{ size: number; file: boolean }> {
-    const info = await this.#handle.stat();
-    return { size: info.size, file: info.isFile() };
-  }
-
-  close(): Promise<void> {
-    return this.#handle.close();
-  }
+function ledgerFolder(path: string, isFolderPath: boolean): string {
+  return isFolderPath ? join(path, '.mizzle') : join(dirname(path), `.${basename(path)}.mizzle`);
 }
 
 // Asked when the pipeline is built, on every worker: `prepare` does not change the answer.
 function isFolder(path: string): boolean {
   if (path.endsWith('/')) return true;
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-async function sizeOf(path: string): Promise<number> {
-  try {
-    const info = await stat(path);
-    return info.isFile() ? info.size : 0;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return 0;
-    throw error;
-  }
 }
 
 /** Without links; what is not there yet, as it is called. */
@@ -277,6 +317,15 @@ function exists(path: string, found: string): StreamError {
     code: 'output-exists',
     message: `could not write to "${path}": it holds ${found} already`,
     hint: 'choose another path, or let them be replaced: overwrite: true',
+    fields: { file: path },
+  });
+}
+
+function notOurs(path: string, found: string): StreamError {
+  return new StreamError({
+    code: 'output-not-ours',
+    message: `could not go on writing to "${path}": it holds ${found}, and no ledger of this run`,
+    hint: 'put back the output as the run had left it, or move what is there to another place',
     fields: { file: path },
   });
 }

@@ -1,15 +1,18 @@
 // JSON lines and CSV from files, folders, growing files and standard input as a source. A
 // partition's offset is a byte offset in its file (uncompressed), or over its files in order.
 
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { StreamError } from '../../base/stream-error.ts';
 import type { SourceFormat } from '../../plan/logical-plan.ts';
-import type { Source, SourceContext, SourceReader } from '../../ports/source.ts';
+import type { Source, SourceContext, SourceReader, SourceReplayer } from '../../ports/source.ts';
 import type { TypedSource } from '../../ports/typed.ts';
 import type { JsonValue } from '../../schema/data-type.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Columns } from '../../schema/value-type.ts';
+import { requireSame } from './file-check.ts';
 import { FileReader, slabsKept } from './file-reader.ts';
+import { FileReplayer } from './file-replayer.ts';
 import type { FileLayout, FileSegment } from './file-layout.ts';
 import { formatOf, layOut } from './file-layout.ts';
 import type { RecordFormat } from './record-cut.ts';
@@ -34,8 +37,10 @@ export type FilesOptions = {
 /**
  * Reads records from files: all of a file or of the files of a folder (by name, as there are at
  * the start), each a partition or more. Rejects the run with StreamErrors that name the file:
- * `file-not-found`, `file-permission`, `folder-empty`, `file-truncated`, `file-rotated`,
- * `file-damaged`, `file-twice`, `record-too-long`, `too-many-files`. Throws one with code
+ * `file-not-found`, `file-permission`, `folder-empty`, `file-truncated`, `file-changed`,
+ * `file-rotated`, `file-damaged`, `file-twice`, `record-too-long`, `too-many-files`. A run over
+ * standard input, a pipe or a device is at-most-once: what a lost worker had taken cannot be read
+ * again. Throws one with code
  * `option-invalid` for options that contradict each other.
  *
  * @example
@@ -65,14 +70,15 @@ export class FilesSource implements Source {
     this.#options = options;
     this.#paths = typeof options.path === 'string' ? [options.path] : options.path;
     this.description = this.#paths.join(', ') + (options.follow === true ? ', followed' : '');
-    this.replayable = !this.#paths.includes('-');
+    this.replayable = !this.#paths.some((path) => path === '-' || isStream(path));
     this.location = this.#paths.includes('-') ? 'client' : 'worker';
     this.format = sourceFormat(options, this.#paths);
     checkOptions(options, this.#paths, this.format);
   }
 
+  /** A run that resumes keeps to its layout: files that came since are no part of it. */
   async layout(context: SourceContext): Promise<JsonValue> {
-    return await this.#layOut(context);
+    return await this.#layoutOf(context);
   }
 
   async partitions(context: SourceContext): Promise<number> {
@@ -83,12 +89,32 @@ export class FilesSource implements Source {
     const layout = await this.#layoutOf(context);
     const segments = layout[partition];
     const { follow = false } = this.#options;
-    const csv = this.format.kind === 'csv' ? this.format : null;
-    const format: RecordFormat =
-      csv === null ? { kind: 'jsonl' } : { kind: 'csv', delimiter: csv.delimiter.charCodeAt(0) };
-    const hasHeader = csv !== null && csv.header === null;
     const slabBytes = slabBytesFor(segments, layout.length);
-    return new FileReader({ segments, format, hasHeader, follow, slabBytes });
+    const { from } = context;
+    if (from === undefined)
+      return new FileReader({ ...this.#records(segments), follow, slabBytes });
+    for (const { path, check } of segments) {
+      if (check !== undefined) await requireSame(path, { check, offset: from });
+    }
+    return new FileReader({ ...this.#records(segments), follow, slabBytes, from });
+  }
+
+  async replayer(partition: number, context: SourceContext): Promise<SourceReplayer> {
+    const layout = await this.#layoutOf(context);
+    return new FileReplayer(this.#records(layout[partition]));
+  }
+
+  /** What is read, and how its records are told apart. */
+  #records(segments: readonly FileSegment[]): {
+    readonly segments: readonly FileSegment[];
+    readonly format: RecordFormat;
+    readonly hasHeader: boolean;
+  } {
+    if (this.format.kind !== 'csv')
+      return { segments, format: { kind: 'jsonl' }, hasHeader: false };
+    const { delimiter, header } = this.format;
+    const format = { kind: 'csv', delimiter: delimiter.charCodeAt(0) } as const;
+    return { segments, format, hasHeader: header === null };
   }
 
   paths(layout: JsonValue): readonly string[] {
@@ -153,6 +179,12 @@ function checkOptions(
 function refuse(what: string, hint: string): never {
   const message = `could not set up "files": ${what}`;
   throw new StreamError({ code: 'option-invalid', message, hint, fields: { source: 'files' } });
+}
+
+/** A pipe or a device, here and now; elsewhere the path may not even be there. */
+function isStream(path: string): boolean {
+  const info = statSync(path, { throwIfNoEntry: false });
+  return info !== undefined && !info.isFile() && !info.isDirectory();
 }
 
 /** No more than the bytes there are, and less where many partitions have slabs of their own. */

@@ -100,6 +100,11 @@ export function firstRecordEnd(
   return -1;
 }
 
+/** How long a byte order mark the file's first bytes hold: 3 or 0. */
+export function markBytes([a, b, c]: Uint8Array): number {
+  return a === 0xef && b === 0xbb && c === 0xbf ? 3 : 0;
+}
+
 /** The values of a header line, quotes and line end taken off. */
 export function headerNames(text: string, delimiter: string): string[] {
   const names: string[] = [];

@@ -4,7 +4,8 @@
 
 import { StreamError } from '../../base/stream-error.ts';
 import type { FileSegment } from './file-layout.ts';
-import { findCuts, firstRecordEnd, headerNames } from './record-cut.ts';
+import { columnsOf } from './file-header.ts';
+import { findCuts, firstRecordEnd, markBytes } from './record-cut.ts';
 import type { RecordFormat } from './record-cut.ts';
 import type { Slab } from './slab-pool.ts';
 
@@ -30,6 +31,8 @@ export type FillerOptions = {
   readonly format: RecordFormat;
   /** The first record names the columns. */
   readonly hasHeader: boolean;
+  /** What a header named that lies before the range. */
+  readonly columns: readonly string[] | null;
   /** Where in the file the first byte comes from. */
   readonly position: number;
   readonly slab: Slab;
@@ -42,7 +45,7 @@ export class SegmentFiller {
   /** The first record that starts in the range is not found yet. */
   #seeking: boolean;
   #headerPending: boolean;
-  #columns: readonly string[] | null = null;
+  #columns: readonly string[] | null;
   #base: number;
   /** The first record that was not found whole. */
   #start = 0;
@@ -58,6 +61,7 @@ export class SegmentFiller {
     this.#path = options.segment.path === '-' ? 'standard input' : options.segment.path;
     this.#seeking = options.segment.from > 0;
     this.#headerPending = options.hasHeader;
+    this.#columns = options.columns;
     this.#base = options.position;
     this.slab = options.slab;
   }
@@ -111,8 +115,7 @@ export class SegmentFiller {
   }
 
   #skipMark(): void {
-    const [a, b, c] = this.slab.bytes;
-    if (this.filled >= 3 && a === 0xef && b === 0xbb && c === 0xbf) this.#start = 3;
+    this.#start = markBytes(this.slab.bytes.subarray(0, this.filled));
   }
 
   #readHeader(atEnd: boolean): boolean {
@@ -120,10 +123,7 @@ export class SegmentFiller {
     const found = firstRecordEnd(bytes, { start: this.#start, end: this.filled }, this.#format);
     if (found === -1 && !atEnd) return false;
     const end = found === -1 ? this.filled : found;
-    const text = new TextDecoder().decode(bytes.subarray(this.#start, end));
-    const delimiter = this.#format.kind === 'csv' ? this.#format.delimiter : 0;
-    this.#columns = headerNames(text, String.fromCharCode(delimiter));
-    if (this.#columns.some((name) => /\r(?!\n)/.test(name))) throw this.#lineEnds();
+    this.#columns = columnsOf(bytes.subarray(this.#start, end), this.#format, this.#path);
     this.#headerPending = false;
     this.#start = end;
     return true;
@@ -140,16 +140,6 @@ export class SegmentFiller {
     if (lineEnd === -1) return null;
     this.done = true;
     return lineEnd + 1;
-  }
-
-  /** All of the file would be taken for its header, and nothing be read. */
-  #lineEnds(): StreamError {
-    return new StreamError({
-      code: 'csv-header',
-      message: `could not read the header of "${this.#path}": it holds a lone carriage return`,
-      hint: 'end lines with a line feed, with or without a carriage return before it',
-      fields: { file: this.#path },
-    });
   }
 
   #recordTooLong(): StreamError {

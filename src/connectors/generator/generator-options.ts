@@ -1,6 +1,9 @@
 // What the generators' options have in common: their checks and how many events they ask for.
 
 import { StreamError } from '../../base/stream-error.ts';
+import type { SourceContext } from '../../ports/source.ts';
+import type { JsonValue } from '../../schema/data-type.ts';
+import { Pacer } from './pacer.ts';
 
 export type PacedOptions = {
   readonly eventsPerSecond: number;
@@ -62,4 +65,40 @@ export function refuseOption(what: {
     hint: what.hint,
     fields: { source: what.source, option: what.option, value: String(what.value) },
   });
+}
+
+/**
+ * What events depend on beside the options. It holds for all who take part, and for a run that
+ * resumes: its number of workers may differ.
+ */
+export type PacedLayout = { readonly partitions: number; readonly startMs: number };
+
+export function pacedLayout(options: PacedOptions, context: SourceContext): PacedLayout {
+  const { layout = null } = context;
+  if (isPacedLayout(layout)) return layout;
+  return {
+    partitions: options.partitions ?? context.workerCount,
+    startMs: options.startMs ?? context.startMs,
+  };
+}
+
+function isPacedLayout(layout: JsonValue): layout is PacedLayout {
+  return typeof layout === 'object' && layout !== null && 'partitions' in layout;
+}
+
+/** Throws when the partition ends before `context.from`. */
+export function pacerOf(partition: number, options: PacedOptions, context: SourceContext): Pacer {
+  const { partitions, startMs } = pacedLayout(options, context);
+  const { from = 0 } = context;
+  const pacer = new Pacer({
+    nowMs: () => context.nowMs(),
+    startMs,
+    eventsPerSecond: options.eventsPerSecond,
+    partition,
+    partitionCount: partitions,
+    eventCount: eventCountOf(options),
+    from,
+  });
+  pacer.check(from);
+  return pacer;
 }

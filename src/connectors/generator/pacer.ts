@@ -4,6 +4,7 @@
 
 import { assert } from '../../base/assert.ts';
 import type { SourceLag } from '../../ports/source.ts';
+import { rangeGone } from '../range-gone.ts';
 
 /** Timers hold 2³¹ ms at most, and a clock may be set. */
 const waitMsMax = 60_000;
@@ -17,13 +18,15 @@ export type PacerOptions = {
   readonly partitionCount: number;
   /** Events of all partitions together; Infinity when unbounded. */
   readonly eventCount: number;
+  /** The ordinal to begin with. */
+  readonly from: number;
 };
 
 /** Partition p has the events p, p + partitionCount, …; their ordinals in it are 0, 1, … */
 export class Pacer {
   readonly #options: PacerOptions;
   readonly #limit: number;
-  #taken = 0;
+  #taken: number;
   #finished = false;
   #listener: (() => void) | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -31,7 +34,16 @@ export class Pacer {
   constructor(options: PacerOptions) {
     const { eventCount, partition, partitionCount } = options;
     this.#options = options;
+    this.#taken = options.from;
     this.#limit = Math.max(0, Math.ceil((eventCount - partition) / partitionCount));
+  }
+
+  /** Throws when the partition has fewer events: the pipeline is another one. */
+  check(ordinal: number): void {
+    if (ordinal <= this.#limit) return;
+    const { partition } = this.#options;
+    const what = `partition ${partition} of the generator`;
+    throw rangeGone(what, { offset: ordinal, size: this.#limit });
   }
 
   /** Ordinal of the next event to take: what a source calls its offset. */

@@ -1,16 +1,22 @@
 // A paced source of rows that a user's function makes. A partition's offset is the ordinal of a row
 // in it; partition p has the rows i ≡ p (mod partitions).
 
-import type { Source, SourceContext, SourceLag, SourceReader } from '../../ports/source.ts';
+import type {
+  Source,
+  SourceContext,
+  SourceLag,
+  SourceReader,
+  SourceReplayer,
+} from '../../ports/source.ts';
 import type { SourceChunk } from '../../ports/source-chunk.ts';
 import type { TypedSource } from '../../ports/typed.ts';
-import type { RowObject } from '../../schema/data-type.ts';
+import type { JsonValue, RowObject } from '../../schema/data-type.ts';
 import { rowNester } from '../../schema/nested-rows.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Columns, RowOf } from '../../schema/value-type.ts';
-import { checkRate, eventCountOf } from './generator-options.ts';
+import { checkRate, pacedLayout, pacerOf } from './generator-options.ts';
 import type { PacedOptions } from './generator-options.ts';
-import { Pacer } from './pacer.ts';
+import type { Pacer } from './pacer.ts';
 
 /** Rows are handed over in no larger portions, since their bytes are not known. */
 const rowsPerTakeMax = 16_384;
@@ -58,28 +64,47 @@ export class RowGeneratorSource<Row extends RowObject> implements Source {
     this.description = `rows, ${options.eventsPerSecond} a second`;
   }
 
+  layout(context: SourceContext): Promise<JsonValue> {
+    return Promise.resolve(pacedLayout(this.#options, context));
+  }
+
   partitions(context: SourceContext): Promise<number> {
-    return Promise.resolve(this.#options.partitions ?? context.workerCount);
+    return Promise.resolve(pacedLayout(this.#options, context).partitions);
   }
 
   async open(partition: number, context: SourceContext): Promise<SourceReader> {
-    const pacer = new Pacer({
-      nowMs: () => context.nowMs(),
-      startMs: this.#options.startMs ?? context.startMs,
-      eventsPerSecond: this.#options.eventsPerSecond,
-      partition,
-      partitionCount: await this.partitions(context),
-      eventCount: eventCountOf(this.#options),
-    });
-    return new RowGeneratorReader(pacer, this.#options.rows);
+    return new RowGeneratorReader(pacerOf(partition, this.#options, context), this.#options.rows);
   }
+
+  async replayer(partition: number, context: SourceContext): Promise<SourceReplayer> {
+    const pacer = pacerOf(partition, this.#options, context);
+    const read = async (from: number, to: number): Promise<SourceChunk> => {
+      pacer.check(to);
+      if (from === to) return { from, to, ended: false, data: { kind: 'none' } };
+      const rows = rowsOf(pacer, this.#options.rows, { from, to });
+      return { from, to, ended: false, data: { kind: 'rows', rows } };
+    };
+    return { read, close: () => Promise.resolve() };
+  }
+}
+
+type MakeRow = (index: number, dueMs: number) => RowObject;
+
+function rowsOf(
+  pacer: Pacer,
+  make: MakeRow,
+  { from, to }: { readonly from: number; readonly to: number },
+): RowObject[] {
+  return Array.from({ length: to - from }, (_, i) => {
+    return make(pacer.indexOf(from + i), Math.floor(pacer.dueMs(from + i)));
+  });
 }
 
 class RowGeneratorReader implements SourceReader {
   readonly #pacer: Pacer;
-  readonly #rows: (index: number, dueMs: number) => RowObject;
+  readonly #rows: MakeRow;
 
-  constructor(pacer: Pacer, rows: (index: number, dueMs: number) => RowObject) {
+  constructor(pacer: Pacer, rows: MakeRow) {
     this.#pacer = pacer;
     this.#rows = rows;
   }
@@ -88,9 +113,7 @@ class RowGeneratorReader implements SourceReader {
     const from = this.#pacer.taken;
     const count = Math.min(this.#pacer.backlog(), rowsPerTakeMax);
     if (count === 0) return { from, to: from, ended: this.#pacer.ended, data: { kind: 'none' } };
-    const rows = Array.from({ length: count }, (_, i) => {
-      return this.#rows(this.#pacer.indexOf(from + i), Math.floor(this.#pacer.dueMs(from + i)));
-    });
+    const rows = rowsOf(this.#pacer, this.#rows, { from, to: from + count });
     this.#pacer.advance(count);
     return { from, to: from + count, ended: this.#pacer.ended, data: { kind: 'rows', rows } };
   }

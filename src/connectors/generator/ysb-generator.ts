@@ -2,13 +2,20 @@
 // the ordinal of an event in it; partition p has the events i ≡ p (mod partitions). Buffers are
 // two, used in turn, which is as long as a chunk's bytes must hold.
 
-import type { Source, SourceContext, SourceLag, SourceReader } from '../../ports/source.ts';
-import type { SourceChunk } from '../../ports/source-chunk.ts';
+import type {
+  Source,
+  SourceContext,
+  SourceLag,
+  SourceReader,
+  SourceReplayer,
+} from '../../ports/source.ts';
+import type { SourceChunk, SourcePiece } from '../../ports/source-chunk.ts';
 import type { TypedSource } from '../../ports/typed.ts';
 import { string, timestamp } from '../../schema/column-type.ts';
+import type { JsonValue } from '../../schema/data-type.ts';
 import { schema } from '../../schema/schema.ts';
-import { checkRate, eventCountOf } from './generator-options.ts';
-import { Pacer } from './pacer.ts';
+import { checkRate, pacedLayout, pacerOf } from './generator-options.ts';
+import type { Pacer } from './pacer.ts';
 import { ysbEventBytesMax, YsbEventWriter, ysbIds } from './ysb-events.ts';
 import type { YsbShape } from './ysb-events.ts';
 
@@ -83,34 +90,69 @@ export class YsbSource implements Source {
     this.description = `ysb ${options.eventsPerSecond} events/s, seed ${options.seed ?? 1}`;
   }
 
+  layout(context: SourceContext): Promise<JsonValue> {
+    return Promise.resolve(pacedLayout(this.#options, context));
+  }
+
   partitions(context: SourceContext): Promise<number> {
-    return Promise.resolve(this.#options.partitions ?? context.workerCount);
+    return Promise.resolve(pacedLayout(this.#options, context).partitions);
   }
 
   async open(partition: number, context: SourceContext): Promise<SourceReader> {
-    const startMs = this.#options.startMs ?? context.startMs;
-    const partitionCount = await this.partitions(context);
-    const pacer = new Pacer({
-      nowMs: () => context.nowMs(),
-      startMs,
-      eventsPerSecond: this.#options.eventsPerSecond,
-      partition,
-      partitionCount,
-      eventCount: eventCountOf(this.#options),
-    });
+    const { partitions, startMs } = pacedLayout(this.#options, context);
+    const pacer = pacerOf(partition, this.#options, context);
     const writer = new YsbEventWriter(ysbShape(this.#options), startMs);
-    return new YsbReader(pacer, writer, { partition, partitionCount });
+    return new YsbReader(pacer, writer, { partition, partitionCount: partitions });
   }
+
+  async replayer(partition: number, context: SourceContext): Promise<SourceReplayer> {
+    const { partitions: step, startMs } = pacedLayout(this.#options, context);
+    const pacer = pacerOf(partition, this.#options, context);
+    const writer = new YsbEventWriter(ysbShape(this.#options), startMs);
+    const read = async (from: number, to: number): Promise<SourceChunk> => {
+      pacer.check(to);
+      if (from === to) return { from, to, ended: false, data: { kind: 'none' } };
+      const buffer = new Buffer();
+      buffer.reserve((to - from) * ysbEventBytesMax);
+      let end = 0;
+      // A call stops where a salt ends to hold.
+      for (let at = from; at < to;) {
+        const first = pacer.indexOf(at);
+        const view = new DataView(buffer.bytes.buffer, end);
+        end += writer.write(view, { first, step, count: to - at }, view.byteLength);
+        at += (writer.nextIndex - first) / step;
+      }
+      const pieces = [pieceOf(buffer, { end, partition, from })];
+      return { from, to, ended: false, data: { kind: 'bytes', pieces } };
+    };
+    return { read, close: () => Promise.resolve() };
+  }
+}
+
+/** Where a chunk's bytes come from: as if each event before it had this many. */
+const originBytes = 256;
+
+function pieceOf(
+  buffer: Buffer,
+  at: { readonly end: number; readonly partition: number; readonly from: number },
+): SourcePiece {
+  return {
+    bytes: buffer.bytes,
+    start: 0,
+    end: at.end,
+    origin: `ysb generator, partition ${at.partition}`,
+    originOffset: at.from * originBytes,
+    columns: null,
+  };
 }
 
 class YsbReader implements SourceReader {
   readonly #pacer: Pacer;
   readonly #writer: YsbEventWriter;
-  readonly #origin: string;
+  readonly #partition: number;
   readonly #step: number;
   readonly #buffers = [new Buffer(), new Buffer()];
   #turn = 0;
-  #bytesWritten = 0;
 
   constructor(
     pacer: Pacer,
@@ -119,7 +161,7 @@ class YsbReader implements SourceReader {
   ) {
     this.#pacer = pacer;
     this.#writer = writer;
-    this.#origin = `ysb generator, partition ${place.partition}`;
+    this.#partition = place.partition;
     this.#step = place.partitionCount;
   }
 
@@ -133,16 +175,10 @@ class YsbReader implements SourceReader {
     buffer.reserve(Math.min(due * ysbEventBytesMax, bytesMax));
     const end = this.#writer.write(buffer.view, { first, step: this.#step, count: due }, bytesMax);
     const count = (this.#writer.nextIndex - first) / this.#step;
-    const originOffset = this.#bytesWritten;
-    this.#bytesWritten += end;
     this.#pacer.advance(count);
-    const piece = { bytes: buffer.bytes, start: 0, end, origin: this.#origin, originOffset };
-    return {
-      from,
-      to: from + count,
-      ended: this.#pacer.ended,
-      data: { kind: 'bytes', pieces: [{ ...piece, columns: null }] },
-    };
+    const pieces = [pieceOf(buffer, { end, partition: this.#partition, from })];
+    const { ended } = this.#pacer;
+    return { from, to: from + count, ended, data: { kind: 'bytes', pieces } };
   }
 
   ready(): boolean {

@@ -3,7 +3,8 @@
 
 import { batchToRows } from '../../data/columnar/rows.ts';
 import type { RowObject } from '../../schema/data-type.ts';
-import type { Sink, SinkOutput, SinkWriter } from '../../ports/sink.ts';
+import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
+import { ProcessLedger } from '../process-ledger.ts';
 
 /**
  * A sink that keeps all rows in the thread that called `run`.
@@ -42,8 +43,9 @@ export type CollectedBatch<Row> = {
 };
 
 /**
- * Keeps every row, in the order they became visible. A new run starts empty. Iterating waits for
- * rows until the run has ended or failed; each iteration starts at the first row.
+ * Keeps every row, in the order they became visible. A new run starts empty; one that resumes goes
+ * on behind what is there. Iterating waits for rows until the run has ended or failed; each
+ * iteration starts at the first row.
  */
 export class CollectSink<Row> implements Sink, AsyncIterable<Row> {
   declare readonly accepts?: (row: Row) => void;
@@ -53,6 +55,7 @@ export class CollectSink<Row> implements Sink, AsyncIterable<Row> {
   readonly partitions: 1 | null = null;
   readonly #batches: CollectedBatch<Row>[] = [];
   readonly #rows: Row[] = [];
+  readonly #ledger = new ProcessLedger();
   #waiting: (() => void)[] = [];
   #ended = false;
 
@@ -64,23 +67,27 @@ export class CollectSink<Row> implements Sink, AsyncIterable<Row> {
     return this.#batches;
   }
 
-  prepare(): Promise<void> {
-    this.#batches.length = 0;
-    this.#rows.length = 0;
+  prepare(context: SinkContext): Promise<void> {
+    if (!this.#ledger.keeps(context)) {
+      this.#batches.length = 0;
+      this.#rows.length = 0;
+    }
     this.#ended = false;
     return Promise.resolve();
   }
 
-  open(partition: number, context: { nowMs(): number }): Promise<SinkWriter> {
-    const commit = (output: SinkOutput): Promise<void> => {
+  async open(partition: number, context: SinkContext): Promise<SinkWriter> {
+    const ledger = this.#ledger.open(partition, context);
+    const commit = async (output: SinkOutput): Promise<void> => {
       const { batch, watermarkMs } = output;
       const rows = rowsOf<Row>(output);
+      ledger.advance(batch);
       for (const row of rows) this.#rows.push(row);
       this.#batches.push({ batch, partition, rows, watermarkMs, visibleAtMs: context.nowMs() });
       this.#wake();
-      return Promise.resolve();
     };
-    return Promise.resolve({ commit, close: () => Promise.resolve() });
+    const { committedThrough } = ledger;
+    return { committedThrough, commit, close: () => Promise.resolve() };
   }
 
   finish(): Promise<void> {
@@ -113,7 +120,11 @@ export type RowArrival = {
   readonly watermarkMs: number;
 };
 
-/** Calls a function with every row; a micro-batch is committed when its last promise is kept. */
+/**
+ * Calls a function with every row; a micro-batch is committed when its last promise is kept. What
+ * the function does outside the process cannot be part of that: a run that resumes in another
+ * process may call it again with rows that it has seen.
+ */
 export class ForEachSink<Row> implements Sink {
   declare readonly accepts?: (row: Row) => void;
   readonly kind = 'callback';
@@ -121,25 +132,31 @@ export class ForEachSink<Row> implements Sink {
   readonly location = 'client';
   readonly partitions: 1 | null = null;
   readonly #fn: (row: Row, arrival: RowArrival) => unknown;
+  readonly #ledger = new ProcessLedger();
 
   constructor(fn: (row: Row, arrival: RowArrival) => unknown) {
     this.#fn = fn;
   }
 
-  prepare(): Promise<void> {
+  prepare(context: SinkContext): Promise<void> {
+    this.#ledger.keeps(context);
     return Promise.resolve();
   }
 
-  open(partition: number): Promise<SinkWriter> {
+  async open(partition: number, context: SinkContext): Promise<SinkWriter> {
+    const ledger = this.#ledger.open(partition, context);
     const commit = async (output: SinkOutput): Promise<void> => {
       const { batch, watermarkMs } = output;
+      ledger.check();
       for (const row of rowsOf<Row>(output)) {
         const result = this.#fn(row, { batch, partition, watermarkMs });
         // Awaiting a plain value would cost every row a microtask.
         if (result instanceof Promise) await result;
       }
+      ledger.advance(batch);
     };
-    return Promise.resolve({ commit, close: () => Promise.resolve() });
+    const { committedThrough } = ledger;
+    return { committedThrough, commit, close: () => Promise.resolve() };
   }
 
   finish(): Promise<void> {

@@ -3,11 +3,19 @@
 
 import { assert } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
-import type { Source, SourceContext, SourceLag, SourceReader } from '../../ports/source.ts';
-import type { SourceChunk } from '../../ports/source-chunk.ts';
+import type {
+  Source,
+  SourceContext,
+  SourceLag,
+  SourceReader,
+  SourceReplayer,
+} from '../../ports/source.ts';
+import type { SourceChunk, SourcePiece } from '../../ports/source-chunk.ts';
 import type { TypedSource } from '../../ports/typed.ts';
+import type { JsonValue } from '../../schema/data-type.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Columns } from '../../schema/value-type.ts';
+import { rangeGone } from '../range-gone.ts';
 
 const newline = 10;
 
@@ -50,13 +58,44 @@ export class MemoryBytesSource implements Source {
     this.description = `${size} bytes, ${times} times`;
   }
 
-  partitions(context: SourceContext): Promise<number> {
-    return Promise.resolve(this.#options.partitions ?? context.workerCount);
+  /** How many partitions share the ring: that must not change with the number of workers. */
+  layout(context: SourceContext): Promise<JsonValue> {
+    return this.partitions(context);
+  }
+
+  partitions({ layout, workerCount }: SourceContext): Promise<number> {
+    if (typeof layout === 'number') return Promise.resolve(layout);
+    return Promise.resolve(this.#options.partitions ?? workerCount);
   }
 
   async open(partition: number, context: SourceContext): Promise<SourceReader> {
-    const { ring, times = 1, records } = this.#options;
+    const { times = 1, records } = this.#options;
     const count = await this.partitions(context);
+    const bytes = this.#ringOf(partition, count);
+    const { from = 0 } = context;
+    if (from > bytes.length * times) {
+      throw rangeGone(originOf(partition), { offset: from, size: bytes.length * times });
+    }
+    const recordBytes = records === undefined ? null : (bytes.length * count) / records;
+    return new MemoryBytesReader(bytes, { times, recordBytes, partition, from });
+  }
+
+  async replayer(partition: number, context: SourceContext): Promise<SourceReplayer> {
+    const { times = 1 } = this.#options;
+    const ring = this.#ringOf(partition, await this.partitions(context));
+    const read = async (from: number, to: number): Promise<SourceChunk> => {
+      if (to > ring.length * times) {
+        throw rangeGone(originOf(partition), { offset: to, size: ring.length * times });
+      }
+      if (from === to) return { from, to, ended: false, data: { kind: 'none' } };
+      const pieces = piecesOf(ring, { from, to, origin: originOf(partition) });
+      return { from, to, ended: false, data: { kind: 'bytes', pieces } };
+    };
+    return { read, close: () => Promise.resolve() };
+  }
+
+  #ringOf(partition: number, count: number): Uint8Array {
+    const { ring } = this.#options;
     const bytes =
       typeof ring === 'function' ? ring(partition, count) : share(ring, partition, count);
     if (bytes.length > 0 && bytes[bytes.length - 1] !== newline) {
@@ -67,9 +106,27 @@ export class MemoryBytesSource implements Source {
         fields: { partition, bytes: bytes.length },
       });
     }
-    const recordBytes = records === undefined ? null : (bytes.length * count) / records;
-    return new MemoryBytesReader(bytes, { times, recordBytes, partition });
+    return bytes;
   }
+}
+
+/** One for each round. */
+function piecesOf(
+  bytes: Uint8Array,
+  range: { readonly from: number; readonly to: number; readonly origin: string },
+): SourcePiece[] {
+  const pieces: SourcePiece[] = [];
+  for (let at = range.from; at < range.to;) {
+    const start = at % bytes.length;
+    const end = Math.min(bytes.length, start + range.to - at);
+    pieces.push({ bytes, start, end, origin: range.origin, originOffset: start, columns: null });
+    at += end - start;
+  }
+  return pieces;
+}
+
+function originOf(partition: number): string {
+  return `memory, partition ${partition}`;
 }
 
 /** The records that start in the p-th of `count` equal parts. */
@@ -89,6 +146,7 @@ type ReaderOptions = {
   readonly times: number;
   readonly recordBytes: number | null;
   readonly partition: number;
+  readonly from: number;
 };
 
 class MemoryBytesReader implements SourceReader {
@@ -96,12 +154,13 @@ class MemoryBytesReader implements SourceReader {
   readonly #origin: string;
   readonly #recordBytes: number | null;
   readonly #total: number;
-  #taken = 0;
+  #taken: number;
   #finished = false;
 
   constructor(bytes: Uint8Array, options: ReaderOptions) {
     this.#bytes = bytes;
-    this.#origin = `memory, partition ${options.partition}`;
+    this.#origin = originOf(options.partition);
+    this.#taken = options.from;
     this.#recordBytes = options.recordBytes;
     this.#total = bytes.length * options.times;
   }

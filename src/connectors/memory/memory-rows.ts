@@ -1,13 +1,20 @@
 // Rows from memory as a source: for tests and small fixed inputs. A partition's offset is the
 // index of a row in it.
 
-import type { Source, SourceLag, SourceReader } from '../../ports/source.ts';
+import type {
+  Source,
+  SourceContext,
+  SourceLag,
+  SourceReader,
+  SourceReplayer,
+} from '../../ports/source.ts';
 import type { SourceChunk } from '../../ports/source-chunk.ts';
 import type { TypedSource } from '../../ports/typed.ts';
 import type { RowObject } from '../../schema/data-type.ts';
 import { rowNester } from '../../schema/nested-rows.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Columns, RowOf } from '../../schema/value-type.ts';
+import { rangeGone } from '../range-gone.ts';
 
 export type MemoryOptions<C extends Columns> = {
   readonly schema: Schema<C>;
@@ -53,21 +60,46 @@ export class MemoryRowsSource implements Source {
     return Promise.resolve(this.#partitions.length);
   }
 
-  open(partition: number): Promise<SourceReader> {
-    const rows = this.#partitions[partition];
-    return Promise.resolve(new MemoryRowsReader(rows, this.#recordsPerBatch));
+  async open(partition: number, { from = 0 }: SourceContext): Promise<SourceReader> {
+    const rows = this.#rowsOf(partition, from);
+    return new MemoryRowsReader(rows, { from, recordsPerBatch: this.#recordsPerBatch });
+  }
+
+  replayer(partition: number): Promise<SourceReplayer> {
+    const read = async (from: number, to: number): Promise<SourceChunk> => {
+      const rows = this.#rowsOf(partition, to).slice(from, to);
+      if (rows.length === 0) return { from, to, ended: false, data: { kind: 'none' } };
+      return { from, to, ended: false, data: { kind: 'rows', rows } };
+    };
+    return Promise.resolve({ read, close: () => Promise.resolve() });
+  }
+
+  /** A pipeline that is built anew may have other rows. */
+  #rowsOf(partition: number, upTo: number): readonly RowObject[] {
+    const rows = this.#partitions[partition] ?? [];
+    if (rows.length < upTo) {
+      throw rangeGone(`partition ${partition} of rows in memory`, {
+        offset: upTo,
+        size: rows.length,
+      });
+    }
+    return rows;
   }
 }
 
 class MemoryRowsReader implements SourceReader {
   readonly #rows: readonly RowObject[];
   readonly #recordsPerBatch: number;
-  #taken = 0;
+  #taken: number;
   #finished = false;
 
-  constructor(rows: readonly RowObject[], recordsPerBatch: number) {
+  constructor(
+    rows: readonly RowObject[],
+    options: { readonly from: number; readonly recordsPerBatch: number },
+  ) {
     this.#rows = rows;
-    this.#recordsPerBatch = recordsPerBatch;
+    this.#taken = options.from;
+    this.#recordsPerBatch = options.recordsPerBatch;
   }
 
   take(_bytesMax: number): SourceChunk {

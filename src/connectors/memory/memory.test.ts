@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { rowsToBatch } from '../../data/columnar/rows.ts';
 import type { Batch } from '../../data/columnar/batch.ts';
 import type { RowSchema } from '../../schema/data-type.ts';
 import { int32 } from '../../schema/column-type.ts';
 import { schema as rowSchema } from '../../schema/schema.ts';
 import { readAll, sourceContext, textOf } from '../source-reading.fixture.ts';
+import { rowsAsBatch, sinkContext } from '../sink-writing.fixture.ts';
 import { CollectSink, ForEachSink } from './collect.ts';
 import { MemoryBytesSource } from './memory-bytes.ts';
 import { memory, MemoryRowsSource } from './memory-rows.ts';
@@ -14,14 +14,12 @@ import { memory, MemoryRowsSource } from './memory-rows.ts';
 const schema: RowSchema = {
   fields: [{ name: 'n', path: ['n'], type: { kind: 'float64' }, nullable: false }],
 };
-const context = { nowMs: () => 5, schema, name: 'out' };
+const context = { ...sinkContext(schema), nowMs: () => 5 };
 
 function batchOf(...values: number[]): Batch {
-  const check = { nowMs: 0, timeAheadMsMax: 0, timeField: -1, onBad: () => assert.fail() };
-  return rowsToBatch(
+  return rowsAsBatch(
     schema,
     values.map((n) => ({ n })),
-    check,
   );
 }
 
@@ -29,7 +27,7 @@ test('memory: gives each partition its rows in portions', async () => {
   const source = new MemoryRowsSource([[{ n: 1 }, { n: 2 }, { n: 3 }], []], 2);
   assert.equal(await source.partitions(), 2);
   const seen: unknown[] = [];
-  const reader = await source.open(0);
+  const reader = await source.open(0, sourceContext());
   await readAll(
     reader,
     () => 1,
@@ -41,7 +39,7 @@ test('memory: gives each partition its rows in portions', async () => {
     [0, 2, false, [{ n: 1 }, { n: 2 }]],
     [2, 3, true, [{ n: 3 }]],
   ]);
-  const empty = (await source.open(1)).take(1);
+  const empty = (await source.open(1, sourceContext())).take(1);
   assert.deepEqual(empty, { from: 0, to: 0, ended: true, data: { kind: 'none' } });
 });
 
@@ -88,7 +86,7 @@ test('memoryBytes: refuses a ring that ends within a record', async () => {
 
 test('collect: keeps rows and micro-batches and starts empty in a new run', async () => {
   const sink = new CollectSink<{ n: number }>();
-  await sink.prepare();
+  await sink.prepare(context);
   const writer = await sink.open(3, context);
   await writer.commit({ batch: 7, rows: batchOf(1, 2), watermarkMs: 9 });
   assert.deepEqual(sink.rows, [{ n: 1 }, { n: 2 }]);
@@ -97,13 +95,13 @@ test('collect: keeps rows and micro-batches and starts empty in a new run', asyn
     [batch.batch, batch.partition, batch.watermarkMs, batch.visibleAtMs],
     [7, 3, 9, 5],
   );
-  await sink.prepare();
+  await sink.prepare(context);
   assert.equal(sink.rows.length, 0);
 });
 
 test('collect: can be iterated while the job runs', async () => {
   const sink = new CollectSink<{ n: number }>();
-  await sink.prepare();
+  await sink.prepare(context);
   const seen: number[] = [];
   const reading = (async () => {
     for await (const row of sink) seen.push(row.n);
@@ -122,7 +120,7 @@ test('forEach: calls the function in order and awaits its promises', async () =>
     await Promise.resolve();
     seen.push(`${batch}:${row.n}`);
   });
-  const writer = await sink.open(0);
+  const writer = await sink.open(0, context);
   await writer.commit({ batch: 1, rows: batchOf(1, 2), watermarkMs: 0 });
   assert.deepEqual(seen, ['1:1', '1:2']);
 });

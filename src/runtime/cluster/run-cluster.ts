@@ -11,6 +11,7 @@ import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
+import { newRun } from '../host/sink-writers.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { DriverHosts } from './driver-hosts.ts';
 import { exposure } from './security.ts';
@@ -44,6 +45,7 @@ export async function runCluster(
     plan: logical,
     sinks: bindings.sinks,
     clock,
+    run: newRun({ pipeline: logical.name, history: config.history, incarnation: 1 }),
     inputs: setup.inputs,
   });
   await sinks.prepare();

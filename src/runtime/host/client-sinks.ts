@@ -1,8 +1,8 @@
-// The sinks that live where `run` was called: one writer a sink partition, or one in all where the
-// sink has only one, which is where all that feed it meet.
+// The sinks that live where `run` was called: one writer for each sink partition, also of a sink
+// that has only one beside side outputs or several stages that feed it.
 
 import type { LogicalPlan, SinkId } from '../../plan/logical-plan.ts';
-import type { Sink, SinkOutput } from '../../ports/sink.ts';
+import type { Sink, SinkOutput, SinkRun } from '../../ports/sink.ts';
 import type { RunClock } from './run-clock.ts';
 import { SinkWriters } from './sink-writers.ts';
 
@@ -15,13 +15,14 @@ export class ClientSinks {
     readonly plan: LogicalPlan;
     readonly sinks: ReadonlyMap<SinkId, Sink>;
     readonly clock: RunClock;
+    readonly run: SinkRun;
     /** Absolute paths of the files that the job reads. */
     readonly inputs: readonly string[];
   }) {
-    const { plan, sinks, clock, inputs } = options;
+    const { plan, sinks, clock, run, inputs } = options;
     this.#sinks = sinks;
     this.#inputs = inputs;
-    this.#writers = new SinkWriters({ specs: plan.sinks, sinks, clock });
+    this.#writers = new SinkWriters({ specs: plan.sinks, sinks, clock, run });
   }
 
   async prepare(): Promise<void> {
@@ -37,8 +38,7 @@ export class ClientSinks {
 
   /** Resolves when the rows are visible. Commits of one writer follow one another. */
   commit(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
-    const single = this.#sinks.get(id)!.partitions === 1;
-    return this.#writers.commit(id, single ? 0 : partition, output);
+    return this.#writers.commit(id, partition, output);
   }
 
   /** Closes the writers, then the sinks. */

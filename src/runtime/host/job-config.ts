@@ -19,6 +19,8 @@ export type JobConfig = {
   readonly workerCount: number;
   /** When the run started, epoch ms. */
   readonly startMs: number;
+  /** Names this line of micro-batches in the ledgers of sinks. */
+  readonly history: string;
   readonly clockBase: ClockBase;
   /** About how much one source task reads at most, bytes. */
   readonly bytesPerTask: number;

@@ -1,5 +1,6 @@
 // From a pipeline and options to all that a run needs: plans, partition counts, clock and pace.
 
+import { randomUUID } from 'node:crypto';
 import { StreamError } from '../../base/stream-error.ts';
 import type { RunOptions } from '../../api/job.ts';
 import { parseDurationMs } from '../../base/duration.ts';
@@ -120,6 +121,7 @@ export async function setUpJob(
     layouts,
     workerCount,
     startMs,
+    history: randomUUID(),
     clockBase: clock.base,
     bytesPerTask,
   };

@@ -3,13 +3,14 @@
 
 import { asStreamError } from '../../base/stream-error.ts';
 import type { SinkId, SinkSpec } from '../../plan/logical-plan.ts';
-import type { Sink, SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
+import type { Sink, SinkContext, SinkOutput, SinkRun, SinkWriter } from '../../ports/sink.ts';
 import type { RunClock } from './run-clock.ts';
 
 export type SinkWritersOptions = {
   readonly specs: readonly SinkSpec[];
   readonly sinks: ReadonlyMap<SinkId, Sink>;
   readonly clock: RunClock;
+  readonly run: SinkRun;
 };
 
 export class SinkWriters {
@@ -33,7 +34,10 @@ export class SinkWriters {
     const before = this.#commits.get(key) ?? Promise.resolve();
     const commit = before
       .then(() => writer)
-      .then((opened) => opened.commit(output))
+      // Replayed output that is visible already.
+      .then((opened) =>
+        output.batch > opened.committedThrough ? opened.commit(output) : undefined,
+      )
       .catch((error: unknown) => {
         throw asStreamError(error, {
           code: 'sink-failed',
@@ -47,9 +51,9 @@ export class SinkWriters {
   }
 
   context(id: SinkId): SinkContext {
-    const { specs, clock } = this.#options;
+    const { specs, clock, run } = this.#options;
     const { schema, name } = specs.find((spec) => spec.id === id)!;
-    return { nowMs: () => clock.nowMs(), schema, name };
+    return { nowMs: () => clock.nowMs(), schema, name, run };
   }
 
   /** Waits for commits under way and closes the writers that could be opened. */
@@ -60,4 +64,9 @@ export class SinkWriters {
     const writers = opened.filter((writer) => writer.status === 'fulfilled');
     await Promise.all(writers.map(({ value }) => value.close()));
   }
+}
+
+/** As whom a thread of a run writes that resumes nothing, under the first driver. */
+export function newRun(identity: Pick<SinkRun, 'pipeline' | 'history' | 'incarnation'>): SinkRun {
+  return { ...identity, term: 1, resumes: false };
 }

@@ -29,7 +29,7 @@ import type { SourceChunk } from '../../ports/source-chunk.ts';
 import type { JobConfig } from './job-config.ts';
 import type { RunClock } from './run-clock.ts';
 import { sharedPages } from './shared-pages.ts';
-import { SinkWriters } from './sink-writers.ts';
+import { newRun, SinkWriters } from './sink-writers.ts';
 import { WorkerMeters } from './worker-meters.ts';
 
 export type WorkerShellOptions = {
@@ -84,7 +84,8 @@ export class WorkerShell {
     const { worker, incarnation, plan, bindings, config, clock } = options;
     this.#machine = new WorkerMachine({ worker, incarnation });
     this.#sinkPartitions = new SinkPartitions(plan, config.partitionCounts);
-    this.#writers = new SinkWriters({ specs: plan.sinks, sinks: bindings.sinks, clock });
+    const run = newRun({ pipeline: plan.name, history: config.history, incarnation });
+    this.#writers = new SinkWriters({ specs: plan.sinks, sinks: bindings.sinks, clock, run });
     this.#executor = new TaskExecutor({
       plan,
       bindings,

@@ -10,6 +10,7 @@ import { DriverShell } from '../host/driver-shell.ts';
 import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
+import { newRun } from '../host/sink-writers.ts';
 import { WorkerShell } from '../host/worker-shell.ts';
 
 const worker = 0 as WorkerId;
@@ -30,6 +31,7 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     plan: logical,
     sinks: bindings.sinks,
     clock,
+    run: newRun({ pipeline: logical.name, history: config.history, incarnation: 1 }),
     inputs: setup.inputs,
   });
   await sinks.prepare();

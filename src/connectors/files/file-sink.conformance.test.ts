@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, test } from 'node:test';
+import type { RowObject } from '../../schema/data-type.ts';
+import type { HaltingProcess } from '../../testing/halting-process.ts';
+import {
+  checkKills,
+  checkPreparing,
+  checkReopening,
+  checkZombies,
+} from '../../testing/sink-conformance.ts';
+import type { NewWorld } from '../../testing/sink-conformance.ts';
+import { FileSink } from './file-sink.ts';
+import { haltingFiles } from './halting-files.fixture.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'mizzle-conformance-'));
+after(() => rmSync(root, { recursive: true }));
+
+let worlds = 0;
+const format = { kind: 'jsonl', timestamps: 'ms', delimiter: ',' } as const;
+
+/** The sink of a path, as a process makes it; its hold on the path ends with the process. */
+function sinkOf(path: string): (process: HaltingProcess) => FileSink {
+  let last: FileSink | null = null;
+  return (process) => {
+    void last?.finish();
+    last = new FileSink(path, format, { operations: haltingFiles(process), overwrite: true });
+    return last;
+  };
+}
+
+function rowsIn(path: string): RowObject[] {
+  const text = readFileSync(path, 'utf8');
+  assert.ok(text === '' || text.endsWith('\n'), `"${path}" has whole lines`);
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as RowObject);
+}
+
+/** A reader that leaves the files, or one that takes each of them away as soon as it is there. */
+function folderWorld(isTaken: boolean): NewWorld {
+  return async () => {
+    const folder = `${join(root, String(worlds++))}/`;
+    const taken = join(root, `taken-${worlds}`);
+    mkdirSync(taken);
+    const visible = async (): Promise<RowObject[]> => {
+      const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
+      if (!isTaken) return names.sort().flatMap((name) => rowsIn(join(folder, name)));
+      const before = readdirSync(taken);
+      for (const name of names) {
+        assert.ok(!before.includes(name), `"${name}" is made once`);
+        renameSync(join(folder, name), join(taken, name));
+      }
+      return readdirSync(taken)
+        .sort()
+        .flatMap((name) => rowsIn(join(taken, name)));
+    };
+    const close = async (): Promise<void> => {
+      for (const path of [folder, taken]) rmSync(path, { recursive: true, force: true });
+    };
+    return { sink: sinkOf(folder), visible, fencesForeignRows: true, close };
+  };
+}
+
+const fileWorld: NewWorld = async () => {
+  const path = join(root, `${worlds++}.jsonl`);
+  const visible = async (): Promise<RowObject[]> => rowsIn(path);
+  const close = async (): Promise<void> => {
+    for (const name of [path, join(root, `.${basename(path)}.mizzle`)]) {
+      rmSync(name, { recursive: true, force: true });
+    }
+  };
+  return { sink: sinkOf(path), visible, fencesForeignRows: false, close };
+};
+
+for (const [name, newWorld] of [
+  ['a folder', folderWorld(false)],
+  ['a folder that is emptied', folderWorld(true)],
+  ['a file', fileWorld],
+] as const) {
+  test(`files sink, ${name}: killed between any two steps it loses and repeats nothing`, async () => {
+    assert.ok((await checkKills(newWorld)) > 30);
+  });
+
+  test(`files sink, ${name}: a writer that was replaced between any two steps is fenced`, async () => {
+    assert.ok((await checkZombies(newWorld, { term: 2 })) > 10);
+    assert.ok((await checkZombies(newWorld, { incarnation: 2 })) > 10);
+  });
+
+  test(`files sink, ${name}: goes on behind what is visible when it is opened again`, async () => {
+    await checkReopening(newWorld);
+  });
+}
+
+test('files sink: one that is replaced while it prepares a run takes away no output of it', async () => {
+  assert.ok((await checkPreparing(folderWorld(false))) > 3);
+  assert.ok((await checkPreparing(fileWorld)) > 3);
+});

@@ -1,0 +1,299 @@
+// What every sink must do, whoever wrote it, checked record by record: output appears once, also
+// when the writer is killed between any two of its steps, when a writer that was replaced goes on,
+// and when what is visible is committed again.
+
+import assert from 'node:assert/strict';
+import type { Batch } from '../data/columnar/batch.ts';
+import { rowsToBatch } from '../data/columnar/rows.ts';
+import type { Sink, SinkContext, SinkRun, SinkWriter } from '../ports/sink.ts';
+import type { RowObject, RowSchema } from '../schema/data-type.ts';
+import { HaltingProcess, Killed } from './halting-process.ts';
+
+export type SinkWorld = {
+  /** The sink as a process builds it. Its steps go through the process. */
+  readonly sink: (process: HaltingProcess) => Sink;
+  /** All rows that a reader sees, in the order in which it sees those of one sink partition. */
+  readonly visible: () => Promise<readonly RowObject[]>;
+  /**
+   * Nobody sees rows of a zombie, whatever they are. False: only rows that the next writer repeats
+   * in the same bytes, since the medium cannot keep a late write out.
+   */
+  readonly fencesForeignRows: boolean;
+  readonly close?: () => Promise<void>;
+};
+
+/** An empty place to write to, each time. */
+export type NewWorld = () => Promise<SinkWorld>;
+
+/** Keys of an upsert could be the first three. */
+export const conformanceSchema: RowSchema = {
+  fields: [
+    { name: 'partition', path: ['partition'], type: { kind: 'int32' }, nullable: false },
+    { name: 'batch', path: ['batch'], type: { kind: 'int32' }, nullable: false },
+    { name: 'row', path: ['row'], type: { kind: 'int32' }, nullable: false },
+    { name: 'text', path: ['text'], type: { kind: 'string' }, nullable: true },
+  ],
+};
+
+/** The micro-batches with output of each sink partition: there are gaps, and an empty one. */
+const script: ReadonlyMap<number, readonly number[]> = new Map([
+  [0, [0, 2, 3, 7]],
+  [1, [1, 2, 9]],
+]);
+const emptyBatch = 2;
+const emptyPartition = 1;
+
+/** For sinks whose output outlives the process. */
+export async function checkKills(newWorld: NewWorld): Promise<number> {
+  let step = 0;
+  for (; ; step++) {
+    const world = await newWorld();
+    const process = new HaltingProcess({ kind: 'kill', step });
+    await checkKill(world, process).finally(() => world.close?.());
+    if (!process.halted) return step;
+  }
+}
+
+async function checkKill(world: SinkWorld, process: HaltingProcess): Promise<void> {
+  const done = new Map<number, number>();
+  const wasPrepared = await runScript(world, { process, run: firstRun, done });
+  // The next one dies, too, somewhere on its way; the third comes through.
+  const second = { ...firstRun, term: 2, resumes: wasPrepared };
+  const next = new HaltingProcess({ kind: 'kill', step: done.size * 5 + 3 });
+  const isSecondPrepared = await runScript(world, { process: next, run: second, done });
+  const third = { ...firstRun, term: 3, resumes: wasPrepared || isSecondPrepared };
+  await runScript(world, { process: new HaltingProcess(), run: third, done });
+  assertVisible(await world.visible(), script);
+}
+
+type Life = {
+  readonly process: HaltingProcess;
+  readonly run: SinkRun;
+  /** By partition, the last micro-batch that was said to be visible. */
+  readonly done: Map<number, number>;
+};
+
+/** A run from its start to its end, or its death. Gives whether it was prepared. */
+async function runScript(world: SinkWorld, { process, run, done }: Life): Promise<boolean> {
+  let isPrepared = false;
+  try {
+    const sink = world.sink(process);
+    await sink.prepare(contextOf(run));
+    isPrepared = true;
+    for (const [partition, batches] of script) {
+      const writer = await sink.open(partition, contextOf(run));
+      const through = writer.committedThrough;
+      assert.ok(through >= (done.get(partition) ?? -1), 'what was committed is in the ledger');
+      await assertLedger(world, { partition, through });
+      done.set(partition, through);
+      for (const batch of batches.filter((number) => number > through)) {
+        await commit(writer, partition, batch);
+        done.set(partition, batch);
+      }
+      await writer.close();
+    }
+    await sink.finish();
+  } catch (error) {
+    if (!process.isDead) throw error;
+  }
+  return isPrepared;
+}
+
+/** Exactly the micro-batches up to the ledger's are visible. */
+async function assertLedger(
+  world: SinkWorld,
+  { partition, through }: { readonly partition: number; readonly through: number },
+): Promise<void> {
+  const rows = await world.visible();
+  const expected = new Map([[partition, script.get(partition)!.filter((b) => b <= through)]]);
+  assertVisible(
+    rows.filter((row) => row['partition'] === partition),
+    expected,
+  );
+}
+
+/** For all sinks. A writer stands still before each of its steps, and another one replaces it. */
+export async function checkZombies(newWorld: NewWorld, next: Partial<SinkRun>): Promise<number> {
+  let step = 0;
+  for (; ; step++) {
+    const world = await newWorld();
+    const process = new HaltingProcess({ kind: 'pause', step });
+    await checkZombie(world, { process, next }).finally(() => world.close?.());
+    if (!process.halted) return step;
+  }
+}
+
+async function checkZombie(
+  world: SinkWorld,
+  { process, next }: { readonly process: HaltingProcess; readonly next: Partial<SinkRun> },
+): Promise<void> {
+  // It is prepared by a process of its own: that must be over before anybody takes over.
+  await world.sink(new HaltingProcess()).prepare(contextOf(firstRun));
+  const zombie = world.sink(process);
+  const outcome: { writer: SinkWriter | null; through: number; error: unknown } = {
+    writer: null,
+    through: -1,
+    error: null,
+  };
+  const life = (async () => {
+    outcome.writer = await zombie.open(0, contextOf(firstRun));
+    for (const batch of [0, 2]) {
+      await commit(outcome.writer, 0, batch);
+      outcome.through = batch;
+    }
+  })().catch((error: unknown) => {
+    outcome.error = error;
+  });
+  await Promise.race([process.paused, life]);
+  const run = { ...firstRun, resumes: true, ...next };
+  const sink = world.sink(new HaltingProcess());
+  const writer = await sink.open(0, contextOf(run));
+  const through = writer.committedThrough;
+  assert.ok(through >= outcome.through, 'what the zombie had committed is in the ledger');
+  for (const batch of [0, 2, 3].filter((number) => number > through)) {
+    await commit(writer, 0, batch);
+  }
+  process.goOn();
+  await life;
+  if (outcome.error !== null) assertFenced(outcome.error);
+  else assert.ok(outcome.through <= 3, 'the zombie says no more than is visible');
+  await assertHarmless(world, { zombie, writer: outcome.writer });
+  await commit(writer, 0, 7);
+  await writer.close();
+  assertVisible(await world.visible(), new Map([[0, script.get(0)!]]));
+}
+
+/** Whatever it tries now. */
+async function assertHarmless(
+  world: SinkWorld,
+  { zombie, writer }: { readonly zombie: Sink; readonly writer: SinkWriter | null },
+): Promise<void> {
+  if (writer !== null) {
+    await assert.rejects(commit(writer, 0, 7), assertFenced);
+    if (world.fencesForeignRows) {
+      const rows = batchOf([{ partition: 0, batch: 7, row: 99, text: 'invented' }]);
+      await assert.rejects(writer.commit({ batch: 7, rows, watermarkMs: 0 }), assertFenced);
+    }
+    await writer.close();
+  }
+  await assert.rejects(async () => {
+    const late = await zombie.open(0, contextOf({ ...firstRun, term: 0 }));
+    await late.close();
+  }, assertFenced);
+}
+
+/**
+ * For sinks whose output outlives the process, set to replace what is there: one that prepares a run
+ * stands still before each of its steps, and another one prepares and runs it.
+ */
+export async function checkPreparing(newWorld: NewWorld): Promise<number> {
+  let step = 0;
+  for (; ; step++) {
+    const world = await newWorld();
+    const process = new HaltingProcess({ kind: 'pause', step });
+    await checkPrepared(world, process).finally(() => world.close?.());
+    if (!process.halted) return step;
+  }
+}
+
+async function checkPrepared(world: SinkWorld, process: HaltingProcess): Promise<void> {
+  const old = { ...firstRun, history: 'h0' };
+  await runScript(world, { process: new HaltingProcess(), run: old, done: new Map() });
+  const zombie = world.sink(process);
+  let isPrepared = false;
+  const life = zombie.prepare(contextOf(firstRun)).then(
+    () => {
+      isPrepared = true;
+    },
+    (error: unknown) => assertFenced(error),
+  );
+  await Promise.race([process.paused, life]);
+  const run = { ...firstRun, term: 2 };
+  const sink = world.sink(new HaltingProcess());
+  await sink.prepare(contextOf(run));
+  const writer = await sink.open(0, contextOf(run));
+  assert.equal(writer.committedThrough, -1, 'the ledger of a new history is empty');
+  for (const batch of [0, 2]) await commit(writer, 0, batch);
+  process.goOn();
+  await life;
+  if (isPrepared) await assert.rejects(zombie.open(0, contextOf(firstRun)), assertFenced);
+  for (const batch of [3, 7]) await commit(writer, 0, batch);
+  await writer.close();
+  await sink.finish();
+  assertVisible(await world.visible(), new Map([[0, script.get(0)!]]));
+}
+
+/** For all sinks: what is visible is kept and said, and nothing is visible twice. */
+export async function checkReopening(newWorld: NewWorld): Promise<void> {
+  const world = await newWorld();
+  try {
+    const sink = world.sink(new HaltingProcess());
+    await sink.prepare(contextOf(firstRun));
+    const run = { ...firstRun, resumes: true };
+    for (let life = 0; life < 3; life++) {
+      for (const [partition, batches] of script) {
+        const writer = await sink.open(partition, contextOf(run));
+        const due = batches.slice(0, life + 2).filter((batch) => batch > writer.committedThrough);
+        for (const batch of due) await commit(writer, partition, batch);
+        await writer.close();
+      }
+      const seen = [...script].map(
+        ([partition, all]) => [partition, all.slice(0, life + 2)] as const,
+      );
+      assertVisible(await world.visible(), new Map(seen));
+    }
+    await sink.finish();
+  } finally {
+    await world.close?.();
+  }
+}
+
+const firstRun: SinkRun = {
+  pipeline: 'conformance',
+  history: 'h1',
+  term: 1,
+  incarnation: 1,
+  resumes: false,
+};
+
+function contextOf(run: SinkRun): SinkContext {
+  return { nowMs: () => 0, schema: conformanceSchema, name: 'out', run };
+}
+
+async function commit(writer: SinkWriter, partition: number, batch: number): Promise<void> {
+  await writer.commit({ batch, rows: batchOf(rowsOf(partition, batch)), watermarkMs: batch });
+}
+
+function rowsOf(partition: number, batch: number): RowObject[] {
+  if (partition === emptyPartition && batch === emptyBatch) return [];
+  return Array.from({ length: 1 + ((partition + batch) % 3) }, (_, row) => {
+    return { partition, batch, row, text: row === 1 ? null : `${batch}"\t\\N,\n'é${row}` };
+  });
+}
+
+function batchOf(rows: readonly RowObject[]): Batch {
+  const check = { nowMs: 0, timeAheadMsMax: 0, timeField: -1, onBad: () => assert.fail() };
+  return rowsToBatch(conformanceSchema, rows, check);
+}
+
+/** Each partition's rows, in order, once. */
+function assertVisible(
+  rows: readonly RowObject[],
+  expected: ReadonlyMap<number, readonly number[]>,
+): void {
+  const partitions = new Set([
+    ...expected.keys(),
+    ...rows.map((row) => row['partition'] as number),
+  ]);
+  for (const partition of partitions) {
+    const wanted = (expected.get(partition) ?? []).flatMap((batch) => rowsOf(partition, batch));
+    const found = rows.filter((row) => row['partition'] === partition);
+    assert.deepEqual(found, wanted, `the visible rows of partition ${partition}`);
+  }
+}
+
+function assertFenced(error: unknown): true {
+  assert.ok(!(error instanceof Killed), 'only what was to be killed is');
+  assert.equal((error as { code?: unknown }).code, 'fenced', String(error));
+  return true;
+}
