@@ -61,7 +61,7 @@ export class SimulatedStore {
   answer(request: StoreRequest): StoreReply {
     switch (request.kind) {
       case 'get':
-        return { kind: 'get', blob: this.get(request.key) };
+        return { kind: 'get', blobs: request.keys.map((key) => this.get(key)) };
       case 'put':
         this.put(request.key, request.bytes);
         return { kind: 'put' };

@@ -20,6 +20,8 @@ export type StorageErrorCode =
   /** Somebody with a greater term, or the driver's seal, came first: what was tried is void. */
   | 'fenced'
   | 'lease-lost'
+  /** The lease or the journal cannot be read. */
+  | 'lease-damaged'
   | 'range-log-damaged'
   | 'range-log-conflict';
 

@@ -6,7 +6,8 @@ import { AssertionError } from '../../base/assert.ts';
 import type { BlobEntry, StoredBlob } from '../../ports/blob-store.ts';
 
 export type StoreRequest =
-  | { readonly kind: 'get'; readonly key: string }
+  /** All of them, in any order of time. */
+  | { readonly kind: 'get'; readonly keys: readonly string[] }
   | { readonly kind: 'put'; readonly key: string; readonly bytes: Uint8Array }
   | { readonly kind: 'create'; readonly key: string; readonly bytes: Uint8Array }
   | {
@@ -19,7 +20,8 @@ export type StoreRequest =
   | { readonly kind: 'delete'; readonly keys: readonly string[] };
 
 export type StoreReply =
-  | { readonly kind: 'get'; readonly blob: StoredBlob | null }
+  /** One for each key. */
+  | { readonly kind: 'get'; readonly blobs: readonly (StoredBlob | null)[] }
   | { readonly kind: 'put' }
   | { readonly kind: 'create'; readonly created: boolean }
   | { readonly kind: 'replace'; readonly tag: string | null }
@@ -48,8 +50,13 @@ export function runScript<Result>(
 }
 
 export function* getBlob(key: string): StoreScript<StoredBlob | null> {
-  const reply = yield { kind: 'get', key };
-  return reply.kind === 'get' ? reply.blob : mismatch('get', reply);
+  return (yield* getBlobs([key]))[0] ?? null;
+}
+
+export function* getBlobs(keys: readonly string[]): StoreScript<readonly (StoredBlob | null)[]> {
+  if (keys.length === 0) return [];
+  const reply = yield { kind: 'get', keys };
+  return reply.kind === 'get' ? reply.blobs : mismatch('get', reply);
 }
 
 export function* putBlob(key: string, bytes: Uint8Array): StoreScript<void> {

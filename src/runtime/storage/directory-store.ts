@@ -9,11 +9,9 @@ import { readdir, open, rename, rm, rmdir, stat, unlink } from 'node:fs/promises
 import { randomUUID } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import { checkBlobKey, checkKeyPrefix } from '../../control/storage/blob-key.ts';
-import { storageError } from '../../control/storage/storage-errors.ts';
-import type { StorageErrorCode } from '../../control/storage/storage-errors.ts';
-import { StreamError } from '../../base/stream-error.ts';
 import type { BlobEntry, BlobStore, StoredBlob } from '../../ports/blob-store.ts';
 import { isErrno, linkTo, makeFolder, moveTo, syncFolder, writeAside } from './durable-file.ts';
+import { fileFailure } from './file-failure.ts';
 import type { RetryOptions } from './retry.ts';
 import { retried, retryDefaults } from './retry.ts';
 
@@ -107,7 +105,8 @@ export class DirectoryStore implements BlobStore {
         const file = await open(path, 'r');
         try {
           const tag = tagOf(version, await file.stat({ bigint: true }));
-          return { bytes: await file.readFile(), tag };
+          const { buffer, byteOffset, length } = await file.readFile();
+          return { bytes: new Uint8Array(buffer, byteOffset, length), tag };
         } finally {
           await file.close();
         }
@@ -219,52 +218,10 @@ export class DirectoryStore implements BlobStore {
     try {
       return await retried(action, isTransient, this.#retry);
     } catch (error) {
-      throw this.#error(attempt, key, error);
+      throw fileFailure(`${attempt} "${key}" in the folder`, this.#root, error);
     }
   }
-
-  #error(attempt: string, key: string, cause: unknown): StreamError {
-    if (cause instanceof StreamError) return cause;
-    const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    const failure = failures.get(errno);
-    return storageError({
-      code: failure?.code ?? 'store-failed',
-      message: `could not ${attempt} "${key}" in the folder "${this.#root}"`,
-      hint: failure?.hint ?? `the system says ${errno}`,
-      fields: { store: this.description, key, errno },
-      cause,
-    });
-  }
 }
-
-type Failure = { readonly code: StorageErrorCode; readonly hint: string };
-
-const denied: Failure = {
-  code: 'store-denied',
-  hint: 'let this user read and write the folder, or choose another one',
-};
-const full: Failure = { code: 'store-full', hint: 'free some space, or choose another disk' };
-const away: Failure = {
-  code: 'store-unreachable',
-  hint: 'is the file system mounted, and its server up?',
-};
-const misplaced: Failure = {
-  code: 'store-not-found',
-  hint: 'a part of the path is a file, not a folder',
-};
-
-const failures: ReadonlyMap<string, Failure> = new Map([
-  ['EACCES', denied],
-  ['EPERM', denied],
-  ['EROFS', denied],
-  ['ENOSPC', full],
-  ['EDQUOT', full],
-  ['EFBIG', full],
-  ['EIO', away],
-  ['ESTALE', away],
-  ['ETIMEDOUT', away],
-  ['ENOTDIR', misplaced],
-]);
 
 function isTransient(error: unknown): boolean {
   return isErrno(error, 'EAGAIN', 'EBUSY', 'EMFILE', 'ENFILE', 'EINTR', 'ESTALE', 'ETIMEDOUT');
