@@ -4,7 +4,7 @@
 
 import type { LoggedRange } from '../../ports/range-log.ts';
 import type { BlobEntry } from '../../ports/blob-store.ts';
-import { sealKeptMs, storeRacesMax } from '../limits.ts';
+import { sealKeptMs } from '../limits.ts';
 import { keyPart, numberPart } from './blob-key.ts';
 import { mergeRanges } from './merge-ranges.ts';
 import type { RangeFrame } from './range-frame.ts';
@@ -34,26 +34,34 @@ export function* appendObject(
   if (blob === null || !sameBytes(blob.bytes, bytes)) throw fenced(place);
 }
 
-/** After it, no append of the writer succeeds that has not yet. */
+/**
+ * After it, no append of the writer succeeds that has not yet. Usually it takes the one number after
+ * the last. A writer that is alive may be faster; so after each lost race the seal goes twice as far
+ * ahead, as a barrier, and the numbers below it are taken one by one, downwards, until one is the
+ * writer's. A driver that dies in between leaves a gap, which the next one's seal fills.
+ */
 export function* sealObjects(place: WriterPlace): StoreScript<void> {
-  const entries = yield* listBlobs(writerFolder(place));
-  let last = entries.at(-1)?.key ?? null;
-  for (let races = 0; races < storeRacesMax; races++) {
-    if (last !== null) {
-      const blob = yield* getBlob(last);
-      if (blob !== null && decodeFrame(blob.bytes)?.frame.kind === 'seal') return;
-    }
-    const next = objectKey(place, last === null ? 0 : numberOf(last) + 1);
-    // The writer may come first once more; what it has written then is part of the log.
-    if (yield* createBlob(next, encodeFrame({ kind: 'seal' }))) return;
-    last = next;
+  const seal = encodeFrame({ kind: 'seal' });
+  const numbers = (yield* listBlobs(writerFolder(place))).map(({ key }) => numberOf(key));
+  const last = numbers.at(-1) ?? null;
+  let barrier = last !== null && (yield* isSeal(objectKey(place, last))) ? last : null;
+  // Up to here numbers are the writer's, or were and are released.
+  let floor = barrier === null ? (last ?? -1) : (numbers[0] as number) - 1;
+  for (let ahead = 1; barrier === null; ahead *= 2) {
+    const number: number = floor + ahead;
+    const key = objectKey(place, number);
+    if ((yield* createBlob(key, seal)) || (yield* isSeal(key))) barrier = number;
+    else floor = number;
   }
-  throw storageError({
-    code: 'store-failed',
-    message: `could not seal the log of "${place.writer}": it was faster ${storeRacesMax} times`,
-    hint: 'can this process reach the store as fast as the workers?',
-    fields: { writer: place.writer },
-  });
+  for (let number = barrier - 1; number > floor; number--) {
+    const key = objectKey(place, number);
+    if (!(yield* createBlob(key, seal)) && !(yield* isSeal(key))) return;
+  }
+}
+
+function* isSeal(key: string): StoreScript<boolean> {
+  const blob = yield* getBlob(key);
+  return blob !== null && decodeFrame(blob.bytes)?.frame.kind === 'seal';
 }
 
 /** Throws `range-log-damaged` or `range-log-conflict`. */
@@ -63,12 +71,14 @@ export function* readObjects(log: string, afterBatch: number): StoreScript<reado
     const keys = entries.map(({ key }) => key);
     const wanted = keys.slice(yield* firstBeyond(keys, afterBatch));
     const blobs = yield* getBlobs(wanted);
+    const frames = blobs.map((blob) => (blob === null ? null : decodeFrame(blob.bytes)?.frame));
     wanted.forEach((key, index) => {
-      const gap = index > 0 && numberOf(key) !== numberOf(wanted[index - 1] as string) + 1;
-      const blob = blobs[index] ?? null;
-      const frame = blob === null ? null : (decodeFrame(blob.bytes)?.frame ?? null);
-      if (gap || frame === null) throw damaged(key, gap ? 'the one before is missing' : 'damaged');
-      if (frame.kind === 'records') records.push(...frame.records);
+      const frame = frames[index] ?? null;
+      if (frame === null) throw damaged(key, 'it is damaged');
+      // A gap is a seal that was not finished: nothing but seals may be above it.
+      if (frame.kind === 'seal') return;
+      if (isGap(wanted, index)) throw damaged(key, 'the one before is missing');
+      records.push(...frame.records);
     });
   }
   return mergeRanges(records, afterBatch, sameRange);
@@ -85,14 +95,14 @@ export function* releaseObjects(
 ): StoreScript<void> {
   for (const entries of (yield* writersOf(log)).values()) {
     const keys = entries.map(({ key }) => key);
+    // A seal that was not finished: the writer's last number must still be seen.
+    if (keys.some((_, index) => isGap(keys, index))) continue;
     const last = entries.length - 1;
     const from = yield* firstBeyond(keys, throughBatch);
     yield* deleteBlobs(keys.slice(0, Math.min(from, last)));
     const { key, modifiedMs } = entries[last] as BlobEntry;
     if (from < last || nowMs - modifiedMs < sealKeptMs) continue;
-    const blob = yield* getBlob(key);
-    const isSeal = blob !== null && decodeFrame(blob.bytes)?.frame.kind === 'seal';
-    if (isSeal) yield* deleteBlobs([key]);
+    if (yield* isSeal(key)) yield* deleteBlobs([key]);
   }
 }
 
@@ -126,6 +136,10 @@ function* firstBeyond(keys: readonly string[], batch: number): StoreScript<numbe
     else high = middle;
   }
   return low;
+}
+
+function isGap(keys: readonly string[], index: number): boolean {
+  return index > 0 && numberOf(keys[index] as string) !== numberOf(keys[index - 1] as string) + 1;
 }
 
 function writerFolder({ log, writer }: WriterPlace): string {

@@ -44,7 +44,7 @@ export async function openStore(
   const credentials = credentialsOf(address, parsed.variables, environment);
   // Loaded when it is called for: most runs have no object store.
   const { S3Store } = await import('./s3-store.ts');
-  return new S3Store(parsed.location, credentials, retry);
+  return new S3Store(parsed.location, credentials, { retry });
 }
 
 /** Throws `store-url-invalid`. */

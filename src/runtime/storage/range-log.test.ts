@@ -121,6 +121,56 @@ test('ObjectRangeLog refuses a gap and a damaged object', async () => {
   await assert.rejects(log.read(-1), isDamage);
 });
 
+test('ObjectRangeLog seals a writer that is faster than the driver', async () => {
+  const core = new SimulatedStore();
+  const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p', () => 0);
+  const writer = log.writer('w');
+  let batch = 0;
+  let isWriting = false;
+  // Whenever the driver is about to change something, the writer has appended once more.
+  const slow = Object.assign(new SimulatedBlobStore(core), {
+    create: async (key: string, bytes: Uint8Array): Promise<boolean> => {
+      isWriting = true;
+      await writer.append([range(batch++, 0)]).catch(() => (isWriting = false));
+      return core.create(key, bytes);
+    },
+  });
+  await new ObjectRangeLog(slow, 'p', () => 0).seal('w');
+  await assert.rejects(writer.append([range(batch++, 0)]), isFenced);
+  const found = await log.read(-1);
+  assert.ok(isWriting || found.length < batch);
+  assert.ok(found.length > 1 && found.length < 10, `${found.length} appends came first`);
+  await log.seal('w');
+  assert.deepEqual(await log.read(-1), found);
+});
+
+test('ObjectRangeLog: the next driver finishes a seal that its predecessor began', async () => {
+  for (let diesAfter = 0; diesAfter < 6; diesAfter++) {
+    const core = new SimulatedStore();
+    const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p', () => 0);
+    const writer = log.writer('w');
+    for (let batch = 0; batch < 3; batch++) await writer.append([range(batch, 0)]);
+    let changes = 0;
+    const dying = Object.assign(new SimulatedBlobStore(core), {
+      create: async (key: string, bytes: Uint8Array): Promise<boolean> => {
+        if (changes === diesAfter) throw new Error('the driver died');
+        // The writer comes first twice, so that the seal must go ahead of it.
+        if (changes++ < 2) await writer.append([range(2 + changes, 0)]);
+        return core.create(key, bytes);
+      },
+    });
+    await new ObjectRangeLog(dying, 'p', () => 0).seal('w').catch(() => {});
+    const before = await log.read(-1);
+    await log.release(100);
+    await log.seal('w');
+    await assert.rejects(writer.append([range(99, 0)]), isFenced, `died after ${diesAfter}`);
+    assert.ok(before.length >= 3);
+    const sealed = await log.read(-1);
+    await log.seal('w');
+    assert.deepEqual(await log.read(-1), sealed);
+  }
+});
+
 test('ObjectRangeLog forgets a seal only when its writer cannot matter any more', async () => {
   let nowMs = 0;
   const core = new SimulatedStore(() => nowMs);

@@ -54,16 +54,18 @@ export class S3Store implements BlobStore {
   readonly #address: string;
   readonly #client: AwsClient;
   readonly #retry: RetryOptions;
+  readonly #pageKeys: number;
 
   constructor(
     location: S3Location,
     credentials: S3Credentials,
-    retry: RetryOptions = retryDefaults,
+    options: { readonly retry?: RetryOptions | undefined; readonly pageKeys?: number } = {},
   ) {
     const { accessKeyId, secretAccessKey, sessionToken } = credentials;
     this.#location = location;
     this.#address = addressOf(location);
-    this.#retry = retry;
+    this.#retry = options.retry ?? retryDefaults;
+    this.#pageKeys = options.pageKeys ?? 1000;
     this.description = `s3://${location.bucket}/${location.prefix}`;
     this.#client = new AwsClient({
       accessKeyId,
@@ -112,7 +114,11 @@ export class S3Store implements BlobStore {
     const own = this.#location.prefix;
     let after: string | null = null;
     do {
-      const query = new URLSearchParams({ 'list-type': '2', prefix: `${own}${prefix}` });
+      const query = new URLSearchParams({
+        'list-type': '2',
+        'max-keys': String(this.#pageKeys),
+        prefix: `${own}${prefix}`,
+      });
       if (after !== null) query.set('continuation-token', after);
       const call: Call = {
         attempt: 'list',
