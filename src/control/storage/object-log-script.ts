@@ -35,10 +35,10 @@ export function* appendObject(
 }
 
 /**
- * After it, no append of the writer succeeds that has not yet. Usually it takes the one number after
- * the last. A writer that is alive may be faster; so after each lost race the seal goes twice as far
- * ahead, as a barrier, and the numbers below it are taken one by one, downwards, until one is the
- * writer's. A driver that dies in between leaves a gap, which the next one's seal fills.
+ * After it, no append of the writer succeeds that has not yet. Usually it takes the one number
+ * after the last. A writer that is alive may be faster; so after each lost race the seal goes twice
+ * as far ahead, as a barrier, and the numbers below it are taken one by one, downwards, until one
+ * is the writer's. A driver that dies in between leaves a gap, which the next one's seal fills.
  */
 export function* sealObjects(place: WriterPlace): StoreScript<void> {
   const seal = encodeFrame({ kind: 'seal' });

@@ -15,6 +15,8 @@ export type StorageErrorCode =
   | 'store-url-invalid'
   | 'store-key-invalid'
   | 'checkpoint-damaged'
+  /** Somebody asked for one that is not there. */
+  | 'checkpoint-not-found'
   /** Written by a release that this one does not understand. */
   | 'checkpoint-format'
   /** Somebody with a greater term, or the driver's seal, came first: what was tried is void. */

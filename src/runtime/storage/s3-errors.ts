@@ -36,7 +36,7 @@ export async function s3Failure(response: Response): Promise<S3Failure> {
 
 const transientCodes = ['SlowDown', 'RequestTimeout', 'OperationAborted', 'InternalError'];
 
-/** Worth another try: faults of the network, overload, and writers that were in each other's way. */
+/** Worth another try: faults of the network, overload, writers in each other's way. */
 export function isTransientFailure(error: unknown): boolean {
   if (error instanceof S3Refusal) {
     const { status, code } = error.failure;

@@ -105,7 +105,8 @@ export class FakeS3 {
     const contents = page.map((key) => {
       const size = this.#blobs.get(key)!.bytes.length;
       const modified = '<LastModified>2026-01-02T03:04:05.000Z</LastModified>';
-      return `<Contents><Key>${key.replaceAll('&', '&amp;')}</Key>${modified}<Size>${size}</Size></Contents>`;
+      const named = `<Key>${key.replaceAll('&', '&amp;')}</Key>`;
+      return `<Contents>${named}${modified}<Size>${size}</Size></Contents>`;
     });
     const next = left.length > 2 ? `<NextContinuationToken>${page[1]}</NextContinuationToken>` : '';
     const truncated = `<IsTruncated>${left.length > 2}</IsTruncated>`;
