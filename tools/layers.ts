@@ -33,6 +33,12 @@ export const layers: readonly Layer[] = [
   control(5, 'control/driver', 'templates, groups, placement, membership, group size'),
   control(5, 'control/worker', 'the local scheduler: what is missing, what may run, what to keep'),
 
+  control(
+    5,
+    'control/storage',
+    'protocols over a store of blobs, step by step: checkpoints, lease, journal, range log',
+  ),
+
   data(2, 'data/columnar', 'vectors, batches, their bytes'),
   data(4, 'data/snapshot', 'the bytes of state: columns, sections, checksums, what they are of'),
   data(5, 'data/state', 'keyed tables, windows, deltas and snapshots'),
@@ -51,6 +57,7 @@ export const layers: readonly Layer[] = [
   edge(8, 'connectors/generator', 'seeded and paced synthetic events'),
   edge(8, 'connectors/files', 'JSON lines and CSV in, JSON lines out, standard input'),
   edge(8, 'connectors/console', 'a table that redraws'),
+  edge(7, 'runtime/storage', 'stores and logs that are real: a folder, an object store'),
   edge(8, 'runtime/host', 'what every shell that runs tasks for real shares'),
   edge(9, 'runtime/inline', 'all machines in one thread'),
   edge(9, 'runtime/embedded', 'driver and workers as threads of one process'),

@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   worker: async () => (await import('./commands/worker.ts')).workerCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
   explain: async () => (await import('./commands/explain.ts')).explainCommand,
+  checkpoints: async () => (await import('./commands/checkpoints.ts')).checkpointsCommand,
   demo: async () => (await import('./commands/demo.ts')).demoCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,
 };
@@ -67,7 +68,7 @@ async function overview(): Promise<string> {
     'Commands:',
   ];
   for (const [name, load] of Object.entries(commands)) {
-    lines.push(`  ${name.padEnd(9)} ${(await load()).summary}`);
+    lines.push(`  ${name.padEnd(12)} ${(await load()).summary}`);
   }
   lines.push(
     '',

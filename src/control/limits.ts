@@ -107,3 +107,27 @@ export const codeBytesMax = 64 * 1024 * 1024;
 
 /** One chunk of job code, bytes: small enough that heartbeats get between. */
 export const codeChunkBytes = 256 * 1024;
+
+/** Bytes of a blob's key: what S3 allows. */
+export const storeKeyBytesMax = 1024;
+
+/** Bytes of a manifest that are read: 65,536 partitions with twenty objects each, with room. */
+export const manifestBytesMax = 256 * 1024 * 1024;
+
+/** Checkpoints that are kept unless somebody says otherwise; each is a place to fall back to. */
+export const checkpointsKeptDefault = 3;
+
+/**
+ * No object is deleted before it is this old, ms: nothing fences a deletion, so a driver that was
+ * replaced and does not know it yet must find nothing that its successor could still be writing.
+ */
+export const deletionGraceMs = 60 * 60 * 1000;
+
+/**
+ * The mark that fences a dead writer of the range log is kept this long, ms. A writer that wakes up
+ * later can only add ranges that checkpoints have covered long since.
+ */
+export const sealKeptMs = 24 * 60 * 60 * 1000;
+
+/** Races that a protocol over the store may lose in a row; more means that something is wrong. */
+export const storeRacesMax = 1000;

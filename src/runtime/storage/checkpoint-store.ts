@@ -1,0 +1,208 @@
+// The checkpoints of one pipeline in a store: state objects with their checksums, and the chain of
+// manifests. The protocol is in `control/storage`; here are bytes, time, and warnings.
+
+import { crc32 } from 'node:zlib';
+import type {
+  CheckpointContent,
+  CheckpointManifest,
+  StateObject,
+} from '../../control/protocol/checkpoint-manifest.ts';
+import type { ChainHead, PassedOver } from '../../control/storage/checkpoint-chain.ts';
+import {
+  commitCheckpoint,
+  latestCheckpoint,
+  missingState,
+  openTerm,
+  readChain,
+  stateSizes,
+} from '../../control/storage/checkpoint-chain.ts';
+import type { Retained } from '../../control/storage/checkpoint-retention.ts';
+import { retainCheckpoints } from '../../control/storage/checkpoint-retention.ts';
+import type { PipelineKeys, StateName, StateWriter } from '../../control/storage/pipeline-keys.ts';
+import { pipelineKeys, pipelineOfManifest, stateKey } from '../../control/storage/pipeline-keys.ts';
+import { storageError } from '../../control/storage/storage-errors.ts';
+import { checkpointsKeptDefault } from '../../control/limits.ts';
+import type { BlobStore } from '../../ports/blob-store.ts';
+import { mapped, runStoreScript } from './run-script.ts';
+
+/** State objects that are read at a time when everything is verified; each may be large. */
+const verifyReadsMax = 4;
+
+export type CheckpointStoreOptions = {
+  readonly pipeline: string;
+  readonly nowMs: () => number;
+  /** What was found damaged, and what is done instead. */
+  readonly warn: (text: string, fields: { readonly [name: string]: string }) => void;
+};
+
+export class CheckpointStore {
+  readonly #store: BlobStore;
+  readonly #keys: PipelineKeys;
+  readonly #options: CheckpointStoreOptions;
+
+  constructor(store: BlobStore, options: CheckpointStoreOptions) {
+    this.#store = store;
+    this.#keys = pipelineKeys(options.pipeline);
+    this.#options = options;
+  }
+
+  /** Makes a state object durable; the answer goes into a manifest. */
+  async writeState(writer: StateWriter, name: StateName, bytes: Uint8Array): Promise<StateObject> {
+    const key = stateKey(writer, name);
+    await this.#store.put(`${this.#keys.folder}${key}`, bytes);
+    const { kind, batch } = name;
+    return { key, bytes: bytes.length, crc32: crc32(bytes), kind, batch };
+  }
+
+  /** The bytes that were written, or `checkpoint-damaged`. */
+  async readState(object: StateObject): Promise<Uint8Array> {
+    const blob = await this.#store.get(`${this.#keys.folder}${object.key}`);
+    const problem = stateProblem(object, blob?.bytes ?? null);
+    if (blob !== null && problem === null) return blob.bytes;
+    const { pipeline } = this.#options;
+    throw storageError({
+      code: 'checkpoint-damaged',
+      message: `could not use the state "${object.key}" of "${pipeline}": it ${problem}`,
+      hint: 'an older checkpoint can be used; `mizzle checkpoints verify` shows which are whole',
+      fields: { pipeline, file: object.key, store: this.#store.description },
+    });
+  }
+
+  /**
+   * The newest whole checkpoint, of those before the entry `below` if that is given. What is newer
+   * and damaged is warned of. Null: there is none at all; throws if there is none that is whole.
+   * State objects must exist with their size; who reads one and finds damage asks with `below`.
+   */
+  async latest(below?: number): Promise<CheckpointManifest | null> {
+    const script = latestCheckpoint(this.#keys, below);
+    const { checkpoint, passedOver } = await runStoreScript(this.#store, script);
+    for (const found of passedOver) this.#warnOf(found, checkpoint);
+    return checkpoint;
+  }
+
+  /** From here on no driver of a lesser term can commit. */
+  async open(driver: { readonly term: number; readonly holder: string }): Promise<ManifestWriter> {
+    const nowMs = this.#options.nowMs();
+    const script = openTerm(this.#keys, { ...driver, nowMs });
+    const head = await runStoreScript(this.#store, script);
+    return new ManifestWriter(this.#store, this.#keys, this.#options, head);
+  }
+
+  /** Every entry that can be read, oldest first; what cannot is warned of. */
+  async list(): Promise<readonly CheckpointManifest[]> {
+    const chain = await runStoreScript(this.#store, readChain(this.#keys));
+    return chain.flatMap((found) => {
+      if ('problem' in found) this.#warnOf(found, null);
+      return 'entry' in found && found.entry.kind === 'checkpoint' ? [found.entry] : [];
+    });
+  }
+
+  /** Reads everything, state too: one report for each entry but the marks of terms. */
+  async verify(): Promise<readonly VerifiedCheckpoint[]> {
+    const chain = await runStoreScript(this.#store, readChain(this.#keys));
+    const sizes = await runStoreScript(this.#store, stateSizes(this.#keys));
+    const problems = new Map<string, string | null>();
+    const verified: VerifiedCheckpoint[] = [];
+    for (const found of chain) {
+      if ('problem' in found) {
+        verified.push({ key: found.key, manifest: null, problems: [found.problem] });
+        continue;
+      }
+      const { key, entry } = found;
+      if (entry.kind === 'term') continue;
+      const missing = missingState(entry, sizes);
+      const objects = entry.state.flatMap((partition) => partition.objects);
+      await mapped(objects, verifyReadsMax, async (object) => {
+        if (problems.has(object.key)) return;
+        const blob = await this.#store.get(`${this.#keys.folder}${object.key}`);
+        problems.set(object.key, stateProblem(object, blob?.bytes ?? null));
+      });
+      const damaged = objects.flatMap((object) => {
+        const problem = problems.get(object.key) ?? null;
+        return problem === null ? [] : [`its state object "${object.key}" ${problem}`];
+      });
+      const all = damaged.length === 0 && missing !== null ? [missing] : damaged;
+      verified.push({ key, manifest: entry, problems: all });
+    }
+    return verified;
+  }
+
+  #warnOf({ key, problem }: PassedOver, instead: CheckpointManifest | null): void {
+    const use = instead === null ? '' : `; used checkpoint ${instead.sequence} instead`;
+    this.#options.warn(`passed over a damaged checkpoint: ${problem}${use}`, {
+      pipeline: this.#options.pipeline,
+      file: key,
+    });
+  }
+}
+
+export type VerifiedCheckpoint = {
+  readonly key: string;
+  /** Null: it cannot be read. */
+  readonly manifest: CheckpointManifest | null;
+  /** None: it is whole. */
+  readonly problems: readonly string[];
+};
+
+/** The manifests of one term. Calls come one after the other. */
+export class ManifestWriter {
+  readonly #store: BlobStore;
+  readonly #keys: PipelineKeys;
+  readonly #options: CheckpointStoreOptions;
+  #head: ChainHead;
+
+  constructor(
+    store: BlobStore,
+    keys: PipelineKeys,
+    options: CheckpointStoreOptions,
+    head: ChainHead,
+  ) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#options = options;
+    this.#head = head;
+  }
+
+  get term(): number {
+    return this.#head.term;
+  }
+
+  /** Rejects with `fenced` when a driver with a greater term has opened the chain. */
+  async commit(content: CheckpointContent): Promise<CheckpointManifest> {
+    const nowMs = this.#options.nowMs();
+    const script = commitCheckpoint(this.#keys, this.#head, { content, nowMs });
+    const { manifest, head } = await runStoreScript(this.#store, script);
+    this.#head = head;
+    return manifest;
+  }
+
+  /** Deletes what the last `keep` checkpoints and all savepoints do not need. */
+  async retain(keep: number = checkpointsKeptDefault): Promise<Retained> {
+    const { term } = this.#head;
+    const script = retainCheckpoints(this.#keys, { term, keep, nowMs: this.#options.nowMs() });
+    const retained = await runStoreScript(this.#store, script);
+    for (const { key, problem } of retained.unreadable) {
+      this.#options.warn(`deleted no state: a manifest hides what it needs: ${problem}`, {
+        pipeline: this.#options.pipeline,
+        file: key,
+      });
+    }
+    return retained;
+  }
+}
+
+/** The names of all pipelines that have a manifest in the store. */
+export async function pipelinesIn(store: BlobStore): Promise<readonly string[]> {
+  const names = new Set<string>();
+  for await (const { key } of store.list('')) {
+    const pipeline = pipelineOfManifest(key);
+    if (pipeline !== null) names.add(pipeline);
+  }
+  return [...names];
+}
+
+function stateProblem(object: StateObject, bytes: Uint8Array | null): string | null {
+  if (bytes === null) return 'is missing';
+  if (bytes.length !== object.bytes) return `has ${bytes.length} bytes, not ${object.bytes}`;
+  return crc32(bytes) === object.crc32 ? null : 'does not match its checksum';
+}

@@ -1,0 +1,315 @@
+// The range log in files of one host: an append is a write and an fdatasync. Each writer has a
+// folder with numbered segments. A driver seals it in two steps: it forbids further appends by a
+// file `closing`, and only then writes down how far the log goes. A writer looks for `closing` once
+// its bytes are on the disk, so what it reports as durable is always within what is written down.
+
+import { open, readFile, readdir, rm, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { sealKeptMs } from '../../control/limits.ts';
+import { keyPart, numberPart } from '../../control/storage/blob-key.ts';
+import { FieldProblem, JsonField } from '../../control/storage/json-fields.ts';
+import { mergeRanges } from '../../control/storage/merge-ranges.ts';
+import { decodeFrame, encodeFrame, sameRange } from '../../control/storage/range-frame.ts';
+import { sealJson, unsealJson } from '../../control/storage/sealed-json.ts';
+import { storageError } from '../../control/storage/storage-errors.ts';
+import type { StreamError } from '../../base/stream-error.ts';
+import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
+import { AppendQueue } from './append-queue.ts';
+import { isErrno, linkTo, makeFolder, syncFolder, writeAside } from './durable-file.ts';
+import { fileFailure } from './file-failure.ts';
+
+/** A segment is full from here on: released as a whole, so small; each costs a file. */
+const segmentBytesMax = 1024 * 1024;
+
+export class FileRangeLog implements RangeLog {
+  readonly description: string;
+  readonly #folder: string;
+
+  /** A folder of this pipeline's own, on a disk of this host. */
+  constructor(folder: string) {
+    this.#folder = resolve(folder);
+    this.description = this.#folder;
+  }
+
+  writer(name: string): RangeLogWriter {
+    return new FileLogWriter(name, join(this.#folder, keyPart(name)));
+  }
+
+  async seal(writer: string): Promise<void> {
+    const folder = join(this.#folder, keyPart(writer));
+    try {
+      await makeFolder(folder);
+      await createFile(folder, 'closing', new Uint8Array(0));
+      if ((await readSeal(folder)) !== null) return;
+      const segment = (await segmentsIn(folder)).at(-1) ?? 0;
+      const path = segmentPath(folder, segment);
+      // What is recorded here will be decided upon, so it must outlive this host's next crash.
+      await syncFile(path);
+      const length = wholeBytes(path, (await readIfThere(path)) ?? new Uint8Array(0));
+      // Of two drivers the first one's length holds.
+      await createFile(folder, 'seal', sealJson({ segment, length }).bytes);
+    } catch (error) {
+      throw fileFailure(`seal the range log of "${writer}" in`, folder, error);
+    }
+  }
+
+  async read(afterBatch: number): Promise<readonly LoggedRange[]> {
+    try {
+      const records: LoggedRange[] = [];
+      for (const folder of await this.#writers()) {
+        for (const frame of await readWriter(folder)) {
+          if (frame.throughBatch > afterBatch) records.push(...frame.records);
+        }
+      }
+      return mergeRanges(records, afterBatch, sameRange);
+    } catch (error) {
+      throw fileFailure('read the range log in', this.#folder, error);
+    }
+  }
+
+  /** Whole segments, and a sealed writer's folder when its seal has grown old. */
+  async release(throughBatch: number): Promise<void> {
+    try {
+      for (const folder of await this.#writers()) await releaseWriter(folder, throughBatch);
+    } catch (error) {
+      throw fileFailure('release the range log in', this.#folder, error);
+    }
+  }
+
+  async #writers(): Promise<readonly string[]> {
+    const entries = await readdir(this.#folder, { withFileTypes: true }).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw error;
+    });
+    return entries
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+      .map((entry) => join(this.#folder, entry.name));
+  }
+}
+
+class FileLogWriter implements RangeLogWriter {
+  readonly #name: string;
+  readonly #folder: string;
+  readonly #queue: AppendQueue;
+  #file: FileHandle | null = null;
+  #segment = -1;
+  #length = 0;
+  #throughBatch = -1;
+  /** After a failed write nobody knows what is on the disk: a new life of the worker must write. */
+  #broken: StreamError | null = null;
+
+  constructor(name: string, folder: string) {
+    this.#name = name;
+    this.#folder = folder;
+    this.#queue = new AppendQueue(name, (records) => this.#write(records));
+  }
+
+  append(records: readonly LoggedRange[]): Promise<void> {
+    return this.#queue.append(records);
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+    await this.#file?.close();
+    this.#file = null;
+  }
+
+  async #write(records: readonly LoggedRange[]): Promise<void> {
+    if (this.#broken !== null) throw this.#broken;
+    try {
+      const file = await this.#segmentFile();
+      for (const { batch } of records) this.#throughBatch = Math.max(this.#throughBatch, batch);
+      const throughBatch = this.#throughBatch;
+      const bytes = encodeFrame({ kind: 'records', throughBatch, records });
+      await file.write(bytes, 0, bytes.length, this.#length);
+      await file.datasync();
+      this.#length += bytes.length;
+      // Or so long dead that even the mark is gone, and with it the file.
+      const isGone = (await file.stat()).nlink === 0;
+      if (isGone || (await this.#isClosing())) throw fenced(this.#name);
+    } catch (error) {
+      this.#broken = fileFailure(
+        `append to the range log as "${this.#name}" in`,
+        this.#folder,
+        error,
+      );
+      throw this.#broken;
+    }
+  }
+
+  async #segmentFile(): Promise<FileHandle> {
+    if (this.#file !== null && this.#length < segmentBytesMax) return this.#file;
+    if (this.#file === null) await makeFolder(this.#folder);
+    // A sealed writer's files may be released: they must not appear anew.
+    if (await this.#isClosing()) throw fenced(this.#name);
+    await this.#file?.close();
+    this.#segment++;
+    this.#length = 0;
+    this.#file = await open(segmentPath(this.#folder, this.#segment), 'wx');
+    await syncFolder(this.#folder);
+    return this.#file;
+  }
+
+  async #isClosing(): Promise<boolean> {
+    return (await statIfThere(join(this.#folder, 'closing'))) !== null;
+  }
+}
+
+type Frame = { readonly throughBatch: number; readonly records: readonly LoggedRange[] };
+
+type Seal = { readonly segment: number; readonly length: number };
+
+/** What counts of a writer: everything whole, up to its seal. */
+async function readWriter(folder: string): Promise<readonly Frame[]> {
+  const seal = await readSeal(folder);
+  const segments = (await segmentsIn(folder)).filter(
+    (segment) => seal === null || segment <= seal.segment,
+  );
+  const frames: Frame[] = [];
+  for (const [index, segment] of segments.entries()) {
+    const path = segmentPath(folder, segment);
+    if (index > 0 && segment !== segments[index - 1]! + 1) {
+      throw damaged(path, 'the segment before it is missing');
+    }
+    const bytes = await readIfThere(path);
+    if (bytes === null) continue;
+    const isLast = index === segments.length - 1;
+    const end = seal?.segment === segment ? seal.length : null;
+    frames.push(...framesOf(path, bytes, end ?? (isLast ? wholeBytes(path, bytes) : bytes.length)));
+  }
+  return frames;
+}
+
+function framesOf(path: string, bytes: Uint8Array, end: number): readonly Frame[] {
+  const frames: Frame[] = [];
+  const counted = bytes.subarray(0, end);
+  for (let at = 0; at < end;) {
+    const decoded = decodeFrame(counted, at);
+    if (decoded?.frame.kind !== 'records') throw damaged(path, `byte ${at} starts no frame`);
+    frames.push(decoded.frame);
+    at += decoded.bytes;
+  }
+  return frames;
+}
+
+/**
+ * How far a file is whole. Only its last frame can be torn, by a crash in the middle of a write; if
+ * another one follows what cannot be read, that was whole once.
+ */
+function wholeBytes(path: string, bytes: Uint8Array): number {
+  let at = 0;
+  for (;;) {
+    const decoded = decodeFrame(bytes, at);
+    if (decoded === null) break;
+    at += decoded.bytes;
+  }
+  if (bytes.length - at >= 8) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const next = at + 8 + view.getUint32(at, true);
+    if (next > at + 8 && next < bytes.length && decodeFrame(bytes, next) !== null) {
+      throw damaged(path, `byte ${at} starts no frame, and one follows`);
+    }
+  }
+  return at;
+}
+
+async function releaseWriter(folder: string, throughBatch: number): Promise<void> {
+  const seal = await readSeal(folder);
+  const segments = await segmentsIn(folder);
+  for (const [index, segment] of segments.entries()) {
+    // An unsealed writer is still at its last one, and a sealed one must not be mistaken for new.
+    if (seal === null && index === segments.length - 1) return;
+    const path = segmentPath(folder, segment);
+    const bytes = (await readIfThere(path)) ?? new Uint8Array(0);
+    const end = seal?.segment === segment ? seal.length : bytes.length;
+    const last =
+      seal !== null && segment > seal.segment ? undefined : framesOf(path, bytes, end).at(-1);
+    if ((last?.throughBatch ?? -1) > throughBatch) return;
+    await rm(path, { force: true });
+  }
+  const mark = await statIfThere(join(folder, 'seal'));
+  if (mark !== null && Date.now() - mark.mtimeMs >= sealKeptMs) {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function readSeal(folder: string): Promise<Seal | null> {
+  const path = join(folder, 'seal');
+  const bytes = await readIfThere(path);
+  if (bytes === null) return null;
+  const sealed = unsealJson(bytes);
+  if ('problem' in sealed) throw damaged(path, sealed.problem);
+  const from = new JsonField(sealed.content);
+  try {
+    return { segment: from.get('segment').whole(), length: from.get('length').whole() };
+  } catch (error) {
+    throw error instanceof FieldProblem ? damaged(path, error.message) : error;
+  }
+}
+
+/** Durable, and whole or not there. False: it was there. */
+async function createFile(folder: string, name: string, bytes: Uint8Array): Promise<boolean> {
+  const aside = await writeAside(join(folder, '..', '.aside'), bytes);
+  try {
+    return await linkTo(aside, join(folder, name));
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  try {
+    const file = await open(path, 'r+');
+    await file.datasync().finally(() => file.close());
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
+async function segmentsIn(folder: string): Promise<readonly number[]> {
+  const names = await readdir(folder);
+  return names
+    .filter((name) => /^\d+\.log$/.test(name))
+    .map((name) => Number.parseInt(name, 10))
+    .sort((a, b) => a - b);
+}
+
+function segmentPath(folder: string, segment: number): string {
+  return join(folder, `${numberPart(segment)}.log`);
+}
+
+async function readIfThere(path: string): Promise<Uint8Array | null> {
+  try {
+    const { buffer, byteOffset, length } = await readFile(path);
+    return new Uint8Array(buffer, byteOffset, length);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null;
+    throw error;
+  }
+}
+
+async function statIfThere(path: string): Promise<{ readonly mtimeMs: number } | null> {
+  return stat(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return null;
+    throw error;
+  });
+}
+
+function fenced(writer: string): StreamError {
+  return storageError({
+    code: 'fenced',
+    message: `could not append to the range log as "${writer}": the driver has sealed it`,
+    hint: 'this worker was declared dead; it must stop',
+    fields: { writer },
+  });
+}
+
+function damaged(path: string, problem: string): StreamError {
+  return storageError({
+    code: 'range-log-damaged',
+    message: `could not read the range log at "${path}": ${problem}`,
+    hint: 'the ranges since the last checkpoint are not known: restore the file from a backup',
+    fields: { file: path },
+  });
+}

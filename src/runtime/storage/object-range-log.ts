@@ -1,0 +1,91 @@
+// The range log over any store of blobs: durable wherever the checkpoints are, at the price of one
+// write to the store. The protocol is in `control/storage/object-log-script.ts`.
+
+import type { WriterPlace } from '../../control/storage/object-log-script.ts';
+import {
+  appendObject,
+  openObjects,
+  readObjects,
+  releaseObjects,
+  sealObjects,
+} from '../../control/storage/object-log-script.ts';
+import { pipelineKeys } from '../../control/storage/pipeline-keys.ts';
+import { encodeFrame } from '../../control/storage/range-frame.ts';
+import type { BlobStore } from '../../ports/blob-store.ts';
+import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
+import { AppendQueue } from './append-queue.ts';
+import { runStoreScript } from './run-script.ts';
+
+export class ObjectRangeLog implements RangeLog {
+  readonly description: string;
+  readonly #store: BlobStore;
+  readonly #log: string;
+  readonly #nowMs: () => number;
+
+  constructor(store: BlobStore, pipeline: string, nowMs: () => number) {
+    this.#store = store;
+    this.#log = pipelineKeys(pipeline).log;
+    this.#nowMs = nowMs;
+    this.description = store.description;
+  }
+
+  writer(name: string): RangeLogWriter {
+    return new ObjectLogWriter(this.#store, { log: this.#log, writer: name });
+  }
+
+  seal(writer: string): Promise<void> {
+    return runStoreScript(this.#store, sealObjects({ log: this.#log, writer }));
+  }
+
+  read(afterBatch: number): Promise<readonly LoggedRange[]> {
+    return runStoreScript(this.#store, readObjects(this.#log, afterBatch));
+  }
+
+  release(throughBatch: number): Promise<void> {
+    return runStoreScript(this.#store, releaseObjects(this.#log, throughBatch, this.#nowMs()));
+  }
+}
+
+class ObjectLogWriter implements RangeLogWriter {
+  readonly #store: BlobStore;
+  readonly #place: WriterPlace;
+  readonly #queue: AppendQueue;
+  #isOpen = false;
+  #next = 0;
+  #throughBatch = -1;
+  /** A write that was given up: whether it happened is settled before the next one. */
+  #unsettled: Uint8Array | null = null;
+
+  constructor(store: BlobStore, place: WriterPlace) {
+    this.#store = store;
+    this.#place = place;
+    this.#queue = new AppendQueue(place.writer, (records) => this.#write(records));
+  }
+
+  append(records: readonly LoggedRange[]): Promise<void> {
+    return this.#queue.append(records);
+  }
+
+  close(): Promise<void> {
+    return this.#queue.close();
+  }
+
+  async #write(records: readonly LoggedRange[]): Promise<void> {
+    if (!this.#isOpen) await runStoreScript(this.#store, openObjects(this.#place));
+    this.#isOpen = true;
+    if (this.#unsettled !== null) await this.#create(this.#unsettled);
+    const throughBatch = records.reduce(
+      (greatest, { batch }) => Math.max(greatest, batch),
+      this.#throughBatch,
+    );
+    this.#throughBatch = throughBatch;
+    await this.#create(encodeFrame({ kind: 'records', throughBatch, records }));
+  }
+
+  async #create(bytes: Uint8Array): Promise<void> {
+    this.#unsettled = bytes;
+    await runStoreScript(this.#store, appendObject(this.#place, this.#next, bytes));
+    this.#unsettled = null;
+    this.#next++;
+  }
+}
