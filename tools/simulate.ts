@@ -26,7 +26,16 @@ function main(): void {
     return;
   }
   const startMs = performance.now();
-  const totals = { tasks: 0, groups: 0, cuts: 0, virtualMs: 0 };
+  const totals = {
+    tasks: 0,
+    groups: 0,
+    cuts: 0,
+    virtualMs: 0,
+    crashes: 0,
+    zombies: 0,
+    rounds: 0,
+    checkpoints: 0,
+  };
   let failures = 0;
   let seed = from;
   for (; seed < from + count && failures < failuresMax; seed++) {
@@ -36,6 +45,10 @@ function main(): void {
       totals.groups += run.groups;
       totals.cuts += run.cuts;
       totals.virtualMs += run.elapsedMs;
+      totals.crashes += run.crashes;
+      totals.zombies += run.zombies;
+      totals.rounds += run.rounds;
+      totals.checkpoints += run.checkpoints;
     } catch (error) {
       failures++;
       const pipeline = values.pipeline === undefined ? '' : ` --pipeline ${values.pipeline}`;
@@ -48,7 +61,8 @@ function main(): void {
   console.log(
     `${ran} seeds over ${scenarios.length} pipelines in ${seconds.toFixed(1)} s ` +
       `(${(ran / seconds).toFixed(0)}/s): ${totals.tasks} tasks, ${totals.groups} groups, ` +
-      `${totals.cuts} cuts, ${(totals.virtualMs / 1000).toFixed(0)} s of virtual time, ` +
+      `${totals.cuts} cuts, ${totals.crashes} crashes, ${totals.zombies} zombies, ` +
+      `${totals.rounds} recoveries, ${totals.checkpoints} checkpoints, ${(totals.virtualMs / 1000).toFixed(0)} s of virtual time, ` +
       `${failures} failed`,
   );
   if (failures > 0) process.exitCode = 1;

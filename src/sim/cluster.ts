@@ -83,7 +83,7 @@ class Cluster {
   /** What holds only where nothing goes wrong. */
   readonly #checker: ScheduleChecker | null;
   readonly #log = new SimulatedLog();
-  readonly #sinks = new SimulatedSinks();
+  readonly #sinks: SimulatedSinks;
   readonly #random: Random;
   readonly #dead = new Set<WorkerId>();
   #rounds = 0;
@@ -107,6 +107,7 @@ class Cluster {
     this.#clock = new VirtualClock(random.fork(), startMs);
     this.#network = new Network(this.#clock, random.fork(), options.network);
     const { shape, workerCount, mode, partMs, pace, faults } = options;
+    this.#sinks = new SimulatedSinks(mode === 'continuous');
     this.#checker = faults === undefined ? new ScheduleChecker() : null;
     const recovery: RecoveryOptions | undefined =
       faults === undefined

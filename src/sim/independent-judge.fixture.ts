@@ -6,8 +6,9 @@ import { runReference } from '../testing/reference.ts';
 import type { ReferenceBatch, ReferenceInput } from '../testing/reference.ts';
 import { rowsDifference } from '../testing/rows-difference.ts';
 import { sourceOfStage } from './pipeline-runner.ts';
+import { attemptsThatCount } from './reference-run.ts';
 import type { Simulation } from './simulate.ts';
-import type { TaskOrder } from './task-runner.ts';
+import type { RanTask, TaskOrder } from './task-runner.ts';
 
 export function judgeIndependently(simulation: Simulation): void {
   const { logical, bindings, run, scenario } = simulation;
@@ -15,8 +16,10 @@ export function judgeIndependently(simulation: Simulation): void {
   const inParts = run.tasks.some(({ last }) => !last);
   // What tasks with parts give was compared with whole tasks already.
   if (scenario.opaque !== null || inParts) return;
+  const reads = attemptsThatCount(run.tasks).filter(({ range }) => range !== null);
+  const byBatch = Map.groupBy(reads, ({ task }) => task.batch as number);
   const batches = Array.from({ length: run.outcome.lastBatch + 1 }, (_, batch) =>
-    batchOf(simulation, batch),
+    batchOf(simulation, byBatch.get(batch) ?? []),
   );
   const reference = runReference(logical, bindings, batches);
   for (const [sink, expected] of reference.sinks) {
@@ -30,9 +33,8 @@ export function judgeIndependently(simulation: Simulation): void {
   }
 }
 
-function batchOf(simulation: Simulation, batch: number): ReferenceBatch {
-  const { logical, plan, run } = simulation;
-  const tasks = run.tasks.filter(({ task, range }) => task.batch === batch && range !== null);
+function batchOf(simulation: Simulation, tasks: readonly RanTask[]): ReferenceBatch {
+  const { logical, plan } = simulation;
   const inputs = new Map(logical.sources.map(({ id }) => [id, new Array<ReferenceInput>()]));
   let batchTimeMs = -Infinity;
   for (const order of tasks) {

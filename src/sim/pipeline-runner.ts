@@ -2,13 +2,20 @@
 
 import { assert } from '../base/assert.ts';
 import { canonicalJson } from '../base/canonical-json.ts';
-import type { Handle } from '../control/protocol/messages.ts';
+import type { Handle, Place } from '../control/protocol/messages.ts';
 import { batchToRows } from '../data/columnar/rows.ts';
 import type { InputHandle } from '../control/worker/events.ts';
 import { OpenRows } from '../data/task/open-rows.ts';
 import { TaskExecutor } from '../data/task/task-executor.ts';
 import { inputBlock } from '../data/task/task.ts';
-import type { ExchangeOutput, InputBlock, RangeRecord, TaskInput } from '../data/task/task.ts';
+import type {
+  ExchangeOutput,
+  InputBlock,
+  RangeRecord,
+  TaskId,
+  TaskInput,
+  TaskResult,
+} from '../data/task/task.ts';
 import type { Bindings } from '../plan/bindings.ts';
 import type { SourceId } from '../plan/logical-plan.ts';
 import type { Exchange, PhysicalPlan, StageId } from '../plan/physical-plan.ts';
@@ -29,6 +36,8 @@ export type PipelineRunnerOptions = {
 export class PipelineRunner implements TaskRunner {
   recordsLate = 0;
   readonly #openRows = new OpenRows();
+  /** By stage and partition: the snapshots that its last one goes on from, and that one. */
+  readonly #chains = new Map<string, readonly Uint8Array[]>();
   readonly #options: PipelineRunnerOptions;
   readonly #executor: TaskExecutor;
   readonly #sinkPartitions: SinkPartitions;
@@ -43,12 +52,15 @@ export class PipelineRunner implements TaskRunner {
   run(order: TaskOrder): TaskOutcome {
     const { stage, partition, batch } = order.task;
     const task = { stage: stage as StageId, partition, batch, part: order.part };
-    const result = this.#executor.run(task, this.#input(order));
+    const result = this.#result(task, order);
+    if (order.replay !== null && !order.replay.rerun) this.#executor.resume(task, result.range!);
     this.recordsLate += result.counts.recordsLate;
-    const commits = this.#openRows.add(task, result.sinks, order.last).map((output): Commit => {
-      const rows = batchToRows(output.batch);
+    // Of what runs again for others only the blocks are wanted.
+    const rows =
+      order.replay?.rerun === true ? [] : this.#openRows.add(task, result.sinks, order.last);
+    const commits = rows.map((output): Commit => {
       const place = this.#sinkPartitions.of(output.sink, stage, partition);
-      return { sink: output.sink, partition: place, batch, rows };
+      return { sink: output.sink, partition: place, batch, rows: batchToRows(output.batch) };
     });
     return { outputs: result.outputs, commits, range: result.range };
   }
@@ -64,12 +76,37 @@ export class PipelineRunner implements TaskRunner {
     return { from, to, ended, triggerMs: batchTimeMs };
   }
 
-  snapshot(): unknown {
-    throw new Error('not yet');
+  snapshot({ stage, partition }: Place): readonly Uint8Array[] {
+    const place = { stage: stage as StageId, partition };
+    const chain = this.#chains.get(`${stage}/${partition}`) ?? [];
+    const kind = chain.length < chainMax ? 'delta' : 'base';
+    const snapshot = this.#executor.snapshot(place, kind);
+    const next = snapshot.kind === 'base' ? [snapshot.bytes] : [...chain, snapshot.bytes];
+    this.#chains.set(`${stage}/${partition}`, next);
+    return next;
   }
 
-  restore(): void {
-    throw new Error('not yet');
+  restore(
+    { stage, partition }: Place,
+    { snapshot, behind }: { readonly snapshot: unknown; readonly behind: Handle | null },
+  ): void {
+    const place = { stage: stage as StageId, partition };
+    this.#executor.forget(place);
+    this.#openRows.forget(place);
+    const chain = (snapshot ?? []) as readonly Uint8Array[];
+    this.#chains.set(`${stage}/${partition}`, chain);
+    if (chain.length > 0) this.#executor.restore(place, chain);
+    if (behind !== null) this.#executor.resume(place, behind as RangeRecord);
+  }
+
+  #result(task: TaskId, order: TaskOrder): TaskResult {
+    const input = this.#input(order);
+    if (order.replay === null) return this.#executor.run(task, input);
+    assert(input.kind === 'scan', 'only source tasks are replayed');
+    const { range, before } = order.replay;
+    const known = range as RangeRecord;
+    const ranges = { known, before: before as RangeRecord | null };
+    return this.#executor.replay(task, { chunk: input.chunk, ...ranges });
   }
 
   #input({ task, inputs, range, triggerMs }: TaskOrder): TaskInput {
@@ -89,6 +126,9 @@ export class PipelineRunner implements TaskRunner {
     return { kind: 'scan', chunk: source.chunk(task.partition, range), triggerMs };
   }
 }
+
+/** Deltas behind a base, at most. */
+const chainMax = 3;
 
 /** The rows that a source stage reads. */
 export function sourceOfStage(

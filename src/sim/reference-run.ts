@@ -51,7 +51,7 @@ function rowTexts({ rows }: Commit, inAnyOrder: boolean): readonly string[] {
  * Of a task that was run several times, the last run counts, and one by a worker that was declared
  * dead only if there was no other: its blocks had come before.
  */
-function attemptsThatCount(tasks: readonly RanTask[]): readonly RanTask[] {
+export function attemptsThatCount(tasks: readonly RanTask[]): readonly RanTask[] {
   const byTask = Map.groupBy(tasks, ({ task }) => `${task.stage}/${task.partition}/${task.batch}`);
   return [...byTask.values()].flatMap((runs) => {
     const living = runs.filter(({ zombie }) => !zombie);
@@ -81,7 +81,7 @@ function sequentialCommits(
 ): readonly Commit[] {
   const commits: Commit[] = [];
   const outputs = new Map<string, readonly Handle[]>();
-  for (const { task, range, triggerMs, outputTexts, replay } of tasks.toSorted(inSequence)) {
+  for (const { task, range, triggerMs, outputTexts } of tasks.toSorted(inSequence)) {
     const stage = shape.stages[task.stage];
     assert(stage !== undefined, `no stage ${task.stage}`);
     const inputs = stage.inputs.map((exchange) => {
@@ -100,9 +100,7 @@ function sequentialCommits(
       });
     });
     const ends = { part: 0, last: true };
-    // What was read again had its trigger before.
-    const atMs = replay === null ? triggerMs : runner.rangeOf(replay.range).triggerMs;
-    const given = { inputs: stage.source ? null : inputs, range, triggerMs: atMs, replay: null };
+    const given = { inputs: stage.source ? null : inputs, range, triggerMs, replay: null };
     const order = { task, ...ends, ...given };
     const outcome = runner.run(order);
     if (!inParts)

@@ -17,6 +17,7 @@ import { planShape } from '../control/driver/plan-shape.ts';
 import type { ClusterOptions, ClusterRun } from './cluster.ts';
 import { runCluster } from './cluster.ts';
 import { PipelineRunner, simulatedSource, sourceOfStage } from './pipeline-runner.ts';
+import { drawFaults } from './faults.ts';
 import { compareWithReference } from './reference-run.ts';
 import type { Scenario } from './scenarios.ts';
 import { scenarios } from './scenarios.ts';
@@ -34,6 +35,8 @@ export type SimulateOptions = {
   /** Only this scenario; otherwise the seed chooses. */
   readonly pipeline?: string | undefined;
   readonly onTrace?: ((line: string) => void) | undefined;
+  /** Whether workers are lost; by default the seed decides. */
+  readonly faults?: boolean | undefined;
 };
 
 /** Throws what went wrong. */
@@ -55,8 +58,14 @@ export function simulate(seed: number, options: SimulateOptions = {}): Simulatio
     return runner;
   };
   const shape = planShape(plan, partitionCounts);
+  const drawn = drawCluster(random.fork(), shape);
+  const faultsRandom = random.fork();
+  // What comes of blocks as they come is not the same the second time.
+  const recovers = drawn.mode !== 'continuous' || scenario.anyOrder;
+  const faulty = recovers && (options.faults ?? faultsRandom.chance(0.7));
   const run = runCluster({
-    ...drawCluster(random.fork(), shape),
+    ...drawn,
+    faults: faulty ? drawFaults(faultsRandom) : undefined,
     recordCount: (stage, partition) =>
       sourceOfStage({ plan, bindings }, stage).rows[partition]?.length ?? 0,
     runnerOf,
@@ -101,8 +110,8 @@ function drawCluster(random: Random, shape: PlanShape): Drawn {
     costs: {
       taskMs: quick ? 0.05 : 2,
       commitMsMax: random.pick([0, 2, 40]),
-      storeMsMax: 0,
-      storeFailChance: 0,
+      storeMsMax: random.pick([0.1, 3, 50]),
+      storeFailChance: random.pick([0, 0, 0.2]),
     },
     sources: {
       recordsPerTakeMax: random.pick([2, 10, 40]),

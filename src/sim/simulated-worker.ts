@@ -236,7 +236,9 @@ export class SimulatedWorker {
     const source = inputs === null && replay === null ? this.#sources.get(name) : undefined;
     assert(inputs !== null || replay !== null || source !== undefined, `no source ${name}`);
     const range = replay === null ? (source?.take(final) ?? null) : runner.rangeOf(replay.range);
-    const order: TaskOrder = { task, part, last, inputs, range, triggerMs, replay };
+    // What is read again had its trigger before.
+    const atMs = replay === null ? triggerMs : runner.rangeOf(replay.range).triggerMs;
+    const order: TaskOrder = { task, part, last, inputs, range, triggerMs: atMs, replay };
     const startedMs = this.#options.clock.nowMs;
     const elapsedMs = costs.taskMs * 2 * random.float();
     // It runs at its end: whatever else happens until then must not change what it was given.

@@ -24,6 +24,11 @@ export class OpenRows {
     this.#kept.delete(place);
     return merged(all);
   }
+
+  /** An open task of the partition is given up. */
+  forget({ stage, partition }: Pick<TaskId, 'stage' | 'partition'>): void {
+    this.#kept.delete(`${stage}/${partition}`);
+  }
 }
 
 function merged(parts: readonly SinkRows[]): SinkRows {
