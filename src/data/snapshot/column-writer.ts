@@ -127,11 +127,30 @@ function columnBytes(values: Column['values']): number {
 }
 
 function copyNumbers(values: Float64Array, out: Float64Array): void {
+  out.set(values);
+  if (areFinite(values)) return;
   for (let index = 0; index < values.length; index++) {
-    const value = values[index]!;
     // The sign and payload of a NaN depend on how it came about.
-    out[index] = value === value ? value : NaN;
+    if (values[index] !== values[index]) out[index] = NaN;
   }
+}
+
+/** In four lanes, so that no addition waits for the one before it. */
+function areFinite(values: Float64Array): boolean {
+  const whole = values.length & ~3;
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  for (let at = 0; at < whole; at += 4) {
+    // 0, or NaN for what is not finite, which stays.
+    a += values[at]! - values[at]!;
+    b += values[at + 1]! - values[at + 1]!;
+    c += values[at + 2]! - values[at + 2]!;
+    d += values[at + 3]! - values[at + 3]!;
+  }
+  for (let at = whole; at < values.length; at++) a += values[at]! - values[at]!;
+  return a + b + c + d === 0;
 }
 
 function allValid(count: number): Uint8Array {
