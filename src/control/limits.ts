@@ -131,3 +131,6 @@ export const sealKeptMs = 24 * 60 * 60 * 1000;
 
 /** Races that a protocol over the store may lose in a row; more means that something is wrong. */
 export const storeRacesMax = 1000;
+
+/** Deltas of a partition's state behind a base: what a restore reads beyond one base is bounded. */
+export const deltasMax = 8;

@@ -138,6 +138,11 @@ export class WorkerMachine {
     return this.#doneThrough;
   }
 
+  /** The placement it works by; null before the first. */
+  get template(): Template | null {
+    return this.#template;
+  }
+
   /** Micro-batches of which blocks or ranges are kept. */
   get batchesHeld(): number {
     return this.#kept.size;

@@ -119,6 +119,10 @@ export class SourceStage {
     this.#order.resume(partition, record.batch);
   }
 
+  rangeOf(partition: number): RangeRecord | null {
+    return this.#records[partition] ?? null;
+  }
+
   forget(partition: number): void {
     this.#records[partition] = undefined;
     this.#order.forget(partition);

@@ -86,6 +86,12 @@ export class TaskExecutor {
     stage.resume(place.partition, record);
   }
 
+  /** The record of a source partition's last range; null: it has none, or is of another stage. */
+  rangeOf(place: StagePlace): RangeRecord | null {
+    const stage = this.#stage(place);
+    return stage.kind === 'source' ? stage.rangeOf(place.partition) : null;
+  }
+
   /** Forgets a partition: it has moved away, or is to be restored anew. */
   forget(place: StagePlace): void {
     this.#stage(place).forget(place.partition);

@@ -11,9 +11,10 @@ import {
   snapshotObjectsMax,
   textBytesMax,
 } from '../../control/limits.ts';
-import type { BlockHeader, ExchangeOutput, RangeRecord } from '../../data/task/task.ts';
+import type { BlockHeader, ExchangeOutput } from '../../data/task/task.ts';
 import type { SourceOffset, WorkerGauges } from '../../observe/gauges.ts';
 import type { SourceId } from '../../plan/logical-plan.ts';
+import { rangeCodec } from '../host/range-codec.ts';
 import type { SnapshotHandle, SnapshotObject } from '../host/snapshot-handle.ts';
 
 /** Sources are numbers in the order of the plan's. */
@@ -44,51 +45,6 @@ const outputCodec: HandleCodec = {
     return { header, blocks: readBlocks(from) } satisfies ExchangeOutput;
   },
 };
-
-/** For `RangeRecord`. */
-function rangeCodec(sources: readonly SourceId[]): HandleCodec {
-  const numbers = new Map(sources.map((id, number) => [id, number]));
-  return {
-    write: (to, handle) => {
-      const range = handle as RangeRecord;
-      to.varint(numbers.get(range.source)!);
-      to.varint(range.partition);
-      to.varint(range.batch + 1);
-      to.f64(range.from);
-      to.f64(range.to);
-      to.f64(range.batchTimeMs);
-      to.f64(range.watermarkMs);
-      to.f64(range.activeMs);
-      to.u8((range.idle ? 1 : 0) | (range.ended ? 2 : 0) | (range.wasIdle ? 4 : 0));
-    },
-    read: (from): RangeRecord => {
-      const source = sources[from.varint('source', sources.length - 1)]!;
-      const partition = from.varint('partition', partitionsMax);
-      const batch = from.varint('micro-batch', batchNumberMax + 1) - 1;
-      const start = from.f64('offset');
-      const end = from.f64('offset');
-      const batchTimeMs = from.f64('batch time');
-      const watermarkMs = from.f64('watermark');
-      const activeMs = from.f64('activity');
-      const flags = from.u8('flags');
-      if (!(Number.isFinite(start) && Number.isFinite(end))) from.refuse('out-of-range', 'offset');
-      if (flags > 7) from.refuse('out-of-range', 'flags');
-      return {
-        source,
-        partition,
-        batch,
-        from: start,
-        to: end,
-        batchTimeMs,
-        watermarkMs,
-        activeMs,
-        idle: (flags & 1) !== 0,
-        wasIdle: (flags & 4) !== 0,
-        ended: (flags & 2) !== 0,
-      };
-    },
-  };
-}
 
 /** For `SnapshotHandle`. */
 const snapshotCodec: HandleCodec = {

@@ -4,6 +4,7 @@
 import type { LogicalPlan, SinkId } from '../../plan/logical-plan.ts';
 import type { Sink, SinkOutput, SinkRun } from '../../ports/sink.ts';
 import type { RunClock } from './run-clock.ts';
+import type { SinkPlace } from './sink-writers.ts';
 import { SinkWriters } from './sink-writers.ts';
 
 export class ClientSinks {
@@ -37,8 +38,8 @@ export class ClientSinks {
   }
 
   /** Resolves when the rows are visible. Commits of one writer follow one another. */
-  commit(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
-    return this.#writers.commit(id, partition, output);
+  commit(id: SinkId, to: SinkPlace, output: SinkOutput): Promise<void> {
+    return this.#writers.commit(id, to, output);
   }
 
   /** Closes the writers, then the sinks. */

@@ -2,6 +2,7 @@
 
 import type { SourceId } from '../../plan/logical-plan.ts';
 import type { JsonValue } from '../../schema/data-type.ts';
+import type { Durability } from './durable-job.ts';
 import type { ClockBase } from './run-clock.ts';
 
 export type JobConfig = {
@@ -22,6 +23,8 @@ export type JobConfig = {
   /** Names this line of micro-batches in the ledgers of sinks. */
   readonly history: string;
   readonly clockBase: ClockBase;
+  /** Null: nothing is kept, and a worker that is lost ends the run. */
+  readonly durability: Durability | null;
   /** About how much one source task reads at most, bytes. */
   readonly bytesPerTask: number;
 };

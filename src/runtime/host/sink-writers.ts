@@ -2,8 +2,10 @@
 // micro-batch at a time.
 
 import { asStreamError } from '../../base/stream-error.ts';
+import type { PlacementVersion } from '../../control/protocol/ids.ts';
 import type { SinkId, SinkSpec } from '../../plan/logical-plan.ts';
 import type { Sink, SinkContext, SinkOutput, SinkRun, SinkWriter } from '../../ports/sink.ts';
+import type { JobConfig } from './job-config.ts';
 import type { RunClock } from './run-clock.ts';
 
 export type SinkWritersOptions = {
@@ -15,7 +17,7 @@ export type SinkWritersOptions = {
 
 export class SinkWriters {
   readonly #options: SinkWritersOptions;
-  readonly #writers = new Map<string, Promise<SinkWriter>>();
+  readonly #writers = new Map<string, Opened>();
   /** The last commit of each sink partition: the next one waits for it. */
   readonly #commits = new Map<string, Promise<void>>();
 
@@ -23,31 +25,49 @@ export class SinkWriters {
     this.#options = options;
   }
 
-  /** Resolves when the rows are visible. */
-  commit(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
+  /**
+   * Resolves when the rows are visible, also if they were before. `since`: the placement by which
+   * the rows' task is where it is; a newer one opens the sink partition anew, and fences the older.
+   */
+  commit(id: SinkId, to: SinkPlace, output: SinkOutput): Promise<void> {
+    const { partition, since } = to;
     const key = `${id}/${partition}`;
-    let writer = this.#writers.get(key);
-    if (writer === undefined) {
-      writer = this.#options.sinks.get(id)!.open(partition, this.context(id));
-      this.#writers.set(key, writer);
-    }
     const before = this.#commits.get(key) ?? Promise.resolve();
     const commit = before
-      .then(() => writer)
-      // Replayed output that is visible already.
-      .then((opened) =>
-        output.batch > opened.committedThrough ? opened.commit(output) : undefined,
-      )
+      // What became of the one before is told to whoever gave it.
+      .catch(() => {})
+      .then(() => this.#writer(id, to))
+      .then((opened) => this.#commitBehind(opened, output))
       .catch((error: unknown) => {
         throw asStreamError(error, {
           code: 'sink-failed',
           message: `could not write micro-batch ${output.batch} to sink "${id}"`,
           hint: 'the error comes from the sink itself; its stack is in the cause',
-          fields: { sink: id, partition, batch: output.batch },
+          fields: { sink: id, partition, batch: output.batch, since },
         });
       });
     this.#commits.set(key, commit);
     return commit;
+  }
+
+  async #commitBehind(opened: Opened, output: SinkOutput): Promise<void> {
+    // Replayed output that is visible already.
+    if (output.batch <= opened.through) return;
+    await opened.writer.commit(output);
+    opened.through = output.batch;
+  }
+
+  async #writer(id: SinkId, { partition, since }: SinkPlace): Promise<Opened> {
+    const key = `${id}/${partition}`;
+    const opened = this.#writers.get(key);
+    if (opened !== undefined && opened.since >= since) return opened;
+    await opened?.writer.close();
+    const { run } = this.#options;
+    const context = { ...this.context(id), run: { ...run, incarnation: since + 1 } };
+    const writer = await this.#options.sinks.get(id)!.open(partition, context);
+    const fresh = { writer, since, through: writer.committedThrough };
+    this.#writers.set(key, fresh);
+    return fresh;
   }
 
   context(id: SinkId): SinkContext {
@@ -56,17 +76,26 @@ export class SinkWriters {
     return { nowMs: () => clock.nowMs(), schema, name, run };
   }
 
-  /** Waits for commits under way and closes the writers that could be opened. */
+  /** Waits for commits under way and closes the writers. */
   async close(): Promise<void> {
     // A commit that failed, or a writer that did not open, was reported when it did.
     await Promise.allSettled(this.#commits.values());
-    const opened = await Promise.allSettled(this.#writers.values());
-    const writers = opened.filter((writer) => writer.status === 'fulfilled');
-    await Promise.all(writers.map(({ value }) => value.close()));
+    await Promise.all([...this.#writers.values()].map(({ writer }) => writer.close()));
   }
 }
 
-/** As whom a thread of a run writes that resumes nothing, under the first driver. */
-export function newRun(identity: Pick<SinkRun, 'pipeline' | 'history' | 'incarnation'>): SinkRun {
-  return { ...identity, term: 1, resumes: false };
+/** Who writes to a sink partition, and since when. */
+export type SinkPlace = { readonly partition: number; readonly since: PlacementVersion };
+
+type Opened = {
+  readonly writer: SinkWriter;
+  readonly since: PlacementVersion;
+  /** Visible through this micro-batch. */
+  through: number;
+};
+
+/** As whom a run writes; each sink partition's writer adds since when it is where it is. */
+export function sinkRun(pipeline: string, { history, durability }: JobConfig): SinkRun {
+  const term = durability?.term ?? 1;
+  return { pipeline, history, term, incarnation: 0, resumes: durability?.resumes ?? false };
 }

@@ -1,36 +1,50 @@
 // Runs a worker machine in the real world: turns its orders into task calls, messages and commits,
 // and their results into events. It decides nothing. Shared by every shell that has real time.
 
-import type { StreamError } from '../../base/stream-error.ts';
-import { asStreamError, errorToData } from '../../base/stream-error.ts';
-import type { BatchNumber, Incarnation, WorkerId } from '../../control/protocol/ids.ts';
+import { assert, unreachable } from '../../base/assert.ts';
+import { StreamError, errorToData } from '../../base/stream-error.ts';
+import type {
+  BatchNumber,
+  Incarnation,
+  PlacementVersion,
+  WorkerId,
+} from '../../control/protocol/ids.ts';
 import type {
   DriverMessage,
   Peer,
   PeerMessage,
-  TaskName,
+  Place,
   WorkerMessage,
 } from '../../control/protocol/messages.ts';
 import { partitionsOn } from '../../control/protocol/template.ts';
 import type { Template } from '../../control/protocol/template.ts';
-import type { WorkerEffect, WorkerEvent } from '../../control/worker/events.ts';
+import type { InputHandle, WorkerEffect, WorkerEvent } from '../../control/worker/events.ts';
 import { WorkerMachine } from '../../control/worker/worker-machine.ts';
 import { OpenRows } from '../../data/task/open-rows.ts';
 import { TaskExecutor } from '../../data/task/task-executor.ts';
 import { inputBlock } from '../../data/task/task.ts';
-import type { ExchangeOutput, TaskId, TaskInput, TaskResult } from '../../data/task/task.ts';
+import type {
+  ExchangeOutput,
+  RangeRecord,
+  TaskId,
+  TaskInput,
+  TaskResult,
+} from '../../data/task/task.ts';
 import type { Bindings } from '../../plan/bindings.ts';
 import type { SinkId } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan, StageId } from '../../plan/physical-plan.ts';
 import { SinkPartitions } from '../../plan/sink-partitions.ts';
 import type { Sink, SinkOutput } from '../../ports/sink.ts';
-import type { Source, SourceReader } from '../../ports/source.ts';
-import type { SourceChunk } from '../../ports/source-chunk.ts';
+import type { Source } from '../../ports/source.ts';
+import type { OpenDurability } from './durable-job.ts';
 import type { JobConfig } from './job-config.ts';
 import type { RunClock } from './run-clock.ts';
 import { sharedPages } from './shared-pages.ts';
-import { newRun, SinkWriters } from './sink-writers.ts';
+import { sinkRun, SinkWriters } from './sink-writers.ts';
+import type { SnapshotHandle } from './snapshot-handle.ts';
+import { SourceReaders } from './source-readers.ts';
 import { WorkerMeters } from './worker-meters.ts';
+import { WorkerStorage } from './worker-storage.ts';
 
 export type WorkerShellOptions = {
   readonly worker: WorkerId;
@@ -39,6 +53,8 @@ export type WorkerShellOptions = {
   readonly bindings: Bindings<Source, Sink>;
   readonly config: JobConfig;
   readonly clock: RunClock;
+  /** Null: the run keeps nothing. */
+  readonly durable: OpenDurability | null;
   readonly send: (to: Peer, message: WorkerMessage | PeerMessage) => void;
   /** Commits rows of a sink that lives at the client; resolves when they are visible. */
   readonly commitAtClient: (commit: ClientCommit) => Promise<void>;
@@ -51,8 +67,13 @@ export type WorkerShellOptions = {
 export type ClientCommit = {
   readonly sink: SinkId;
   readonly partition: number;
+  /** The placement since which the worker has the partition: fences those before. */
+  readonly since: PlacementVersion;
   readonly output: SinkOutput;
 };
+
+type Output = { readonly rows: TaskResult['sinks']; readonly watermarkMs: number };
+type Restore = Extract<WorkerEffect, { kind: 'restore-state' }>;
 
 /** Time that tasks may take of one turn of the event loop before messages get theirs, ms. */
 const turnMs = 2;
@@ -64,13 +85,17 @@ export class WorkerShell {
   readonly #machine: WorkerMachine;
   readonly #executor: TaskExecutor;
   readonly #sinkPartitions: SinkPartitions;
-  readonly #readers = new Map<string, SourceReader>();
+  readonly #sources: SourceReaders;
+  readonly #storage: WorkerStorage | null;
   readonly #writers: SinkWriters;
   readonly #meters = new WorkerMeters();
   readonly #openRows = new OpenRows();
-  /** Where source partitions ended, by `stage/partition`. */
-  readonly #ends = new Map<string, number>();
-  #template: Template | null = null;
+  /** Output of tasks that waits for `commit-output`, by `stage/partition@batch`. */
+  readonly #outputs = new Map<string, Output>();
+  /** By stage and partition: the last order to restore it, and when those before are done. */
+  readonly #restoring = new Map<string, number>();
+  readonly #restores = new Map<string, Promise<void>>();
+  #hasTemplate = false;
   #pumping = false;
   #runnable: Extract<WorkerEffect, { kind: 'run-task' }> | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -84,8 +109,22 @@ export class WorkerShell {
     const { worker, incarnation, plan, bindings, config, clock } = options;
     this.#machine = new WorkerMachine({ worker, incarnation });
     this.#sinkPartitions = new SinkPartitions(plan, config.partitionCounts);
-    const run = newRun({ pipeline: plan.name, history: config.history, incarnation });
+    const run = sinkRun(plan.name, config);
     this.#writers = new SinkWriters({ specs: plan.sinks, sinks: bindings.sinks, clock, run });
+    const onReady = (place: Place): void => this.#step({ kind: 'source-ready', ...place });
+    this.#sources = new SourceReaders({ plan, bindings, config, clock, onReady });
+    const { durability } = config;
+    this.#storage =
+      durability === null || options.durable === null
+        ? null
+        : new WorkerStorage({
+            durability,
+            open: options.durable,
+            plan,
+            worker,
+            incarnation,
+            nowMs: () => clock.nowMs(),
+          });
     this.#executor = new TaskExecutor({
       plan,
       bindings,
@@ -97,8 +136,8 @@ export class WorkerShell {
   /** A message has come; the template's sources are opened before the machine sees it. */
   receive(from: Peer, message: DriverMessage | PeerMessage): void {
     if (this.#closed) return;
-    if (message.kind === 'install-template' && this.#template === null) {
-      this.#template = message.template;
+    if (message.kind === 'install-template' && !this.#hasTemplate) {
+      this.#hasTemplate = true;
       this.#open(message.template).then(
         () => {
           this.#step({ kind: 'message-received', from, message });
@@ -118,41 +157,25 @@ export class WorkerShell {
   }
 
   async #open(template: Template): Promise<void> {
-    const { plan, bindings, config, clock, worker } = this.#options;
     const opening: Promise<void>[] = [];
-    for (const stage of plan.stages) {
-      if (stage.input.kind !== 'scan') continue;
-      const { scan } = stage.input;
-      const spec = plan.sources.find((source) => source.id === scan.source)!;
-      const source = bindings.sources.get(spec.id)!;
-      for (const partition of partitionsOn(template.stages[stage.id]!, worker)) {
-        const context = {
-          nowMs: () => clock.nowMs(),
-          startMs: config.startMs,
-          schema: spec.schema,
-          format: spec.format,
-          workerCount: config.workerCount,
-          layout: config.layouts[spec.id] ?? null,
-        };
-        const opened = source.open(partition, context).then((reader) => {
-          this.#readers.set(`${stage.id}/${partition}`, reader);
-          reader.onReady(() => {
-            this.#step({ kind: 'source-ready', stage: stage.id, partition });
-          });
-        });
-        opening.push(opened);
+    template.stages.forEach(({ source }, stage) => {
+      if (!source) return;
+      for (const partition of partitionsOn(template.stages[stage]!, this.#options.worker)) {
+        opening.push(this.#sources.open({ stage, partition }, null));
       }
-    }
+    });
     await Promise.all(opening);
-    this.#gaugeTimer = setInterval(() => this.#measure(), gaugeIntervalMs);
+    this.#startGauges();
+  }
+
+  #startGauges(): void {
+    this.#gaugeTimer ??= setInterval(() => this.#measure(), gaugeIntervalMs);
   }
 
   /** A reader that was ready before anybody could be told. */
   #tellReady(): void {
-    for (const [name, reader] of this.#readers) {
-      if (!reader.ready()) continue;
-      const [stage, partition] = name.split('/').map(Number);
-      this.#step({ kind: 'source-ready', stage: stage!, partition: partition! });
+    for (const place of this.#sources.readyPlaces()) {
+      this.#step({ kind: 'source-ready', ...place });
     }
   }
 
@@ -197,11 +220,101 @@ export class WorkerShell {
       case 'send-message':
         this.#options.send(effect.to, this.#addressed(effect.to, effect.message));
         break;
+      case 'commit-output':
+        this.#commit(effect);
+        break;
+      case 'restore-state':
+        this.#order(`${effect.stage}/${effect.partition}`, effect.since, () =>
+          this.#restore(effect),
+        );
+        break;
+      case 'read-range':
+        this.#readRange(effect);
+        break;
+      case 'log-range':
+        this.#logRange(effect);
+        break;
+      case 'take-snapshot':
+        this.#takeSnapshot(effect);
+        break;
       case 'stop':
         void this.#close().then(this.#options.onStopped, this.#options.onFatal);
         break;
       case 'trace':
         break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  /** Orders for one partition are carried out one after the other, and only the last one counts. */
+  #order(name: string, since: number, action: () => Promise<void>): void {
+    this.#restoring.set(name, since);
+    const before = this.#restores.get(name) ?? Promise.resolve();
+    const done = before.then(async () => {
+      if (this.#restoring.get(name) === since && !this.#closed) await action();
+    });
+    this.#restores.set(name, done);
+  }
+
+  /** Makes a partition's state anew, and opens its source where it goes on. */
+  async #restore({ stage, partition, since, snapshot, behind }: Restore): Promise<void> {
+    const place = { stage: stage as StageId, partition };
+    const handle = snapshot as SnapshotHandle | null;
+    const record = behind as RangeRecord | null;
+    try {
+      const bytes = handle === null ? [] : await this.#storage!.read(handle);
+      this.#executor.forget(place);
+      this.#openRows.forget(place);
+      for (const key of this.#outputs.keys()) {
+        if (key.startsWith(`${stage}/${partition}@`)) this.#outputs.delete(key);
+      }
+      this.#storage?.restored(place, handle);
+      if (bytes.length > 0) this.#executor.restore(place, bytes);
+      if (record !== null) this.#executor.resume(place, record);
+      const at = this.#executor.rangeOf(place);
+      if (this.#sources.isSource(place)) await this.#sources.open(place, at);
+      this.#startGauges();
+      this.#step({ kind: 'state-restored', stage, partition, since, ended: at?.ended ?? false });
+      if (this.#sources.ready(place)) this.#step({ kind: 'source-ready', stage, partition });
+    } catch (error) {
+      const data = errorToData(error);
+      this.#step({ kind: 'restore-failed', stage, partition, since, error: data });
+    }
+  }
+
+  #readRange({ task, part, range }: Extract<WorkerEffect, { kind: 'read-range' }>): void {
+    this.#sources.replay(task, part, range as RangeRecord).then(
+      () => this.#step({ kind: 'range-read', task, part }),
+      (error: unknown) => this.#options.onFatal(error),
+    );
+  }
+
+  #logRange({ task, since, last, range }: Extract<WorkerEffect, { kind: 'log-range' }>): void {
+    const { version, reach } = this.#machine.template!;
+    const record = { task, last, range: range as RangeRecord };
+    this.#storage!.logRange(record, { version, reach })?.then(
+      () => this.#step({ kind: 'range-logged', task, since }),
+      (error: unknown) => {
+        // The driver has closed this worker's log: what it decides does not count any more.
+        if (!(error instanceof StreamError && error.code === 'fenced'))
+          this.#options.onFatal(error);
+      },
+    );
+  }
+
+  #takeSnapshot({ task, since }: Extract<WorkerEffect, { kind: 'take-snapshot' }>): void {
+    const place = { stage: task.stage as StageId, partition: task.partition };
+    const storage = this.#storage!;
+    try {
+      const snapshot = this.#executor.snapshot(place, storage.kindFor(place));
+      storage.write(place, snapshot).then(
+        (handle) => this.#step({ kind: 'snapshot-stored', task, since, snapshot: handle }),
+        (error: unknown) =>
+          this.#step({ kind: 'snapshot-failed', task, since, error: errorToData(error) }),
+      );
+    } catch (error) {
+      this.#step({ kind: 'snapshot-failed', task, since, error: errorToData(error) });
     }
   }
 
@@ -210,10 +323,13 @@ export class WorkerShell {
     if (message.kind !== 'blocks') return message;
     const { to: stage, partitioning } = this.#options.plan.exchanges[message.exchange]!;
     if (partitioning.kind !== 'hash') return message;
-    const { placement } = this.#template!.stages[stage]!;
+    const { placement } = this.#machine.template!.stages[stage]!;
+    const { only } = message;
+    const isFor = (partition: number): boolean =>
+      only === null ? placement[partition] === to : only.includes(partition);
     const entries = message.entries.map((entry) => {
       const { header, blocks } = entry.output as ExchangeOutput;
-      const own = blocks.map((block, partition) => (placement[partition] === to ? block : null));
+      const own = blocks.map((block, partition) => (isFor(partition) ? block : null));
       return { ...entry, output: { header, blocks: own } satisfies ExchangeOutput };
     });
     return { ...message, entries };
@@ -230,20 +346,23 @@ export class WorkerShell {
         batch: task.batch,
         part,
       };
-      const reader = this.#readers.get(`${task.stage}/${task.partition}`);
-      const input = this.#input(effect, reader);
-      const result = this.#executor.run(id, input);
-      this.#meters.count(task, result);
-      const sinks = this.#openRows.add(id, result.sinks, last);
-      const commitPending = this.#commit(task, sinks, result.watermarkMs);
+      const result = this.#result(id, effect);
+      const isRerun = effect.replay?.rerun === true;
+      if (!isRerun) this.#meters.count(task, result);
+      // Of what runs again for others only the blocks are wanted.
+      const rows = isRerun ? [] : this.#openRows.add(id, result.sinks, last);
+      const { watermarkMs } = result;
+      const key = `${task.stage}/${task.partition}@${task.batch}`;
+      if (rows.length > 0) this.#outputs.set(key, { rows, watermarkMs });
       const ended = result.range?.ended ?? false;
       this.#machine.step(clock.nowMs(), {
         kind: 'task-finished',
         run,
         outputs: result.outputs,
-        commitPending,
+        range: result.range,
+        commitPending: rows.length > 0,
         ended,
-        sourceReady: reader !== undefined && !ended && reader.ready(),
+        sourceReady: !ended && this.#sources.ready(task),
         elapsedMs: clock.nowMs() - startMs,
       });
     } catch (error) {
@@ -252,74 +371,72 @@ export class WorkerShell {
     }
   }
 
-  #input(
-    effect: Extract<WorkerEffect, { kind: 'run-task' }>,
-    reader: SourceReader | undefined,
+  #result(id: TaskId, effect: Extract<WorkerEffect, { kind: 'run-task' }>): TaskResult {
+    const { task, part, inputs, triggerMs, final, replay } = effect;
+    if (replay !== null) {
+      const known = replay.range as RangeRecord;
+      const before = replay.before as RangeRecord | null;
+      const chunk = this.#sources.replayed(task, part);
+      const result = this.#executor.replay(id, { chunk, known, before });
+      if (!replay.rerun) this.#executor.resume(id, known);
+      return result;
+    }
+    if (inputs !== null) return this.#executor.run(id, this.#blocks(effect, inputs));
+    const chunk = this.#sources.take(task, final);
+    return this.#executor.run(id, { kind: 'scan', chunk, triggerMs });
+  }
+
+  #blocks(
+    { task }: Extract<WorkerEffect, { kind: 'run-task' }>,
+    inputs: readonly (readonly InputHandle[])[],
   ): TaskInput {
-    const { task, inputs, triggerMs, final } = effect;
-    if (inputs !== null) {
-      const { plan } = this.#options;
-      const consumer = task.partition;
-      const { input } = plan.stages[task.stage]!;
-      const exchanges = input.kind === 'exchanges' ? input.exchanges : [];
-      const blocks = inputs.map((handles, index) => {
-        const exchange = plan.exchanges[exchanges[index]!]!;
-        return handles.map(({ producer, output }) =>
-          inputBlock(output as ExchangeOutput, { exchange, consumer, producer }),
-        );
-      });
-      return { kind: 'blocks', blocks };
-    }
-    const chunk = this.#take(task, reader!, final);
-    return { kind: 'scan', chunk, triggerMs };
-  }
-
-  /** A partition that has ended gives nothing for ever; its reader is not asked again. */
-  #take({ stage, partition }: TaskName, reader: SourceReader, final: boolean): SourceChunk {
-    const name = `${stage}/${partition}`;
-    const end = this.#ends.get(name);
-    if (end !== undefined) return { from: end, to: end, ended: true, data: { kind: 'none' } };
-    if (final) reader.finish();
-    let taken: SourceChunk;
-    try {
-      taken = reader.take(this.#options.config.bytesPerTask);
-    } catch (error) {
-      throw sourceError(error, { plan: this.#options.plan, stage, partition });
-    }
-    const chunk = final ? { ...taken, ended: true } : taken;
-    if (chunk.ended) this.#ends.set(name, chunk.to);
-    return chunk;
-  }
-
-  #commit(task: TaskName, sinks: TaskResult['sinks'], watermarkMs: number): boolean {
-    if (sinks.length === 0) return false;
-    const commits = sinks.map(({ sink, batch }) => {
-      const output = { batch: task.batch, rows: batch, watermarkMs };
-      return this.#commitTo(
-        sink,
-        this.#sinkPartitions.of(sink, task.stage, task.partition),
-        output,
+    const { plan } = this.#options;
+    const consumer = task.partition;
+    const { input } = plan.stages[task.stage]!;
+    const exchanges = input.kind === 'exchanges' ? input.exchanges : [];
+    const blocks = inputs.map((handles, index) => {
+      const exchange = plan.exchanges[exchanges[index]!]!;
+      return handles.map(({ producer, output }) =>
+        inputBlock(output as ExchangeOutput, { exchange, consumer, producer }),
       );
     });
-    Promise.all(commits).then(
-      () => this.#step({ kind: 'output-committed', task }),
-      (error: unknown) => this.#step({ kind: 'commit-failed', task, error: errorToData(error) }),
-    );
-    return true;
+    return { kind: 'blocks', blocks };
   }
 
-  #commitTo(id: SinkId, partition: number, output: SinkOutput): Promise<void> {
+  #commit({ task, since }: Extract<WorkerEffect, { kind: 'commit-output' }>): void {
+    const key = `${task.stage}/${task.partition}@${task.batch}`;
+    const output = this.#outputs.get(key);
+    assert(output !== undefined, `${key} has output`);
+    this.#outputs.delete(key);
+    const { rows, watermarkMs } = output;
+    const commits = rows.map(({ sink, batch }) => {
+      const partition = this.#sinkPartitions.of(sink, task.stage, task.partition);
+      const given = { batch: task.batch, rows: batch, watermarkMs };
+      return this.#commitTo(sink, { partition, since }, given);
+    });
+    Promise.all(commits).then(
+      () => this.#step({ kind: 'output-committed', task, since }),
+      (error: unknown) =>
+        this.#step({ kind: 'commit-failed', task, since, error: errorToData(error) }),
+    );
+  }
+
+  #commitTo(
+    id: SinkId,
+    to: { readonly partition: number; readonly since: PlacementVersion },
+    output: SinkOutput,
+  ): Promise<void> {
     const sink = this.#options.bindings.sinks.get(id)!;
     // A sink of one partition has its one writer at the client: many partitions may feed it (late
     // rows, dead letters), and one who asks for a file expects it where the job was started.
     if (sink.location === 'client' || sink.partitions === 1) {
-      return this.#options.commitAtClient({ sink: id, partition, output });
+      return this.#options.commitAtClient({ sink: id, ...to, output });
     }
-    return this.#writers.commit(id, partition, output);
+    return this.#writers.commit(id, to, output);
   }
 
   #measure(): void {
-    const gauges = this.#meters.measure(this.#readers.values(), this.#executor.stateBytes());
+    const gauges = this.#meters.measure(this.#sources.all, this.#executor.stateBytes());
     this.#step({ kind: 'gauges-measured', gauges });
   }
 
@@ -346,26 +463,13 @@ export class WorkerShell {
     if (this.#gaugeTimer !== null) clearInterval(this.#gaugeTimer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);
     await this.#writers.close();
-    await Promise.all([...this.#readers.values()].map((reader) => reader.close()));
+    await Promise.allSettled(this.#restores.values());
+    await this.#sources.closeAll();
+    await this.#storage?.close();
   }
 
   /** The last micro-batch done here; for tests. */
   get doneThrough(): BatchNumber {
     return this.#machine.doneThrough;
   }
-}
-
-/** A reader of a user's own may throw anything. */
-function sourceError(
-  error: unknown,
-  { plan, stage, partition }: { plan: PhysicalPlan; stage: number; partition: number },
-): StreamError {
-  const { input } = plan.stages[stage]!;
-  const source = input.kind === 'scan' ? input.scan.source : '';
-  return asStreamError(error, {
-    code: 'source-failed',
-    message: `could not read partition ${partition} of source "${source}"`,
-    hint: 'the error comes from the source itself; its stack is in the cause',
-    fields: { source, partition },
-  });
 }

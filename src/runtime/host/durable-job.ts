@@ -1,0 +1,60 @@
+// What makes a run durable: where its checkpoints and its range log are, and as which driver's run
+// the log is written. Plain data that travels to every worker, and the handles that come of it.
+
+import { join } from 'node:path';
+import type { BlobStore } from '../../ports/blob-store.ts';
+import type { RangeLog } from '../../ports/range-log.ts';
+import type { Incarnation, PlacementVersion, WorkerId } from '../../control/protocol/ids.ts';
+import type { Reach } from '../../control/protocol/template.ts';
+import { pipelineKeys } from '../../control/storage/pipeline-keys.ts';
+import { DirectoryStore } from '../storage/directory-store.ts';
+import { FileRangeLog } from '../storage/file-range-log.ts';
+import { ObjectRangeLog } from '../storage/object-range-log.ts';
+import { openStore, parseStoreAddress } from '../storage/open-store.ts';
+
+export type Durability = {
+  /** The store's address, as the user gave it; keys are in the environment of each host. */
+  readonly store: string;
+  /** The driver's epoch. */
+  readonly term: number;
+  /** The run goes on where an earlier one was. */
+  readonly resumes: boolean;
+  readonly checkpointIntervalMs: number;
+  /** All workers are of one host, so the range log may be files of its own disk. */
+  readonly isOneHost: boolean;
+};
+
+export type OpenDurability = { readonly store: BlobStore; readonly log: RangeLog };
+
+export async function openDurability(
+  { store: address, isOneHost }: Durability,
+  pipeline: string,
+  nowMs: () => number,
+): Promise<OpenDurability> {
+  const store = await openStore(address);
+  const parsed = parseStoreAddress(address);
+  // An append to a file costs a tenth of what a new object does.
+  const log =
+    isOneHost && parsed.kind === 'directory' && store instanceof DirectoryStore
+      ? new FileRangeLog(join(parsed.folder, pipelineKeys(pipeline).log))
+      : new ObjectRangeLog(store, pipeline, nowMs);
+  return { store, log };
+}
+
+/**
+ * The name of a worker's log. Where all is rolled back after a loss, everybody begins a new one:
+ * what the old ones do not hold by then is decided anew.
+ */
+export function logName(
+  { term }: Durability,
+  of: {
+    readonly worker: WorkerId;
+    readonly incarnation: Incarnation;
+    readonly version: PlacementVersion;
+    readonly reach: Reach;
+  },
+): string {
+  const { worker, incarnation, version, reach } = of;
+  const life = `t${term}-w${worker}-i${incarnation}`;
+  return reach === 'all' ? `${life}-v${version}` : life;
+}
