@@ -19,8 +19,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   driver: async () => (await import('./commands/driver.ts')).driverCommand,
   worker: async () => (await import('./commands/worker.ts')).workerCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
-  explain: async () => (await import('./commands/explain.ts')).explainCommand,
   checkpoints: async () => (await import('./commands/checkpoints.ts')).checkpointsCommand,
+  explain: async () => (await import('./commands/explain.ts')).explainCommand,
   demo: async () => (await import('./commands/demo.ts')).demoCommand,
   version: async () => (await import('./commands/version.ts')).versionCommand,
 };

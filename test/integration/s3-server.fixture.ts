@@ -24,6 +24,15 @@ const moto = '5.2.5';
 const packages = [`moto==${moto}`, 'flask', 'flask-cors', 'py-partiql-parser', 'PyYAML'];
 const startMs = 60_000;
 
+/** Left to itself moto answers in several threads, and of two conditional writes both may win. */
+const serialMoto = `
+import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+app = DomainDispatcherApplication(create_backend_app)
+run_simple('127.0.0.1', int(sys.argv[1]), app, threaded=False)
+`;
+
 const environment = { AWS_ACCESS_KEY_ID: 'test-key', AWS_SECRET_ACCESS_KEY: 'test-secret' };
 
 /** Or why there is none on this machine. */
@@ -54,7 +63,7 @@ function commandOf(
   }
   const python = installedMoto();
   if ('missing' in python) return python;
-  return { file: python.file, args: ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)] };
+  return { file: python.file, args: ['-c', serialMoto, String(port)] };
 }
 
 function installedMoto(): { readonly file: string } | { readonly missing: string } {
