@@ -33,6 +33,13 @@ export type RunOptions = {
   readonly bufferTimeout?: Duration;
   /** Permit a group while the one before it still runs. Default: true. */
   readonly lookAhead?: boolean;
+  /**
+   * Keeps state and ranges in a store, so that a worker that is lost ends nothing and a run that is
+   * started again goes on where the last one was, with every record counted once: a folder, a
+   * `file://` URL, or `s3://bucket/prefix?region=…` (keys come from the environment). Sources must
+   * be able to read again. Default: nothing is kept.
+   */
+  readonly checkpoints?: string | CheckpointOptions;
   /** Partitions of keyed state; several times the number of workers. Default: 8. */
   readonly partitions?: number;
   /** About how much a source task reads at most. Default: 4 MiB. */
@@ -50,6 +57,15 @@ export type RunOptions = {
   readonly onStatus?: (status: JobStatus) => void;
   /** Default: 250 ms. */
   readonly statusInterval?: Duration;
+};
+
+export type CheckpointOptions = {
+  /** The store's address. */
+  readonly store: string;
+  /** Time between two checkpoints. Default: 10 s. */
+  readonly interval?: Duration;
+  /** Begins anew, whatever the store holds of this pipeline. Default: false. */
+  readonly fresh?: boolean;
 };
 
 export type JobState = 'starting' | 'running' | 'stopping' | 'finished' | 'failed';

@@ -1,10 +1,11 @@
 // Options of commands that run a job, however they run it.
 
-import type { RunOptions } from '../api/job.ts';
+import type { CheckpointOptions, RunOptions } from '../api/job.ts';
 import type { Duration } from '../base/duration.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { OptionsConfig } from './options.ts';
 import { numberOption } from './options.ts';
+import { UsageError } from './usage-error.ts';
 
 export const jobOptions: OptionsConfig = {
   workers: { type: 'string' },
@@ -13,6 +14,9 @@ export const jobOptions: OptionsConfig = {
   mode: { type: 'string' },
   'buffer-timeout': { type: 'string' },
   partitions: { type: 'string' },
+  checkpoints: { type: 'string' },
+  'checkpoint-interval': { type: 'string' },
+  fresh: { type: 'boolean' },
   quiet: { type: 'boolean' },
   json: { type: 'boolean' },
 };
@@ -24,6 +28,10 @@ export const jobHelp = `\
                        (blocks as they come; results once an interval, which is 1s by default)
   --buffer-timeout T   in continuous mode: how long sources gather records (default 10ms)
   --partitions N       partitions of keyed state (default 8)
+  --checkpoints STORE  keep state and ranges there: a folder, or s3://bucket/prefix?region=…; what is
+                       lost is recovered, and a later run goes on where this one was
+  --checkpoint-interval T  time between two checkpoints (default 10s)
+  --fresh              begin anew, whatever the store holds of this pipeline
   --quiet              no live view
   --json               the summary as one JSON object on the last line of standard output
 `;
@@ -40,7 +48,23 @@ export function runOptions(
     ...given('mode', values['mode'] as ExecutionMode | undefined),
     ...given('groupSize', numberOption('group', values['group'])),
     ...given('partitions', numberOption('partitions', values['partitions'])),
+    ...given('checkpoints', checkpointOptions(values)),
   };
+}
+
+function checkpointOptions(
+  values: Readonly<Record<string, string | boolean | undefined>>,
+): CheckpointOptions | undefined {
+  const store = values['checkpoints'];
+  const interval = intervalOption(values['checkpoint-interval']);
+  const fresh = values['fresh'] === true;
+  if (typeof store === 'string') return { store, fresh, ...(interval && { interval }) };
+  if (interval === undefined && !fresh) return undefined;
+  const option = fresh ? 'fresh' : 'checkpoint-interval';
+  throw new UsageError(
+    `--${option} is about checkpoints, and none are kept`,
+    'add --checkpoints STORE, such as a folder',
+  );
 }
 
 function given<Name extends keyof RunOptions>(

@@ -26,6 +26,8 @@ export interface RangeLog {
    * readable, and with `range-log-conflict` when two records of one name differ.
    */
   read(afterBatch: number): Promise<readonly LoggedRange[]>;
+  /** Names of all writers that have appended or been sealed and are not forgotten. */
+  writers(): Promise<readonly string[]>;
   /** Records up to this batch are no longer needed; they may go on existing. */
   release(throughBatch: number): Promise<void>;
 }

@@ -264,7 +264,7 @@ class Cluster {
         return this.#end({ kind: 'failed', error: effect.error });
       case 'read-log':
         for (const { worker } of effect.dead) this.#log.close(`w${worker}`);
-        if (effect.closesAll) this.#log.closeBefore((this.#driver.template?.version ?? -1) + 1);
+        if (effect.closesAll) this.#log.closeBefore(effect.version + 1);
         return this.#store(() => {
           const ranges = this.#log.read(effect.after);
           this.#tellDriver({ kind: 'log-read', round: effect.round, ranges });

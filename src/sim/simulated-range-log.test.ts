@@ -37,6 +37,10 @@ class Adapter implements RangeLog {
     this.#core.seal(writer);
   }
 
+  async writers(): Promise<readonly string[]> {
+    return this.#core.writers();
+  }
+
   async read(afterBatch: number): Promise<readonly LoggedRange[]> {
     return this.#core.read(afterBatch);
   }

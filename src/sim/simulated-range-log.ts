@@ -32,6 +32,10 @@ export class SimulatedRangeLog<Record> {
     this.#sealed.add(writer);
   }
 
+  writers(): readonly string[] {
+    return [...new Set([...this.#writers.keys(), ...this.#sealed])];
+  }
+
   /** Ascending by batch, source, partition; each record once. Throws `range-log-conflict`. */
   read(afterBatch: number): readonly SimulatedRange<Record>[] {
     return mergeRanges([...this.#writers.values()].flat(), afterBatch, (a, b) =>

@@ -66,7 +66,7 @@ export const driverCommand = {
     const { pipeline, bundle } = await loadBundledPipeline('driver', commandLine);
     const terminal = { quiet: values['quiet'] === true };
     const summary = await runJobInTerminal(pipeline, options, terminal, async (own) =>
-      runCluster(await setUpJob(pipeline, own), own, {
+      runCluster(await setUpJob(pipeline, own, 'plan', false), own, {
         listen: endpoint,
         status: values['status'] === undefined ? null : endpointOption('status', values['status']),
         security,

@@ -304,7 +304,11 @@ export class DriverMachine {
     this.#sendAll({ kind: 'ask-status', term: this.#options.term, round, dead });
     const after = this.#checkpoints.last.batch;
     const closesAll = this.#execution.reach === 'all';
-    this.#effects.push({ kind: 'read-log', round, closesAll, dead, after });
+    const living = Array.from(this.#members.values(), ({ worker, incarnation }) => {
+      return { worker, incarnation };
+    });
+    const version = this.#version;
+    this.#effects.push({ kind: 'read-log', round, closesAll, dead, living, version, after });
   }
 
   #onStatus(member: Member, round: number, status: WorkerStatus): void {

@@ -1,7 +1,13 @@
 // What a driver machine is told (facts) and what it asks for (orders).
 
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import type { BatchNumber, GroupId, Incarnation, WorkerId } from '../protocol/ids.ts';
+import type {
+  BatchNumber,
+  GroupId,
+  Incarnation,
+  PlacementVersion,
+  WorkerId,
+} from '../protocol/ids.ts';
 import type {
   DeadWorker,
   DriverMessage,
@@ -63,6 +69,9 @@ export type DriverEffect =
       /** After a rollback everybody decides anew what is not in the log. */
       readonly closesAll: boolean;
       readonly dead: readonly DeadWorker[];
+      readonly living: readonly DeadWorker[];
+      /** The placement by which they wrote; -1: none yet. */
+      readonly version: PlacementVersion;
       readonly after: BatchNumber;
     }
   | {

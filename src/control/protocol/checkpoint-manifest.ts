@@ -39,6 +39,8 @@ export type CheckpointManifest = EntryHead & CheckpointContent & { readonly kind
 export type CheckpointContent = {
   /** The run's history: a start from a savepoint opens a new one. */
   readonly history: string;
+  /** When the history began, epoch ms: sources count from it, also when it goes on. */
+  readonly startMs: number;
   /** The state is as of this micro-batch, in every partition. */
   readonly batch: number;
   readonly planHash: string;

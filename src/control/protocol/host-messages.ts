@@ -10,8 +10,8 @@
 // | 5          | need-code | host → driver  |                                                     |
 // | 6          | code      | driver → host  | v offset, v length, bytes                           |
 // | 7          | joined    | host → driver  | v worker                                            |
-// | 8          | commit    | host → driver  | v worker, v commit, v sink, v partition, b+1 batch, |
-// |            |           |                | f64 watermark, zeros up to 8, rows                  |
+// | 8          | commit    | host → driver  | v worker, v commit, v sink, v partition, v since,   |
+// |            |           |                | b+1 batch, f64 watermark, zeros up to 8, rows       |
 // | 9          | committed | driver → host  | v worker, v commit, u8 failed, error                |
 // | 10         | closed    | host → driver  | v worker                                            |
 // | 11         | failed    | host → driver  | v worker + 1 (0: the host itself), error            |
@@ -35,7 +35,7 @@ import type { Decoded } from './byte-reader.ts';
 import { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { readError, writeError } from './error-codec.ts';
-import type { BatchNumber, WorkerId } from './ids.ts';
+import type { BatchNumber, PlacementVersion, WorkerId } from './ids.ts';
 
 export type HostMessage =
   | {
@@ -55,6 +55,8 @@ export type HostMessage =
       /** Index among the plan's sinks. */
       readonly sink: number;
       readonly partition: number;
+      /** The placement since which the worker has the partition. */
+      readonly since: PlacementVersion;
       readonly batch: BatchNumber;
       readonly watermarkMs: number;
       readonly rows: Uint8Array;
@@ -133,6 +135,7 @@ export function writeHostMessage(to: ByteWriter, message: HostMessage): void {
       to.varint(message.commit);
       to.varint(message.sink);
       to.varint(message.partition);
+      to.varint(message.since);
       to.varint(message.batch + 1);
       to.f64(message.watermarkMs);
       to.align();
@@ -230,6 +233,7 @@ function readCommit(from: ByteReader): Decoded<HostMessage> {
   const commit = from.varint('commit');
   const sink = from.varint('sink', stagesMax);
   const partition = from.varint('partition', partitionsMax);
+  const since = from.varint('placement version') as PlacementVersion;
   const batch = (from.varint('micro-batch') - 1) as BatchNumber;
   const watermarkMs = from.f64('watermark');
   from.align('padding');
@@ -240,6 +244,7 @@ function readCommit(from: ByteReader): Decoded<HostMessage> {
     commit,
     sink,
     partition,
+    since,
     batch,
     watermarkMs,
     rows,

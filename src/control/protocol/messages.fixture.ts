@@ -344,6 +344,7 @@ export const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
     commit: number,
     sink: small,
     partition,
+    since: version,
     batch,
     watermarkMs: fc.oneof(ms, fc.constantFrom(Infinity, -Infinity)),
     rows: bytes,

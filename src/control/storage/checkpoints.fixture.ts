@@ -13,6 +13,7 @@ export function checkpointContent(
 ): CheckpointContent {
   return {
     history: 'h1',
+    startMs: 1000,
     batch,
     planHash: 'abc',
     structure: [

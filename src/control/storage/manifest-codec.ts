@@ -63,6 +63,7 @@ function readEntry(file: string, from: JsonField): ChainEntry {
 function readContent(from: JsonField): CheckpointContent {
   return {
     history: from.get('history').text(),
+    startMs: from.get('startMs').whole(),
     batch: from.get('batch').whole(-1),
     planHash: from.get('planHash').text(),
     structure: from.get('structure').list(readStage),

@@ -5,7 +5,7 @@
 import type { LoggedRange } from '../../ports/range-log.ts';
 import type { BlobEntry } from '../../ports/blob-store.ts';
 import { sealKeptMs } from '../limits.ts';
-import { keyPart, numberPart } from './blob-key.ts';
+import { keyPart, nameOfKeyPart, numberPart } from './blob-key.ts';
 import { mergeRanges } from './merge-ranges.ts';
 import type { RangeFrame } from './range-frame.ts';
 import { decodeFrame, encodeFrame, sameRange } from './range-frame.ts';
@@ -62,6 +62,12 @@ export function* sealObjects(place: WriterPlace): StoreScript<void> {
 function* isSeal(key: string): StoreScript<boolean> {
   const blob = yield* getBlob(key);
   return blob !== null && decodeFrame(blob.bytes)?.frame.kind === 'seal';
+}
+
+export function* listWriters(log: string): StoreScript<readonly string[]> {
+  const folders = [...(yield* writersOf(log)).keys()];
+  const names = folders.map((folder) => nameOfKeyPart(folder.slice(log.length)));
+  return names.filter((name) => name !== null);
 }
 
 /** Throws `range-log-damaged` or `range-log-conflict`. */

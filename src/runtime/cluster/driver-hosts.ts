@@ -40,6 +40,7 @@ type Member = {
   /** `host "name" at address`. */
   readonly name: string;
   firstWorker: number;
+  isLost: boolean;
   readonly joined: Set<WorkerId>;
   readonly closed: Set<WorkerId>;
 };
@@ -169,6 +170,7 @@ export class DriverHosts {
             hello,
             name,
             firstWorker: 0,
+            isLost: false,
             joined: new Set(),
             closed: new Set(),
           };
@@ -230,7 +232,9 @@ export class DriverHosts {
     }
     const nowMs = Math.round(this.#setup.clock.nowMs());
     this.#monitor.startsAt(nowMs);
-    const config: JobConfig = { ...this.#setup.config, startMs: nowMs };
+    // What was kept counts from the start of its history.
+    const beganMs = this.#recovers() ? this.#setup.config.startMs : nowMs;
+    const config: JobConfig = { ...this.#setup.config, startMs: beganMs };
     const { bundle, argv } = this.#cluster;
     const description: JobDescription = {
       config,
@@ -317,7 +321,7 @@ export class DriverHosts {
   }
 
   #onCommit(connection: Connection, message: Extract<HostMessage, { kind: 'commit' }>): void {
-    const { worker, commit, partition, batch, watermarkMs } = message;
+    const { worker, commit, partition, since, batch, watermarkMs } = message;
     const sink = this.#setup.plan.sinks[message.sink];
     if (sink === undefined) return connection.refuse(`rows for sink ${message.sink}`);
     const settle = (error: unknown): void => {
@@ -327,7 +331,7 @@ export class DriverHosts {
     try {
       const rows = decodeBatch(sink.schema, message.rows);
       this.#sinks
-        .commit(sink.id, partition, { batch, rows, watermarkMs })
+        .commit(sink.id, { partition, since }, { batch, rows, watermarkMs })
         .then(() => settle(null), settle);
     } catch (error) {
       settle(error);
@@ -336,6 +340,11 @@ export class DriverHosts {
 
   /** Whatever the job was doing, also when it was about to end well. */
   #onFailed(member: Member, error: StreamError): void {
+    const { worker: lost } = error.fields;
+    if (this.#recovers() && error.code === 'worker-lost' && typeof lost === 'number') {
+      const data = errorToData(error);
+      return this.#driver.step({ kind: 'worker-lost', worker: lost as WorkerId, error: data });
+    }
     this.#driver.fail(error);
     const worker = member.firstWorker as WorkerId;
     this.#driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
@@ -363,12 +372,30 @@ export class DriverHosts {
   }
 
   #lose(member: Member, error: StreamError): void {
+    if (member.isLost) return;
+    member.isLost = true;
+    this.#cluster.log('warn', error.message, { workers: member.hello.workers });
     for (let index = 0; index < member.hello.workers; index++) {
       const worker = (member.firstWorker + index) as WorkerId;
       member.closed.add(worker);
       this.#driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
     }
     this.#settleClosed();
+    if (!this.#recovers()) return;
+    // It may live on and not know: nobody listens to it any more.
+    member.connection.tell({ kind: 'end', error: errorToData(error) });
+    member.connection.end();
+  }
+
+  /** The driver has given up one worker: its host lives, but for that thread. */
+  evicted(worker: WorkerId): void {
+    const member = this.#byWorker.get(worker);
+    member?.closed.add(worker);
+    this.#settleClosed();
+  }
+
+  #recovers(): boolean {
+    return this.#setup.durable !== null;
   }
 
   #forget(member: Member): void {

@@ -56,7 +56,8 @@ export async function runLocalCluster(
   const hosts = Array.from({ length: local.hosts }, () =>
     startHost({ port, workers: local.workersPerHost, secret }),
   );
-  for (const host of hosts) watch(host, job);
+  // A durable run goes on without a host that is lost.
+  if (setup.durable === null) for (const host of hosts) watch(host, job);
   return job;
 }
 

@@ -9,9 +9,10 @@ import type { Term } from '../../control/protocol/ids.ts';
 import { JobMonitor } from '../../observe/job-monitor.ts';
 import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
+import { driverStorage, recoveryOptions } from '../host/driver-storage.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
-import { newRun } from '../host/sink-writers.ts';
+import { sinkRun } from '../host/sink-writers.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { DriverHosts } from './driver-hosts.ts';
 import { exposure } from './security.ts';
@@ -45,10 +46,11 @@ export async function runCluster(
     plan: logical,
     sinks: bindings.sinks,
     clock,
-    run: newRun({ pipeline: logical.name, history: config.history, incarnation: 1 }),
+    run: sinkRun(logical.name, config),
     inputs: setup.inputs,
   });
   await sinks.prepare();
+  const storage = await driverStorage(setup);
   const driver = new DriverShell({
     driver: {
       shape: planShape(plan, config.partitionCounts),
@@ -56,11 +58,14 @@ export async function runCluster(
       pace,
       mode,
       partMs,
-      term: 1 as Term,
+      term: (config.durability?.term ?? 1) as Term,
+      ...recoveryOptions(setup),
     },
     clock,
     monitor,
+    storage,
     send: (to, message) => hosts.send(to, message),
+    onEvicted: (worker) => hosts.evicted(worker),
   });
   const hosts = new DriverHosts({ setup, cluster, driver, monitor, sinks });
   const status =
@@ -87,6 +92,7 @@ export async function runCluster(
     sinks,
     shutDown: async (graceful) => {
       await hosts.shutDown(graceful);
+      await storage?.close();
       status?.close();
     },
   });

@@ -26,6 +26,7 @@ import type { Peer, PeerMessage, WorkerMessage } from '../../control/protocol/me
 import { readPeerMessageFrom, writePeerMessage } from '../../control/protocol/peer-codec.ts';
 import { writeWorkerMessage } from '../../control/protocol/worker-codec.ts';
 import { encodeBatch } from '../../data/columnar/batch-codec.ts';
+import { openDurability } from '../host/durable-job.ts';
 import { CommitsUnderWay } from '../host/commits-under-way.ts';
 import { loadJobCode } from '../host/job-code.ts';
 import { RunClock } from '../host/run-clock.ts';
@@ -99,7 +100,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
 }
 
-function commitAtClient({ sink, partition, output }: ClientCommit): Promise<void> {
+function commitAtClient({ sink, partition, since, output }: ClientCommit): Promise<void> {
   const { commit, visible } = commits.begin();
   sendToDriver({
     kind: 'commit',
@@ -107,6 +108,7 @@ function commitAtClient({ sink, partition, output }: ClientCommit): Promise<void
     commit,
     sink: sinkNumbers.get(sink)!,
     partition,
+    since,
     batch: output.batch as BatchNumber,
     watermarkMs: output.watermarkMs,
     rows: encodeBatch(output.rows, allocate),
@@ -175,7 +177,10 @@ async function start(): Promise<void> {
   plan = { partitionCounts: config.partitionCounts, exchanges: own.exchanges };
   sinkNumbers = new Map(own.sinks.map(({ id }, number) => [id, number]));
   codecs = messageCodecs(own.sources.map(({ id }) => id));
+  const { durability } = config;
+  const durable = durability && (await openDurability(durability, own.name, () => clock.nowMs()));
   shell = new WorkerShell({
+    durable,
     worker,
     incarnation,
     plan: own,

@@ -11,11 +11,13 @@ import { decodeBatch } from '../../data/columnar/batch-codec.ts';
 import { JobMonitor } from '../../observe/job-monitor.ts';
 import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
+import { driverStorage, recoveryOptions } from '../host/driver-storage.ts';
+import type { JobConfig } from '../host/job-config.ts';
 import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import { jobModule } from '../host/job-module.ts';
 import type { JobSetup } from '../host/job-setup.ts';
-import { newRun } from '../host/sink-writers.ts';
+import { sinkRun } from '../host/sink-writers.ts';
 import type { FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
 
 /** Neither type stripping nor a bundler rewrites this name, so it follows the file it stands in. */
@@ -46,25 +48,35 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
     plan: logical,
     sinks: bindings.sinks,
     clock,
-    run: newRun({ pipeline: logical.name, history: config.history, incarnation: 1 }),
+    run: sinkRun(logical.name, config),
     inputs: setup.inputs,
   });
   await sinks.prepare();
-  const driver = new DriverShell({
+  const storage = await driverStorage(setup);
+  const threads = new Threads(module, setup);
+  const driver: DriverShell = new DriverShell({
     driver: {
       shape: planShape(plan, config.partitionCounts),
       workerCount: setup.threads,
       mode,
       partMs,
       pace,
-      term: 1 as Term,
+      term: (config.durability?.term ?? 1) as Term,
+      ...recoveryOptions(setup),
     },
     clock,
     monitor,
-    send: (to, message) => post(threads[to]!, { kind: 'driver', message }),
+    storage,
+    send: (to, message) => threads.post(to, { kind: 'driver', message }),
+    onEvicted: (worker) => {
+      threads.end(worker);
+      // Another takes its place, and its share with the next recovery.
+      if (driver.state !== 'failed') listen({ each: threads.start(), setup, driver, sinks });
+    },
   });
-  const threads = startThreads({ count: setup.threads, module, setup });
-  for (const each of threads) listen({ each, setup, driver, sinks });
+  for (let count = 0; count < setup.threads; count++) {
+    listen({ each: threads.start(), setup, driver, sinks });
+  }
   return jobHandle({
     setup,
     options,
@@ -72,49 +84,69 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
     monitor,
     sinks,
     shutDown: async (graceful) => {
-      if (graceful) await Promise.all(threads.map(({ stopped }) => stopped.promise));
-      await Promise.all(threads.map(({ thread }) => thread.terminate()));
+      await threads.endAll(graceful);
+      await storage?.close();
     },
   });
 }
 
-function startThreads(options: {
-  readonly count: number;
-  readonly module: string;
-  readonly setup: JobSetup;
-}): readonly Thread[] {
-  const { count, module, setup } = options;
-  const threads = Array.from({ length: count }, (_, index): Thread => {
-    const worker = index as WorkerId;
+/** The worker threads of a run, each of which can talk to every other. */
+class Threads {
+  readonly #threads = new Map<WorkerId, Thread>();
+  readonly #module: string;
+  readonly #config: JobConfig;
+  #next = 0;
+
+  constructor(module: string, setup: JobSetup) {
+    this.#module = module;
+    this.#config = setup.config;
+  }
+
+  start(): Thread {
+    const worker = this.#next++ as WorkerId;
     const data: ThreadData = {
       worker,
       incarnation: 1 as Incarnation,
-      module,
-      config: setup.config,
+      module: this.#module,
+      config: this.#config,
     };
     const thread = new Worker(entry, {
       workerData: data,
       argv: process.argv.slice(2),
-      name: `mizzle-${index}`,
+      name: `mizzle-${worker}`,
       stdout: true,
     });
-    return { worker, thread, stopped: Promise.withResolvers<void>() };
-  });
-  for (const left of threads) {
-    for (const right of threads) {
-      if (left.worker >= right.worker) continue;
-      const { port1, port2 } = new MessageChannel();
-      left.thread.postMessage(
-        { kind: 'peer', worker: right.worker, port: port1 } satisfies ToWorkerThread,
-        [port1],
-      );
-      right.thread.postMessage(
-        { kind: 'peer', worker: left.worker, port: port2 } satisfies ToWorkerThread,
-        [port2],
-      );
-    }
+    const started: Thread = { worker, thread, stopped: Promise.withResolvers<void>() };
+    for (const other of this.#threads.values()) introduce(started, other);
+    this.#threads.set(worker, started);
+    return started;
   }
-  return threads;
+
+  post(to: WorkerId, message: ToWorkerThread): void {
+    this.#threads.get(to)?.thread.postMessage(message);
+  }
+
+  end(worker: WorkerId): void {
+    const ended = this.#threads.get(worker);
+    this.#threads.delete(worker);
+    ended?.stopped.resolve();
+    void ended?.thread.terminate();
+  }
+
+  async endAll(graceful: boolean): Promise<void> {
+    const threads = [...this.#threads.values()];
+    if (graceful) await Promise.all(threads.map(({ stopped }) => stopped.promise));
+    await Promise.all(threads.map(({ thread }) => thread.terminate()));
+  }
+}
+
+/** Gives two threads a channel of their own. */
+function introduce(left: Thread, right: Thread): void {
+  const { port1, port2 } = new MessageChannel();
+  const toLeft: ToWorkerThread = { kind: 'peer', worker: right.worker, port: port1 };
+  const toRight: ToWorkerThread = { kind: 'peer', worker: left.worker, port: port2 };
+  left.thread.postMessage(toLeft, [port1]);
+  right.thread.postMessage(toRight, [port2]);
 }
 
 function post(to: Thread, message: ToWorkerThread): void {
@@ -173,10 +205,10 @@ function listen(options: {
   });
 
   function commit(message: Extract<FromWorkerThread, { kind: 'commit' }>): void {
-    const { commit: id, sink, partition, batch, watermarkMs } = message;
+    const { commit: id, sink, partition, since, batch, watermarkMs } = message;
     const { schema } = setup.plan.sinks.find((spec) => spec.id === sink)!;
     const rows = decodeBatch(schema, message.rows);
-    sinks.commit(sink, partition, { batch, rows, watermarkMs }).then(
+    sinks.commit(sink, { partition, since }, { batch, rows, watermarkMs }).then(
       () => post(each, { kind: 'committed', commit: id, error: null }),
       (error: unknown) => post(each, { kind: 'committed', commit: id, error: errorToData(error) }),
     );

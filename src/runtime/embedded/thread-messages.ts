@@ -1,7 +1,7 @@
 // What the main thread and a worker thread say to each other around the control plane's messages.
 
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
+import type { Incarnation, PlacementVersion, WorkerId } from '../../control/protocol/ids.ts';
 import type { DriverMessage, WorkerMessage } from '../../control/protocol/messages.ts';
 import type { SinkId } from '../../plan/logical-plan.ts';
 import type { MessagePort } from 'node:worker_threads';
@@ -29,6 +29,7 @@ export type FromWorkerThread =
       readonly commit: number;
       readonly sink: SinkId;
       readonly partition: number;
+      readonly since: PlacementVersion;
       readonly batch: number;
       readonly watermarkMs: number;
       /** An encoded batch in shared memory. */

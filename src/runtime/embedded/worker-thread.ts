@@ -11,6 +11,7 @@ import { encodeBatch } from '../../data/columnar/batch-codec.ts';
 import type { ClientCommit } from '../host/worker-shell.ts';
 import { WorkerShell } from '../host/worker-shell.ts';
 import { CommitsUnderWay } from '../host/commits-under-way.ts';
+import { openDurability } from '../host/durable-job.ts';
 import { loadJobCode } from '../host/job-code.ts';
 import { RunClock } from '../host/run-clock.ts';
 import { sharedPages } from '../host/shared-pages.ts';
@@ -29,11 +30,11 @@ function tell(message: FromWorkerThread): void {
   main.postMessage(message);
 }
 
-function commitAtClient({ sink, partition, output }: ClientCommit): Promise<void> {
+function commitAtClient({ sink, partition, since, output }: ClientCommit): Promise<void> {
   const { commit, visible } = commits.begin();
   const { batch, watermarkMs } = output;
   const rows = encodeBatch(output.rows, allocate);
-  tell({ kind: 'commit', commit, sink, partition, batch, watermarkMs, rows });
+  tell({ kind: 'commit', commit, sink, partition, since, batch, watermarkMs, rows });
   return visible;
 }
 
@@ -60,16 +61,21 @@ function onMain(message: ToWorkerThread): void {
 async function start(): Promise<void> {
   main.on('message', onMain);
   const { pipeline, plan } = await loadJobCode(module, config);
+  const clock = new RunClock(config.clockBase);
+  const { durability } = config;
+  const durable = durability && (await openDurability(durability, plan.name, () => clock.nowMs()));
   shell = new WorkerShell({
     worker,
     incarnation,
     plan,
     bindings: pipeline.bindings(),
     config,
-    clock: new RunClock(config.clockBase),
+    clock,
+    durable,
     send: (to, message) => {
       if (to === 'driver') tell({ kind: 'driver', message: message as WorkerMessage });
-      else peers.get(to)!.postMessage(message);
+      // A peer that is gone needs nothing any more; what it lacks is kept for its successor.
+      else peers.get(to)?.postMessage(message);
     },
     commitAtClient,
     onStopped: () => tell({ kind: 'stopped' }),

@@ -1,6 +1,7 @@
 // Runs the driver machine in the real world: timers, messages, and the promise of the job's end.
 
-import { StreamError, errorFromData } from '../../base/stream-error.ts';
+import { assert, unreachable } from '../../base/assert.ts';
+import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
 import type { DriverEffect, DriverEvent } from '../../control/driver/events.ts';
 import { DriverMachine } from '../../control/driver/driver-machine.ts';
 import type { DriverOptions } from '../../control/driver/driver-machine.ts';
@@ -9,6 +10,7 @@ import type { BatchNumber, WorkerId } from '../../control/protocol/ids.ts';
 import type { DriverMessage } from '../../control/protocol/messages.ts';
 import type { JobMonitor } from '../../observe/job-monitor.ts';
 import type { WorkerGauges } from '../../observe/gauges.ts';
+import type { DriverStorage } from './driver-storage.ts';
 import type { RunClock } from './run-clock.ts';
 
 export type DriverShellOptions = {
@@ -16,7 +18,15 @@ export type DriverShellOptions = {
   readonly clock: RunClock;
   readonly monitor: JobMonitor;
   readonly send: (to: WorkerId, message: DriverMessage) => void;
+  /** Null: the run keeps nothing, and the loss of a worker ends it. */
+  readonly storage: DriverStorage | null;
+  /** Nobody listens to the worker any more; it is to be ended. */
+  readonly onEvicted: (worker: WorkerId, error: StreamError) => void;
 };
+
+/** Losses within this time, ms, of which more than so many end the job. */
+const lossWindowMs = 60_000;
+const lossesMax = 64;
 
 export class DriverShell {
   readonly #options: DriverShellOptions;
@@ -24,6 +34,7 @@ export class DriverShell {
   readonly #ended = Promise.withResolvers<BatchNumber>();
   #timer: NodeJS.Timeout | null = null;
   #stepping = false;
+  #lossesMs: number[] = [];
 
   constructor(options: DriverShellOptions) {
     this.#options = options;
@@ -97,10 +108,74 @@ export class DriverShell {
         );
         break;
       }
+      case 'read-log': {
+        const { round } = effect;
+        this.#whenDone(this.#storage().readLog(effect), (ranges) => {
+          this.step({ kind: 'log-read', round, ranges });
+        });
+        break;
+      }
+      case 'log-ranges': {
+        const { round } = effect;
+        this.#whenDone(this.#storage().logRanges(effect.ranges), () => {
+          this.step({ kind: 'ranges-logged', round });
+        });
+        break;
+      }
+      case 'commit-checkpoint': {
+        const { batch } = effect;
+        this.#storage()
+          .commit(effect)
+          .then(
+            () => this.step({ kind: 'checkpoint-committed', batch }),
+            (error: unknown) => this.#onCheckpointFailed(batch, error),
+          );
+        break;
+      }
+      case 'evict-worker':
+        this.#onLoss(errorFromData(effect.error));
+        this.#options.onEvicted(effect.worker, errorFromData(effect.error));
+        break;
       case 'trace':
         monitor.traced(effect.trace);
         break;
+      default:
+        unreachable(effect);
     }
+  }
+
+  /** Without the log nothing can be recovered: what it fails with ends the job. */
+  #whenDone<T>(promise: Promise<T>, then: (value: T) => void): void {
+    promise.then(then, (error: unknown) => this.fail(error));
+  }
+
+  #onCheckpointFailed(batch: BatchNumber, error: unknown): void {
+    // Another driver has taken over: whatever this one still does must end.
+    if (error instanceof StreamError && error.code === 'fenced') return this.fail(error);
+    this.step({ kind: 'checkpoint-failed', batch, error: errorToData(error) });
+  }
+
+  /** A job that loses workers again and again has a cause that recovery does not cure. */
+  #onLoss(error: StreamError): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#lossesMs = this.#lossesMs.filter((lostMs) => nowMs - lostMs < lossWindowMs);
+    this.#lossesMs.push(nowMs);
+    if (this.#lossesMs.length <= lossesMax) return;
+    this.fail(
+      new StreamError({
+        code: 'workers-lost-again',
+        message: `lost ${this.#lossesMs.length} workers within a minute; the last: ${error.message}`,
+        hint: error.hint ?? 'look for the cause in the output of the workers',
+        fields: error.fields,
+        cause: error,
+      }),
+    );
+  }
+
+  #storage(): DriverStorage {
+    const { storage } = this.#options;
+    assert(storage !== null, 'only a durable run recovers');
+    return storage;
   }
 
   #arm(): void {

@@ -60,6 +60,7 @@ export function jobHandle(parts: JobParts): Job {
       await parts.sinks.abandon();
       throw error;
     } finally {
+      await setup.durable?.release();
       if (timer !== null) clearInterval(timer);
       if (deadline !== null) clearTimeout(deadline);
       signal?.removeEventListener('abort', onAbort);
@@ -67,6 +68,7 @@ export function jobHandle(parts: JobParts): Job {
     return summary(monitor.status(), startCpu);
   };
 
+  setup.durable?.keep((error) => driver.fail(error));
   const done = finish();
   const stop = async (): Promise<JobSummary> => {
     monitor.enter('stopping');

@@ -1,8 +1,9 @@
 // From a pipeline and options to all that a run needs: plans, partition counts, clock and pace.
 
 import { randomUUID } from 'node:crypto';
+import process from 'node:process';
 import { StreamError } from '../../base/stream-error.ts';
-import type { RunOptions } from '../../api/job.ts';
+import type { CheckpointOptions, RunOptions } from '../../api/job.ts';
 import { parseDurationMs } from '../../base/duration.ts';
 import type { Pace } from '../../control/driver/planner.ts';
 import { groupSizeMax, partMsDefault } from '../../control/limits.ts';
@@ -17,6 +18,9 @@ import { planPhysical } from '../../plan/plan-physical.ts';
 import type { Sink } from '../../ports/sink.ts';
 import type { Source } from '../../ports/source.ts';
 import type { JsonValue } from '../../schema/data-type.ts';
+import { noCheckpoint } from '../../control/driver/recovery-round.ts';
+import { checkpointContent } from './driver-storage.ts';
+import { assertCompatible, DurableStart } from './durable-start.ts';
 import type { JobConfig } from './job-config.ts';
 import { RunClock } from './run-clock.ts';
 import type { Runnable } from './runnable.ts';
@@ -36,6 +40,8 @@ export type JobSetup = {
   readonly threads: number;
   readonly statusIntervalMs: number;
   readonly runForMs: number | null;
+  /** Null: nothing is kept. */
+  readonly durable: DurableStart | null;
 };
 
 const defaults = {
@@ -45,12 +51,15 @@ const defaults = {
   partitions: 8,
   bytesPerTask: 4 * 1024 * 1024,
   statusInterval: 250,
+  checkpointInterval: '10s',
 } as const;
 
 export async function setUpJob(
   pipeline: Runnable,
   options: RunOptions,
   compares: JobConfig['compares'] = 'plan',
+  /** All workers are in this process, or on this machine. */
+  isOneHost = true,
 ): Promise<JobSetup> {
   const threads = wholeNumber('workers', options.workers ?? defaults.workers, [0, 1024]);
   const partitions = wholeNumber(
@@ -92,17 +101,33 @@ export async function setUpJob(
   }
   const runForMs = options.runFor === undefined ? null : duration('runFor', options.runFor);
   const clock = new RunClock();
-  const startMs = Math.round(clock.nowMs());
   const logical = pipeline.plan();
   const bindings = pipeline.bindings();
   const workerCount = Math.max(1, threads);
+  const kept = checkpointOptions(options.checkpoints);
+  const durable =
+    kept === null
+      ? null
+      : await DurableStart.begin({
+          store: kept.store,
+          logical,
+          sources: bindings.sources,
+          nowMs: () => clock.nowMs(),
+          fresh: kept.fresh,
+          signal,
+          warn: (text) => process.stderr.write(`mizzle: ${text}\n`),
+        });
+  const latest = durable?.latest ?? null;
+  const startMs = latest?.startMs ?? Math.round(clock.nowMs());
+  const former = new Map(latest?.sources.map(({ source, layout }) => [source, layout]));
   const sourcePartitions = new Map<SourceId, number>();
   const layouts: Record<SourceId, JsonValue> = {};
   const inputs: string[] = [];
   for (const spec of logical.sources) {
     const source = bindings.sources.get(spec.id)!;
     const { schema, format } = spec;
-    const context = { nowMs: () => clock.nowMs(), startMs, schema, format, workerCount };
+    const known = former.has(spec.id) ? { layout: former.get(spec.id)! } : {};
+    const context = { nowMs: () => clock.nowMs(), startMs, schema, format, workerCount, ...known };
     const layout = (await source.layout?.(context)) ?? null;
     layouts[spec.id] = layout;
     inputs.push(...(source.paths?.(layout) ?? []));
@@ -121,12 +146,50 @@ export async function setUpJob(
     layouts,
     workerCount,
     startMs,
-    history: randomUUID(),
+    history: latest?.history ?? randomUUID(),
     clockBase: clock.base,
+    durability:
+      kept === null || durable === null
+        ? null
+        : {
+            store: kept.store,
+            term: durable.term,
+            resumes: latest !== null,
+            checkpointIntervalMs: kept.intervalMs,
+            isOneHost,
+          },
     bytesPerTask,
   };
+  if (durable !== null) await beginHistory(durable, { config, plan });
   const own = { config, clock, inputs, pace, mode, partMs, threads, statusIntervalMs, runForMs };
-  return { logical, plan, bindings, ...own };
+  return { logical, plan, bindings, durable, ...own };
+}
+
+/** A history begins with a checkpoint of nothing, so that one that crashes early goes on, too. */
+async function beginHistory(
+  durable: DurableStart,
+  job: { readonly config: JobConfig; readonly plan: PhysicalPlan },
+): Promise<void> {
+  const { config, plan } = job;
+  try {
+    if (durable.latest !== null) {
+      return assertCompatible(durable.latest, plan, config.partitionCounts);
+    }
+    await durable.manifests.commit(checkpointContent(job, noCheckpoint));
+  } catch (error) {
+    await durable.release();
+    throw error;
+  }
+}
+
+type Kept = { readonly store: string; readonly intervalMs: number; readonly fresh: boolean };
+
+function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
+  if (given === undefined) return null;
+  const { store, interval, fresh }: CheckpointOptions =
+    typeof given === 'string' ? { store: given } : given;
+  const intervalMs = duration('checkpoints.interval', interval ?? defaults.checkpointInterval);
+  return { store, intervalMs, fresh: fresh ?? false };
 }
 
 /** A source may be the user's own. */

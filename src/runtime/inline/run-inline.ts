@@ -7,10 +7,12 @@ import type { Incarnation, Term, WorkerId } from '../../control/protocol/ids.ts'
 import { JobMonitor } from '../../observe/job-monitor.ts';
 import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
+import { driverStorage, recoveryOptions } from '../host/driver-storage.ts';
+import { openDurability } from '../host/durable-job.ts';
 import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
-import { newRun } from '../host/sink-writers.ts';
+import { sinkRun } from '../host/sink-writers.ts';
 import { WorkerShell } from '../host/worker-shell.ts';
 
 const worker = 0 as WorkerId;
@@ -31,10 +33,13 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     plan: logical,
     sinks: bindings.sinks,
     clock,
-    run: newRun({ pipeline: logical.name, history: config.history, incarnation: 1 }),
+    run: sinkRun(logical.name, config),
     inputs: setup.inputs,
   });
   await sinks.prepare();
+  const storage = await driverStorage(setup);
+  const { durability } = config;
+  const durable = durability && (await openDurability(durability, plan.name, () => clock.nowMs()));
   const turn = new TurnQueue();
   const stopped = Promise.withResolvers<void>();
   const driver = new DriverShell({
@@ -44,11 +49,15 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
       mode,
       partMs,
       pace,
-      term: 1 as Term,
+      term: (config.durability?.term ?? 1) as Term,
+      ...recoveryOptions(setup),
     },
     clock,
     monitor,
+    storage,
     send: (_to, message) => turn.add(() => shell.receive('driver', message)),
+    // The only worker is in the driver's own thread.
+    onEvicted: (_worker, error) => driver.fail(error),
   });
   const shell = new WorkerShell({
     worker,
@@ -57,12 +66,13 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     bindings,
     config,
     clock,
+    durable,
     send: (to, message) => {
       if (to !== 'driver') throw new Error('an inline worker has no peers');
       const answer = message as Parameters<typeof driverMessage>[0];
       turn.add(() => driver.step(driverMessage(answer)));
     },
-    commitAtClient: ({ sink, partition, output }) => sinks.commit(sink, partition, output),
+    commitAtClient: ({ sink, output, ...to }) => sinks.commit(sink, to, output),
     onStopped: stopped.resolve,
     onFatal: (error) => driver.fail(error),
   });

@@ -5,9 +5,9 @@
 
 import { open, readFile, readdir, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { sealKeptMs } from '../../control/limits.ts';
-import { keyPart, numberPart } from '../../control/storage/blob-key.ts';
+import { keyPart, nameOfKeyPart, numberPart } from '../../control/storage/blob-key.ts';
 import { FieldProblem, JsonField } from '../../control/storage/json-fields.ts';
 import { mergeRanges } from '../../control/storage/merge-ranges.ts';
 import { decodeFrame, encodeFrame, sameRange } from '../../control/storage/range-frame.ts';
@@ -66,6 +66,12 @@ export class FileRangeLog implements RangeLog {
     } catch (error) {
       throw fileFailure('read the range log in', this.#folder, error);
     }
+  }
+
+  async writers(): Promise<readonly string[]> {
+    const folders = await this.#writers();
+    const names = folders.map((folder) => nameOfKeyPart(basename(folder)));
+    return names.filter((name) => name !== null);
   }
 
   /** Whole segments, and a sealed writer's folder when its seal has grown old. */

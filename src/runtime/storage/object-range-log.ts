@@ -4,6 +4,7 @@
 import type { WriterPlace } from '../../control/storage/object-log-script.ts';
 import {
   appendObject,
+  listWriters,
   openObjects,
   readObjects,
   releaseObjects,
@@ -39,6 +40,10 @@ export class ObjectRangeLog implements RangeLog {
 
   read(afterBatch: number): Promise<readonly LoggedRange[]> {
     return runStoreScript(this.#store, readObjects(this.#log, afterBatch));
+  }
+
+  writers(): Promise<readonly string[]> {
+    return runStoreScript(this.#store, listWriters(this.#log));
   }
 
   release(throughBatch: number): Promise<void> {

@@ -1,0 +1,223 @@
+// What a driver keeps outside itself: it closes and reads the range log after a loss, and commits
+// checkpoints, fenced by its term. Carries out orders of the driver machine.
+
+import type { RecoveryOptions } from '../../control/driver/driver-machine.ts';
+import type { DriverEffect } from '../../control/driver/events.ts';
+import type { Checkpoint } from '../../control/driver/recovery-round.ts';
+import type {
+  CheckpointContent,
+  CheckpointManifest,
+} from '../../control/protocol/checkpoint-manifest.ts';
+import type { HandleCodec } from '../../control/protocol/handle-codec.ts';
+import type { BatchNumber } from '../../control/protocol/ids.ts';
+import type {
+  DeadWorker,
+  KnownRanges,
+  PartitionSnapshot,
+} from '../../control/protocol/messages.ts';
+import type { RangeRecord } from '../../data/task/task.ts';
+import type { SourceId } from '../../plan/logical-plan.ts';
+import type { PhysicalPlan } from '../../plan/physical-plan.ts';
+import { planStructure } from '../../plan/plan-structure.ts';
+import type { LoggedRange, RangeLogWriter } from '../../ports/range-log.ts';
+import { StreamError } from '../../base/stream-error.ts';
+import type { ManifestWriter } from '../storage/checkpoint-store.ts';
+import type { Durability, OpenDurability } from './durable-job.ts';
+import { logName, openDurability } from './durable-job.ts';
+import type { DurableStart } from './durable-start.ts';
+import type { JobConfig } from './job-config.ts';
+import { decodeRanges, encodeRanges, rangeCodec } from './range-codec.ts';
+import type { RunClock } from './run-clock.ts';
+import type { SnapshotHandle } from './snapshot-handle.ts';
+
+export type DriverStorageOptions = {
+  readonly config: JobConfig;
+  readonly durability: Durability;
+  readonly open: OpenDurability;
+  readonly plan: PhysicalPlan;
+  readonly manifests: ManifestWriter;
+};
+
+type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;
+
+export class DriverStorage {
+  readonly #options: DriverStorageOptions;
+  readonly #codec: HandleCodec;
+  /** By source: the stage that reads it. */
+  readonly #stages: ReadonlyMap<SourceId, number>;
+  readonly #sources: ReadonlyMap<number, SourceId>;
+  readonly #log: RangeLogWriter;
+  #hasClosedFormer = false;
+
+  constructor(options: DriverStorageOptions) {
+    this.#options = options;
+    const { plan, open, durability } = options;
+    this.#codec = rangeCodec(plan.sources.map(({ id }) => id));
+    const scans = plan.stages.flatMap(({ id, input }) =>
+      input.kind === 'scan' ? [[input.scan.source, id as number] as const] : [],
+    );
+    this.#stages = new Map(scans);
+    this.#sources = new Map(scans.map(([source, stage]) => [stage, source]));
+    this.#log = open.log.writer(`t${durability.term}-driver`);
+  }
+
+  /** Closes the logs of the dead, or of all, and of drivers before; then reads what there is. */
+  async readLog(order: ReadLog): Promise<readonly KnownRanges[]> {
+    const { open } = this.#options;
+    const names = new Set(await this.#formerWriters());
+    const closed = order.closesAll ? [...order.dead, ...order.living] : order.dead;
+    for (const name of this.#namesOf(closed, order)) names.add(name);
+    await Promise.all([...names].map((name) => open.log.seal(name)));
+    return this.#known(await open.log.read(order.after), order.after);
+  }
+
+  #namesOf(workers: readonly DeadWorker[], { closesAll, version }: ReadLog): readonly string[] {
+    const { durability } = this.#options;
+    const reach = closesAll ? 'all' : 'lost';
+    return workers.map(({ worker, incarnation }) =>
+      logName(durability, { worker, incarnation, version, reach }),
+    );
+  }
+
+  /** Those of older terms, asked for once: nobody of them may add anything from now on. */
+  async #formerWriters(): Promise<readonly string[]> {
+    if (this.#hasClosedFormer) return [];
+    this.#hasClosedFormer = true;
+    const { open, durability } = this.#options;
+    const own = `t${durability.term}-`;
+    return (await open.log.writers()).filter((name) => !name.startsWith(own));
+  }
+
+  /** Makes durable what only survivors knew. */
+  async logRanges(known: readonly KnownRanges[]): Promise<void> {
+    const records = known.flatMap(({ partition, stage, first, ranges }) =>
+      ranges.map((parts, index): LoggedRange => {
+        const record = encodeRanges(this.#codec, parts as readonly RangeRecord[]);
+        return { source: this.#sources.get(stage)!, partition, batch: first + index, record };
+      }),
+    );
+    await this.#log.append(records);
+  }
+
+  async commit({ batch, snapshots }: Checkpoint): Promise<void> {
+    const { manifests, open } = this.#options;
+    await manifests.commit(checkpointContent(this.#options, { batch, snapshots }));
+    const { oldestBatch } = await manifests.retain();
+    // An older checkpoint is of use only together with the ranges behind it.
+    if (oldestBatch !== null) await open.log.release(oldestBatch);
+  }
+
+  async close(): Promise<void> {
+    await this.#log.close();
+  }
+
+  #known(logged: readonly LoggedRange[], after: BatchNumber): readonly KnownRanges[] {
+    const places = new Map<string, { stage: number; partition: number; ranges: RangeRecord[][] }>();
+    const first = (after + 1) as BatchNumber;
+    for (const { source, partition, batch, record } of logged) {
+      const stage = this.#stages.get(source as SourceId);
+      const parts = decodeRanges(this.#codec, record);
+      if (stage === undefined || parts === null) throw foreign(source);
+      const name = `${stage}/${partition}`;
+      let place = places.get(name);
+      if (place === undefined) places.set(name, (place = { stage, partition, ranges: [] }));
+      // They come in ascending order; what lies behind a gap was decided by nobody.
+      if (batch === first + place.ranges.length) place.ranges.push(parts);
+    }
+    return [...places.values()].map((place) => ({ ...place, first }));
+  }
+}
+
+/** What a job's driver needs of its durable start; null: nothing is kept. */
+export async function driverStorage(setup: DurableSetup): Promise<DriverStorage | null> {
+  const { durable, config, plan, clock } = setup;
+  const { durability } = config;
+  if (durable === null || durability === null) return null;
+  const open = await openDurability(durability, plan.name, () => clock.nowMs());
+  return new DriverStorage({ config, durability, open, plan, manifests: durable.manifests });
+}
+
+/** How the driver machine recovers; absent: it does not. */
+export function recoveryOptions({ durable, config, plan }: DurableSetup): {
+  readonly recovery?: RecoveryOptions;
+} {
+  const { durability } = config;
+  if (durable === null || durability === null) return {};
+  const { checkpointIntervalMs } = durability;
+  const from = durable.latest === null ? null : checkpointOf(durable.latest, plan);
+  return { recovery: { checkpointIntervalMs, from } };
+}
+
+type DurableSetup = {
+  readonly durable: DurableStart | null;
+  readonly config: JobConfig;
+  readonly plan: PhysicalPlan;
+  readonly clock: RunClock;
+};
+
+/** What a manifest says of a checkpoint. */
+export function checkpointContent(
+  { config, plan }: Pick<DriverStorageOptions, 'config' | 'plan'>,
+  { batch, snapshots }: Checkpoint,
+): CheckpointContent {
+  const codec = rangeCodec(plan.sources.map(({ id }) => id));
+  const ordered = snapshots.toSorted((a, b) => a.stage - b.stage || a.partition - b.partition);
+  return {
+    history: config.history,
+    startMs: config.startMs,
+    batch,
+    planHash: plan.hash,
+    structure: planStructure(plan, config.partitionCounts),
+    sources: plan.sources.map(({ id }) => {
+      const stage = plan.stages.find(
+        ({ input }) => input.kind === 'scan' && input.scan.source === id,
+      );
+      const own = ordered.filter((each) => each.stage === stage?.id && each.range !== null);
+      return {
+        source: id,
+        layout: config.layouts[id] ?? null,
+        partitions: own.map(({ partition, range }) => {
+          const record = encodeRanges(codec, [range as RangeRecord]);
+          return { partition, batch, record: Buffer.from(record).toString('base64') };
+        }),
+      };
+    }),
+    state: ordered.map(({ stage, partition, snapshot }) => {
+      return { stage, partition, objects: (snapshot as SnapshotHandle).objects };
+    }),
+    sinks: [],
+    savepoint: null,
+  };
+}
+
+/** Where a job goes on, by a manifest. */
+export function checkpointOf(manifest: CheckpointManifest, plan: PhysicalPlan): Checkpoint {
+  const codec = rangeCodec(plan.sources.map(({ id }) => id));
+  const ranges = new Map<string, RangeRecord>();
+  for (const { source, partitions } of manifest.sources) {
+    const stage = plan.stages.find(
+      ({ input }) => input.kind === 'scan' && input.scan.source === source,
+    );
+    for (const { partition, record } of partitions) {
+      const parts = decodeRanges(codec, Buffer.from(record, 'base64'));
+      if (stage === undefined || parts === null) throw foreign(source);
+      ranges.set(`${stage.id}/${partition}`, parts.at(-1)!);
+    }
+  }
+  return {
+    batch: manifest.batch as BatchNumber,
+    snapshots: manifest.state.map(({ stage, partition, objects }): PartitionSnapshot => {
+      const range = ranges.get(`${stage}/${partition}`) ?? null;
+      return { stage, partition, snapshot: { objects } satisfies SnapshotHandle, range };
+    }),
+  };
+}
+
+function foreign(source: string): StreamError {
+  return new StreamError({
+    code: 'range-log-damaged',
+    message: `could not understand what the range log says of source "${source}"`,
+    hint: 'it was written by another plan or release of mizzle; start anew in another store',
+    fields: { source },
+  });
+}
