@@ -46,11 +46,11 @@ export type PostgresOptions = {
  * over restarts; don't change that table. Opens a connection for each sink partition. Needs the
  * package `pg`, on all hosts.
  *
- * boolean, int32, int64, float64, timestamp, string and json become boolean, integer, bigint, double
- * precision, timestamptz, text and jsonb; a table of your own may have wider types: numeric for all
- * numbers, and for strings whatever reads them. The run rejects with `postgres-unreachable`,
- * `postgres-login`, `postgres-permission`, `table-unknown`, `column-unknown`, `column-type`,
- * `key-index`, `row-refused` and the like.
+ * boolean, int32, int64, float64, timestamp, string and json become boolean, integer, bigint,
+ * double precision, timestamptz, text and jsonb; a table of your own may have wider types: numeric
+ * for all numbers, and for strings whatever reads them. The run rejects with
+ * `postgres-unreachable`, `postgres-login`, `postgres-permission`, `table-unknown`,
+ * `column-unknown`, `column-type`, `key-index`, `row-refused` and the like.
  *
  * @example
  * postgres({ url: { env: 'DATABASE_URL' }, table: 'totals', key: ['user'], create: true });
