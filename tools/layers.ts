@@ -58,6 +58,7 @@ export const layers: readonly Layer[] = [
   edge(8, 'connectors/files', 'JSON lines and CSV in, JSON lines out, standard input'),
   edge(8, 'connectors/console', 'a table that redraws'),
   edge(7, 'runtime/storage', 'stores and logs that are real: a folder, an object store'),
+  edge(8, 'connectors/postgres', 'rows into a PostgreSQL table; the only user of the package pg'),
   edge(8, 'runtime/host', 'what every shell that runs tasks for real shares'),
   edge(9, 'runtime/inline', 'all machines in one thread'),
   edge(9, 'runtime/embedded', 'driver and workers as threads of one process'),

@@ -25,6 +25,7 @@ const documented = [
   'src/connectors/memory/collect.ts',
   'src/connectors/memory/memory-bytes.ts',
   'src/connectors/memory/memory-rows.ts',
+  'src/connectors/postgres/postgres.ts',
   'src/expr/expression.ts',
   'src/runtime/terminal/run-in-terminal.ts',
   'src/schema/column-type.ts',
@@ -39,6 +40,7 @@ import {
   last, literal, max, memory, memoryBytes, min, pipeline, runInTerminal, schema, session, string,
   sum, table, timestamp, topK, tumbling, ysbAds, ysbEvent, ysbGenerator,
 } from '${root}/src/index.ts';
+import { postgres } from '${root}/src/connectors/postgres/postgres.ts';
 import type { Row, TypedSink, TypedSource } from '${root}/src/index.ts';
 const Everything = schema({
   ad_id: string(), campaign_id: string(), event_type: string(), event_time: timestamp('ms'),

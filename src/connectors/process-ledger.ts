@@ -1,6 +1,7 @@
 // The ledger of sinks whose output does not outlive the process either: memory, the console, a
 // function, a pipe. A run that resumes in another process finds it empty.
 
+import { assert } from '../base/assert.ts';
 import type { SinkContext, SinkRun } from '../ports/sink.ts';
 import { fenced, isNewer } from './fenced.ts';
 
@@ -28,7 +29,11 @@ export class ProcessLedger {
     const writer = new ProcessLedgerWriter({
       committedThrough: batch,
       isCurrent: () => this.#entries.get(key)?.writer === writer,
-      advance: (to) => this.#entries.set(key, { run, writer, batch: to }),
+      advance: (to) => {
+        const through = this.#entries.get(key)?.batch ?? -1;
+        assert(to > through, 'micro-batches are committed in order, each once');
+        this.#entries.set(key, { run, writer, batch: to });
+      },
       fail: () => fenced(name, partition),
     });
     this.#entries.set(key, { run, writer, batch });

@@ -10,8 +10,8 @@ export type Halt =
   | { readonly kind: 'never' }
   /** Dies right before the step of this number, or in the middle of it, where it has one. */
   | { readonly kind: 'kill'; readonly step: number }
-  /** Stands still before the step of this number, until `goOn`. */
-  | { readonly kind: 'pause'; readonly step: number };
+  /** Stands still before the step of this number, until `goOn`; may die so many steps later. */
+  | { readonly kind: 'pause'; readonly step: number; readonly diesAfter: number };
 
 export class HaltingProcess {
   readonly #halt: Halt;
@@ -30,6 +30,7 @@ export class HaltingProcess {
     return this.#halt.kind !== 'never' && this.#steps > this.#halt.step;
   }
 
+  /** Nothing that it does is seen any more. */
   get isDead(): boolean {
     return this.#isDead;
   }
@@ -49,29 +50,30 @@ export class HaltingProcess {
   }
 
   async step<Result>(act: () => Promise<Result>, half?: () => Promise<void>): Promise<Result> {
-    const isHere = this.#count();
-    if (isHere && this.#halt.kind === 'pause') {
+    const step = this.#next();
+    if (this.#halt.kind === 'pause' && step === this.#halt.step) {
       this.#paused.resolve();
       await this.#resumed.promise;
     }
-    if (isHere && this.#halt.kind === 'kill') {
-      await half?.();
-      throw this.#die();
-    }
-    return act();
+    if (step !== this.#lastStep()) return act();
+    await half?.();
+    throw this.#die();
   }
 
   /** A step that cannot wait. */
   stepNow<Result>(act: () => Result): Result {
-    const isHere = this.#count();
-    if (isHere && this.#halt.kind === 'kill') throw this.#die();
+    if (this.#next() === this.#lastStep()) throw this.#die();
     return act();
   }
 
-  #count(): boolean {
+  #next(): number {
     if (this.#isDead) throw new Killed();
-    const step = this.#steps++;
-    return this.#halt.kind !== 'never' && step === this.#halt.step;
+    return this.#steps++;
+  }
+
+  #lastStep(): number {
+    if (this.#halt.kind === 'never') return Infinity;
+    return this.#halt.step + (this.#halt.kind === 'pause' ? this.#halt.diesAfter : 0);
   }
 
   #die(): Killed {

@@ -1,5 +1,6 @@
 // Whether a file is still the one that a run began to read: it is no shorter, and its first and
-// last bytes of that time are the same. Inode and times say less, since another host may have a copy.
+// last bytes of that time are the same. Inode and times say less, since another host may have a
+// copy.
 
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';

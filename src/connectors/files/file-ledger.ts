@@ -6,6 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { SinkContext } from '../../ports/sink.ts';
 import { fenced, isNewer } from '../fenced.ts';
@@ -153,6 +154,7 @@ export class FileLedger {
   /** The commit itself. Rejects when a newer writer has taken over. */
   async advance(batch: number, detail: string): Promise<void> {
     const { operations, target } = this.#place;
+    assert(batch > this.#mark.batch, 'micro-batches are committed in order, each once');
     const mark: Mark = { ...this.#mark, batch, detail };
     if (!(await moveMark(operations, this.folder, [this.#mark, mark]))) {
       throw fenced(target, this.partition);

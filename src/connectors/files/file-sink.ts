@@ -222,8 +222,8 @@ export class FileSink implements Sink {
   }
 
   /**
-   * Whether the ledger that is there counts: also that of a new run which was prepared once already,
-   * by a process that came no further. `found`: what is there of output.
+   * Whether the ledger that is there counts: also that of a new run which was prepared once
+   * already, by a process that came no further. `found`: what is there of output.
    */
   async #goesOn(context: SinkContext, found: string | null): Promise<boolean> {
     const ledger = await hasLedger(this.#place, context);

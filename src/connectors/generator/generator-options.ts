@@ -68,18 +68,15 @@ export function refuseOption(what: {
 }
 
 /**
- * What events depend on beside the options. It holds for all who take part, and for a run that
- * resumes: its number of workers may differ.
+ * What an offset means depends on it, and a run that resumes may have another number of workers.
+ * The start of the run is no part of it: the context has that, and a restart gives the same.
  */
-export type PacedLayout = { readonly partitions: number; readonly startMs: number };
+export type PacedLayout = { readonly partitions: number };
 
 export function pacedLayout(options: PacedOptions, context: SourceContext): PacedLayout {
   const { layout = null } = context;
   if (isPacedLayout(layout)) return layout;
-  return {
-    partitions: options.partitions ?? context.workerCount,
-    startMs: options.startMs ?? context.startMs,
-  };
+  return { partitions: options.partitions ?? context.workerCount };
 }
 
 function isPacedLayout(layout: JsonValue): layout is PacedLayout {
@@ -88,11 +85,11 @@ function isPacedLayout(layout: JsonValue): layout is PacedLayout {
 
 /** Throws when the partition ends before `context.from`. */
 export function pacerOf(partition: number, options: PacedOptions, context: SourceContext): Pacer {
-  const { partitions, startMs } = pacedLayout(options, context);
+  const { partitions } = pacedLayout(options, context);
   const { from = 0 } = context;
   const pacer = new Pacer({
     nowMs: () => context.nowMs(),
-    startMs,
+    startMs: options.startMs ?? context.startMs,
     eventsPerSecond: options.eventsPerSecond,
     partition,
     partitionCount: partitions,

@@ -99,15 +99,17 @@ export class YsbSource implements Source {
   }
 
   async open(partition: number, context: SourceContext): Promise<SourceReader> {
-    const { partitions, startMs } = pacedLayout(this.#options, context);
+    const { partitions } = pacedLayout(this.#options, context);
     const pacer = pacerOf(partition, this.#options, context);
+    const startMs = this.#options.startMs ?? context.startMs;
     const writer = new YsbEventWriter(ysbShape(this.#options), startMs);
     return new YsbReader(pacer, writer, { partition, partitionCount: partitions });
   }
 
   async replayer(partition: number, context: SourceContext): Promise<SourceReplayer> {
-    const { partitions: step, startMs } = pacedLayout(this.#options, context);
+    const { partitions: step } = pacedLayout(this.#options, context);
     const pacer = pacerOf(partition, this.#options, context);
+    const startMs = this.#options.startMs ?? context.startMs;
     const writer = new YsbEventWriter(ysbShape(this.#options), startMs);
     const read = async (from: number, to: number): Promise<SourceChunk> => {
       pacer.check(to);

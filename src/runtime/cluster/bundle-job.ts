@@ -72,6 +72,10 @@ const engineOutside: Plugin = {
       path: `${engineScheme}${path === 'mizzle' ? '' : 'testing/'}index`,
       external: true,
     }));
+    build.onResolve({ filter: /^mizzle\/postgres$/ }, () => ({
+      path: `${engineScheme}connectors/postgres/postgres`,
+      external: true,
+    }));
     build.onResolve({ filter: /^(\.{1,2})?\// }, async ({ path, pluginData, ...context }) => {
       if (pluginData === resolving) return null;
       const found = await build.resolve(path, { ...context, pluginData: resolving });

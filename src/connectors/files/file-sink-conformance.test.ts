@@ -76,26 +76,25 @@ const fileWorld: NewWorld = async () => {
   return { sink: sinkOf(path), visible, fencesForeignRows: false, close };
 };
 
-for (const [name, newWorld] of [
-  ['a folder', folderWorld(false)],
-  ['a folder that is emptied', folderWorld(true)],
-  ['a file', fileWorld],
+for (const [name, newWorld, next] of [
+  ['a folder', folderWorld(false), { term: 2 }],
+  ['a folder that is emptied', folderWorld(true), { incarnation: 2 }],
+  ['a file', fileWorld, { incarnation: 2 }],
 ] as const) {
-  test(`files sink, ${name}: killed between any two steps it loses and repeats nothing`, async () => {
+  test(`files sink, ${name}: killed at any step, it loses and repeats nothing`, async () => {
     assert.ok((await checkKills(newWorld)) > 30);
   });
 
-  test(`files sink, ${name}: a writer that was replaced between any two steps is fenced`, async () => {
-    assert.ok((await checkZombies(newWorld, { term: 2 })) > 10);
-    assert.ok((await checkZombies(newWorld, { incarnation: 2 })) > 10);
+  test(`files sink, ${name}: a writer that was replaced at any step is fenced`, async () => {
+    assert.ok((await checkZombies(newWorld, next)) > 10);
   });
 
-  test(`files sink, ${name}: goes on behind what is visible when it is opened again`, async () => {
+  test(`files sink, ${name}: goes on behind what is visible`, async () => {
     await checkReopening(newWorld);
   });
 }
 
-test('files sink: one that is replaced while it prepares a run takes away no output of it', async () => {
+test('files sink: one replaced while it prepares takes nothing away', async () => {
   assert.ok((await checkPreparing(folderWorld(false))) > 3);
   assert.ok((await checkPreparing(fileWorld)) > 3);
 });
