@@ -230,6 +230,8 @@ export class ScriptedCluster {
         return this.#print(worker, 'stop');
       case 'restore-state':
         return this.#print(worker, `restore ${placeName(effect)}${printRestore(effect)}`);
+      case 'forget-state':
+        return this.#print(worker, `forget ${placeName(effect)}`);
       case 'read-range':
       case 'log-range':
         return this.#print(worker, `${effect.kind} ${taskName(effect.task)} ${effect.range}`);

@@ -176,6 +176,9 @@ export class SimulatedWorker {
           if (this.#restoring.get(name) === effect.since) this.#restore(effect);
         });
       }
+      case 'forget-state':
+        this.#forget(effect);
+        return;
       case 'read-range': {
         const { task, part } = effect;
         return this.#inOrder('source', costs.storeMsMax / 10, () => {
@@ -201,6 +204,15 @@ export class SimulatedWorker {
         return trace.note(`${this.#name} ${JSON.stringify(effect.trace)}`);
       default:
         unreachable(effect);
+    }
+  }
+
+  #forget({ stage, partition }: Place): void {
+    const name = `${stage}/${partition}`;
+    this.#restoring.delete(name);
+    this.#sources.delete(name);
+    for (const key of this.#outputs.keys()) {
+      if (key.startsWith(`${name}@`)) this.#outputs.delete(key);
     }
   }
 

@@ -131,6 +131,8 @@ export class DriverMachine {
   /** Rounds of recovery so far. */
   #rounds = 0;
   #roundStartedMs = 0;
+  /** The round moves partitions of the living, too. */
+  #rebalances = false;
   #answerByMs = Infinity;
   #version = -1 as PlacementVersion;
   readonly #dead: DeadWorker[] = [];
@@ -283,8 +285,15 @@ export class DriverMachine {
     this.#trace({ kind: 'worker-dead', worker, round: this.#rounds + 1, why: error.code });
   }
 
+  /** Gives those who have come their share: state is fresh now, so little has to be redone. */
+  #rebalance(): void {
+    if (this.#state !== 'running' || this.#closing || this.#spares.size === 0) return;
+    this.#startRound(true);
+  }
+
   /** Asks everybody what there is; whoever had been asked before is asked again. */
-  #startRound(): void {
+  #startRound(rebalances = false): void {
+    this.#rebalances = rebalances;
     if (this.#state !== 'asking' && this.#state !== 'logging') this.#roundStartedMs = this.#nowMs;
     this.#state = 'asking';
     this.#rounds++;
@@ -301,7 +310,8 @@ export class DriverMachine {
       this.#answerByMs = Infinity;
       return this.#trace({ kind: 'waiting-for-workers', have: 0, want: 1 });
     }
-    this.#sendAll({ kind: 'ask-status', term: this.#options.term, round, dead });
+    const moves = this.#rebalances;
+    this.#sendAll({ kind: 'ask-status', term: this.#options.term, round, dead, moves });
     const after = this.#checkpoints.last.batch;
     const closesAll = this.#execution.reach === 'all';
     const living = Array.from(this.#members.values(), ({ worker, incarnation }) => {
@@ -348,6 +358,7 @@ export class DriverMachine {
       checkpoint: this.#checkpoints.last,
       statuses,
       logged: this.#logged,
+      rebalances: this.#rebalances,
       finalBatch: this.#planner.finalBatch,
       cut: this.#cuts,
     });
@@ -421,6 +432,7 @@ export class DriverMachine {
     if (elapsedMs === null) return this.#ignore('checkpoint-committed', 'old-round');
     this.#trace({ kind: 'checkpointed', batch, elapsedMs });
     this.#planRecovery();
+    this.#rebalance();
   }
 
   #onCheckpointFailed(batch: BatchNumber, error: StreamErrorData): void {

@@ -123,6 +123,7 @@ function drawModel(random: Random, execution: Execution): Model {
     logged: partitions
       .filter(({ stage }) => shape.stages[stage]!.source)
       .flatMap((place) => rangesOf(place, checkpoint + 1, place.loggedThrough)),
+    rebalances: false,
     finalBatch: random.integer(checkpoint + 1, checkpoint + 12) as BatchNumber,
     cut: 5,
   };
@@ -387,6 +388,7 @@ test('planRecovery: whom an older placement gave a partition has no say in what 
     checkpoint: { batch: 2 as BatchNumber, snapshots: [] },
     statuses,
     logged: [],
+    rebalances: false,
     finalBatch: -1 as BatchNumber,
     cut: 0,
   });

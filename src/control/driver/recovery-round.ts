@@ -41,6 +41,8 @@ export type RoundInput = {
   readonly statuses: ReadonlyMap<WorkerId, WorkerStatus>;
   /** What the range log holds after the checkpoint. */
   readonly logged: readonly KnownRanges[];
+  /** Workers that have nothing yet get their share of what the others have. */
+  readonly rebalances: boolean;
   /** The micro-batch in which all sources end; -1: none is planned. */
   readonly finalBatch: BatchNumber;
   readonly cut: number;
@@ -55,7 +57,8 @@ export type PlannedRecovery = {
 export function planRecovery(input: RoundInput): PlannedRecovery {
   const { round, shape, execution, version, dead, checkpoint, statuses, cut } = input;
   const workers = [...statuses.keys()].sort((a, b) => a - b);
-  const owners = ownersOf(shape, execution, statuses);
+  const owned = ownersOf(shape, execution, statuses);
+  const owners = input.rebalances ? relieved(owned, workers.length) : owned;
   const template = placeLost(shape, owners, { workers, order: { ...execution, version } });
   const moved = owners.flatMap((stage, id) =>
     stage.flatMap((owner, partition) => (owner === null ? [{ stage: id, partition }] : [])),
@@ -117,6 +120,23 @@ function ownersOf(
     for (const { stage, partition } of owned) owners[stage]![partition] = worker;
   }
   return owners;
+}
+
+/** Whoever has more of a stage than an even share gives what is beyond it. */
+function relieved(
+  owners: readonly (readonly (WorkerId | null)[])[],
+  workerCount: number,
+): readonly (readonly (WorkerId | null)[])[] {
+  return owners.map((stage) => {
+    const shareMax = Math.ceil(stage.length / workerCount);
+    const shares = new Map<WorkerId, number>();
+    return stage.map((owner) => {
+      if (owner === null) return null;
+      const share = (shares.get(owner) ?? 0) + 1;
+      shares.set(owner, share);
+      return share > shareMax ? null : owner;
+    });
+  });
 }
 
 /** The first micro-batch that nobody has begun and of which no range is decided. */

@@ -191,7 +191,7 @@ const heads: Readonly<Record<string, readonly number[]>> = {
   snapshots: [24, 1, 1, 1],
   producers: [32, 1, 1, 0, 1, 0, 0],
   'partitions meant': [32, 1, 1, 0, 1, 0],
-  'dead workers': [7, 1, 1],
+  'dead workers': [7, 1, 1, 0],
   workers: [6, 1, 1, 0],
 };
 

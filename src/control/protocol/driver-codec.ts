@@ -13,8 +13,8 @@
 // | 4          | set-boundary     | v term, v cut, b+1 end                                       |
 // | 5          | stop             | v term                                                       |
 // | 6          | locations        | v term, b+1 batch, v exchange, v count, v each worker        |
-// | 7          | ask-status       | v term, v round, v count, for each of the dead: v worker,    |
-// |            |                  | v incarnation                                                |
+// | 7          | ask-status       | v term, v round, u8 moves, v count, for each of the dead: v  |
+// |            |                  | worker, v incarnation                                        |
 // | 8          | recover          | v term, recovery (recovery-codec.ts)                         |
 
 import { unreachable } from '../../base/assert.ts';
@@ -68,6 +68,7 @@ export function writeDriverMessage(
       return writeNumbers(to, message.workers);
     case 'ask-status':
       to.varint(message.round);
+      to.flag(message.moves);
       return writeList(to, message.dead, (dead) => writeDead(to, dead));
     case 'recover':
       return writeRecovery(to, message.recovery, codecs);
@@ -118,8 +119,9 @@ export function readDriverMessage(
     }
     case 7: {
       const round = from.varint('round');
+      const moves = from.flag('moves');
       const dead = readList(from, { what: 'dead workers', max: deadMax }, () => readDead(from));
-      return from.finish({ kind: 'ask-status', term, round, dead });
+      return from.finish({ kind: 'ask-status', term, round, dead, moves });
     }
     case 8:
       return from.finish({ kind: 'recover', term, recovery: readRecovery(from, codecs) });

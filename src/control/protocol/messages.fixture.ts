@@ -206,7 +206,13 @@ export const driverMessage: fc.Arbitrary<DriverMessage> = fc.oneof(
     exchange: stage,
     workers: fc.array(worker),
   }),
-  fc.record({ kind: fc.constant('ask-status' as const), term, round: number, dead }),
+  fc.record({
+    kind: fc.constant('ask-status' as const),
+    term,
+    round: number,
+    dead,
+    moves: fc.boolean(),
+  }),
   fc.record({ kind: fc.constant('recover' as const), term, recovery }),
 );
 

@@ -49,6 +49,8 @@ export type DriverMessage =
       readonly term: Term;
       readonly round: number;
       readonly dead: readonly DeadWorker[];
+      /** Partitions of the living may move, too: tell the ranges of your own sources as well. */
+      readonly moves: boolean;
     }
   | { readonly kind: 'recover'; readonly term: Term; readonly recovery: Recovery }
   | { readonly kind: 'stop'; readonly term: Term };
@@ -194,7 +196,7 @@ export type WorkerStatus = {
   /** Highest micro-batch of which a task was started. */
   readonly startedThrough: BatchNumber;
   readonly doneThrough: BatchNumber;
-  /** Ranges it has seen of source partitions of the dead, micro-batches without a gap. */
+  /** Ranges it has seen of source partitions that may move, micro-batches without a gap. */
   readonly ranges: readonly KnownRanges[];
   /** Source tasks whose blocks it keeps, whoever they belong to. */
   readonly kept: readonly (Place & { readonly spans: readonly BatchSpan[] })[];

@@ -122,6 +122,10 @@ export type WorkerEffect =
       /** Source partitions: go on behind this record; null: behind the snapshot. */
       readonly behind: Handle | null;
     } & Place)
+  | ({
+      /** The partition has moved to another worker: its state here is of no use any more. */
+      readonly kind: 'forget-state';
+    } & Place)
   | {
       /** Reads a range once more, for a `run-task` that will follow. */
       readonly kind: 'read-range';

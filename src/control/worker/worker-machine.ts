@@ -100,6 +100,10 @@ export class WorkerMachine {
   #round = -1;
   /** The last round whose order was carried out. */
   #recoveredRound = -1;
+  /** A question that waits for the running task to end. */
+  #asked: AskStatus | null = null;
+  /** Sources read nothing new until it is known where they are to be. */
+  #sourcesWait = false;
   /** A recovery that waits for the running task to end. */
   #recovery: Recovery | null = null;
   /** Blocks of older placements are of a history that was rolled back. */
@@ -224,7 +228,7 @@ export class WorkerMachine {
     if (order.kind === 'stop') return this.#onStop();
     // A recovery waits for the running task, and everything that follows it waits, too.
     if (this.#recovery !== null) return this.#hold(from, order);
-    if (order.kind === 'ask-status') return this.#onAskStatus(order.round, order.dead);
+    if (order.kind === 'ask-status') return this.#onAskStatus(order);
     if (order.kind === 'install-template') return this.#onTemplate(order.template);
     if (order.kind === 'recover') return this.#onRecover(order.recovery);
     if (this.#template === null) return this.#hold(from, order);
@@ -391,7 +395,8 @@ export class WorkerMachine {
   }
 
   /** Refuses the dead first, and only then says what there is: nothing can be added to it. */
-  #onAskStatus(round: number, dead: readonly DeadWorker[]): void {
+  #onAskStatus(order: AskStatus): void {
+    const { round, dead, moves } = order;
     if (round < this.#round || round <= this.#recoveredRound) {
       return this.#ignore('ask-status', 'old-round');
     }
@@ -399,8 +404,16 @@ export class WorkerMachine {
     this.#refuse(dead);
     this.#snapshots = null;
     this.#permissions.promiseFrom((this.#startedThrough + 1) as BatchNumber);
+    this.#sourcesWait = moves;
     this.#closeOpenSources();
-    const lost = this.#lostSources();
+    // A source may move away from here: what it is reading now belongs to what is told.
+    this.#asked = moves && this.#running !== null ? order : null;
+    if (this.#asked === null) this.#tellStatus(order);
+  }
+
+  #tellStatus({ round, moves }: AskStatus): void {
+    const own = this.#locals.filter(({ source }) => source);
+    const sources = moves ? [...this.#lostSources(), ...own] : this.#lostSources();
     this.#tellDriver({
       kind: 'status',
       ...this.#signed(),
@@ -412,7 +425,7 @@ export class WorkerMachine {
         }),
         startedThrough: this.#startedThrough,
         doneThrough: this.#doneThrough,
-        ranges: lost.flatMap((source) => this.#kept.rangesOf(source)),
+        ranges: sources.flatMap((source) => this.#kept.rangesOf(source)),
         kept: this.#kept.spans(this.#sourceStages()),
       },
     });
@@ -455,6 +468,7 @@ export class WorkerMachine {
   #recover(recovery: Recovery): void {
     const { round, template, checkpoint, end, final, cut } = recovery;
     this.#recoveredRound = round;
+    this.#sourcesWait = false;
     assert(end > this.#startedThrough || template.reach === 'all', 'a recovery withdraws a start');
     this.#refuse(recovery.dead);
     const fresh = this.#template === null;
@@ -505,6 +519,10 @@ export class WorkerMachine {
       for (const local of this.#locals) {
         this.#kept.forget(local, template.stages[local.stage]!.outputs);
       }
+    }
+    for (const { stage, partition } of this.#locals) {
+      if (template.stages[stage]!.placement[partition] === this.#worker) continue;
+      this.#effects.push({ kind: 'forget-state', stage, partition });
     }
     this.#gatedCommits = this.#gatedCommits.filter(({ local }) => kept.includes(local));
     const adopted: LocalPartition[] = [];
@@ -640,6 +658,8 @@ export class WorkerMachine {
     this.#log.taskRun(event.elapsedMs);
     if (running.of.kind === 'rerun') this.#rerunFinished(running.of, running, event);
     else this.#ownFinished(running.of, running, event);
+    if (this.#asked !== null) this.#tellStatus(this.#asked);
+    this.#asked = null;
     const recovery = this.#recovery;
     if (recovery === null) return;
     this.#recovery = null;
@@ -1001,6 +1021,7 @@ export class WorkerMachine {
     if (!local.source) return this.#inputsReady(local);
     // What it read before is read again as soon as it can be.
     if (local.known.has(local.next)) return true;
+    if (this.#sourcesWait) return false;
     if (local.part > 0) return this.#partDue(local, group);
     if (local.next > this.#downstream!.finished(this.#doneThrough) + inFlightMax) return false;
     const trigger = Permissions.triggerMs(group, local.next);
@@ -1044,8 +1065,9 @@ export class WorkerMachine {
         continue;
       }
       const group = this.#permissions.groupOf(runnable.next, runnable.stage);
-      if (group === null) {
-        // Withdrawn by a cut while it waited for the processor.
+      const waits = this.#sourcesWait && runnable.source && !runnable.known.has(runnable.next);
+      if (group === null || waits) {
+        // Withdrawn by a cut, or by a question, while it waited for the processor.
         runnable.state = 'waiting';
         continue;
       }
@@ -1158,6 +1180,7 @@ export class WorkerMachine {
   }
 }
 
+type AskStatus = Extract<DriverMessage, { kind: 'ask-status' }>;
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
 type TaskFinished = Extract<WorkerEvent, { kind: 'task-finished' }>;
 /** What the producers with the same consumers gave. */

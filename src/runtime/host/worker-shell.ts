@@ -228,6 +228,9 @@ export class WorkerShell {
           this.#restore(effect),
         );
         break;
+      case 'forget-state':
+        this.#forget(effect);
+        break;
       case 'read-range':
         this.#readRange(effect);
         break;
@@ -264,11 +267,7 @@ export class WorkerShell {
     const record = behind as RangeRecord | null;
     try {
       const bytes = handle === null ? [] : await this.#storage!.read(handle);
-      this.#executor.forget(place);
-      this.#openRows.forget(place);
-      for (const key of this.#outputs.keys()) {
-        if (key.startsWith(`${stage}/${partition}@`)) this.#outputs.delete(key);
-      }
+      this.#discard(place);
       this.#storage?.restored(place, handle);
       if (bytes.length > 0) this.#executor.restore(place, bytes);
       if (record !== null) this.#executor.resume(place, record);
@@ -280,6 +279,25 @@ export class WorkerShell {
     } catch (error) {
       const data = errorToData(error);
       this.#step({ kind: 'restore-failed', stage, partition, since, error: data });
+    }
+  }
+
+  /** The partition has moved away. */
+  #forget({ stage, partition }: Place): void {
+    const place = { stage: stage as StageId, partition };
+    this.#restoring.delete(`${stage}/${partition}`);
+    this.#discard(place);
+    if (this.#sources.isSource(place)) {
+      this.#sources.close(place).catch((error: unknown) => this.#options.onFatal(error));
+    }
+  }
+
+  /** Nothing of the partition's past is of use any more. */
+  #discard(place: { readonly stage: StageId; readonly partition: number }): void {
+    this.#executor.forget(place);
+    this.#openRows.forget(place);
+    for (const key of this.#outputs.keys()) {
+      if (key.startsWith(`${place.stage}/${place.partition}@`)) this.#outputs.delete(key);
     }
   }
 

@@ -103,6 +103,7 @@ export class ScaleWorker {
         case 'read-range':
         case 'log-range':
         case 'restore-state':
+        case 'forget-state':
         case 'take-snapshot':
           // Jobs of scale have no sinks and lose nobody.
           assert(false, `no ${effect.kind} is asked for`);
