@@ -18,6 +18,7 @@ export function compareWithReference(run: ClusterRun, shape: PlanShape, runner: 
   const counted = attemptsThatCount(run.tasks);
   const whole = inParts ? wholeTasks(counted) : counted;
   const tasks = whole.filter(({ task }) => task.batch <= lastBatch);
+  assertEachRecordOnce(tasks);
   const expected = new Map<string, Commit>();
   for (const commit of sequentialCommits(tasks, shape, { runner, inParts })) {
     assert(!expected.has(nameOf(commit)), `${nameOf(commit)} has output twice`);
@@ -40,6 +41,18 @@ export function compareWithReference(run: ClusterRun, shape: PlanShape, runner: 
   }
   const [lost] = expected.keys();
   assert(lost === undefined, `${lost} never became visible`);
+}
+
+/** Ranges of a source partition follow one another: no record is read twice, and none left out. */
+function assertEachRecordOnce(tasks: readonly RanTask[]): void {
+  const reads = tasks.filter(({ range }) => range !== null).toSorted(inSequence);
+  const positions = new Map<string, number>();
+  for (const { task, range } of reads) {
+    const place = `s${task.stage}p${task.partition}`;
+    const at = positions.get(place) ?? 0;
+    assert(range!.from === at, `${place}@${task.batch} reads from ${range!.from}, not ${at}`);
+    positions.set(place, range!.to);
+  }
 }
 
 function rowTexts({ rows }: Commit, inAnyOrder: boolean): readonly string[] {

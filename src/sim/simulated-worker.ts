@@ -216,7 +216,7 @@ export class SimulatedWorker {
     }
   }
 
-  #restore({ stage, partition, since, snapshot, behind }: RestoreState): void {
+  #restore({ stage, partition, since, snapshot, behind, readsBehind }: RestoreState): void {
     const { runner, trace } = this.#options;
     const place = { stage, partition };
     const name = `${stage}/${partition}`;
@@ -227,9 +227,9 @@ export class SimulatedWorker {
     }
     runner.restore(place, { snapshot: state, behind });
     const from = behind === null ? position : runner.rangeOf(behind);
-    const { to, ended } = from;
+    const { to, ended } = readsBehind === null ? from : runner.rangeOf(readsBehind);
     if (this.#options.isSource(stage)) this.#openSource(place, { to, ended });
-    this.#step({ kind: 'state-restored', ...place, since, ended });
+    this.#step({ kind: 'state-restored', ...place, since, ended: from.ended });
     if (this.#options.isSource(stage)) this.#step({ kind: 'source-ready', ...place });
   }
 

@@ -19,6 +19,7 @@
 // | 13         | ping      | any            | f64 sender's time                                   |
 // | 14         | pong      | any            | f64 time of the ping, f64 answerer's time           |
 // | 15         | end       | driver → host  | u8 failed, error                                    |
+// | 16         | host-added| driver → host  | text entry                                          |
 
 import { unreachable } from '../../base/assert.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
@@ -77,7 +78,12 @@ export type HostMessage =
   | { readonly kind: 'peer-lost'; readonly host: string; readonly error: StreamErrorData }
   | { readonly kind: 'ping'; readonly sentMs: number }
   | { readonly kind: 'pong'; readonly sentMs: number; readonly nowMs: number }
-  | { readonly kind: 'end'; readonly error: StreamErrorData | null };
+  | { readonly kind: 'end'; readonly error: StreamErrorData | null }
+  | {
+      /** Another host has come while the job runs: the JSON of its entry. */
+      readonly kind: 'host-added';
+      readonly text: string;
+    };
 
 /** A frame from a worker to another: opened by the receiver's thread, routed by its numbers. */
 export const toPeerKind = 3;
@@ -157,6 +163,8 @@ export function writeHostMessage(to: ByteWriter, message: HostMessage): void {
       return to.f64(message.nowMs);
     case 'end':
       return writeOptionalError(to, message.error);
+    case 'host-added':
+      return to.text(message.text, textBytesMax);
     default:
       unreachable(message);
   }
@@ -177,6 +185,7 @@ const kinds: { readonly [Kind in HostMessage['kind']]: number } = {
   ping: pingKind,
   pong: 14,
   end: 15,
+  'host-added': 16,
 };
 
 export function readHostMessage(frame: Uint8Array): Decoded<HostMessage> {
@@ -222,6 +231,8 @@ export function readHostMessage(frame: Uint8Array): Decoded<HostMessage> {
     }
     case 15:
       return from.finish({ kind: 'end', error: readOptionalError(from) });
+    case 16:
+      return from.finish({ kind: 'host-added', text: from.text('host', textBytesMax) });
     default:
       from.refuse('unknown-kind', 'frame kind');
       return from.finish(undefined as never);

@@ -366,4 +366,5 @@ export const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
   fc.record({ kind: fc.constant('ping' as const), sentMs: ms }),
   fc.record({ kind: fc.constant('pong' as const), sentMs: ms, nowMs: ms }),
   fc.record({ kind: fc.constant('end' as const), error: fc.option(error) }),
+  fc.record({ kind: fc.constant('host-added' as const), text }),
 );

@@ -119,8 +119,13 @@ export type WorkerEffect =
       /** The placement since which the partition is here; a later order makes this one void. */
       readonly since: PlacementVersion;
       readonly snapshot: Handle | null;
-      /** Source partitions: go on behind this record; null: behind the snapshot. */
+      /** Source partitions: the state is as of this record; null: as of the snapshot. */
       readonly behind: Handle | null;
+      /**
+       * Source partitions: what is new is read behind this record, since all before it is read
+       * again as it was; null: behind the state.
+       */
+      readonly readsBehind: Handle | null;
     } & Place)
   | ({
       /** The partition has moved to another worker: its state here is of no use any more. */

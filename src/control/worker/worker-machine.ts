@@ -559,7 +559,9 @@ export class WorkerMachine {
     const known = recovery.known.find(same);
     local.lastRange = snapshot?.range ?? null;
     let behind = null;
+    let readsBehind = null;
     if (known !== undefined) {
+      readsBehind = known.ranges.at(-1)?.at(-1) ?? null;
       const through = (known.first + known.ranges.length - 1) as BatchNumber;
       local.durableThrough = through;
       if (replaysInOrder(recovery.template, stage)) {
@@ -568,7 +570,7 @@ export class WorkerMachine {
         });
       } else if (known.ranges.length > 0) {
         // Others run those micro-batches again; this one goes on behind them.
-        behind = known.ranges.at(-1)!.at(-1) ?? null;
+        behind = readsBehind;
         local.lastRange = behind;
         local.next = (through + 1) as BatchNumber;
         local.doneThrough = through;
@@ -576,7 +578,8 @@ export class WorkerMachine {
     }
     local.state = 'restoring';
     const { since } = local;
-    const order = { stage, partition, since, snapshot: snapshot?.snapshot ?? null, behind };
+    const from = { snapshot: snapshot?.snapshot ?? null, behind, readsBehind };
+    const order = { stage, partition, since, ...from };
     this.#effects.push({ kind: 'restore-state', ...order });
   }
 

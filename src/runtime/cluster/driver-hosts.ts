@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { ErrorFields } from '../../base/stream-error.ts';
 import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
-import { codeChunkBytes } from '../../control/limits.ts';
+import { codeChunkBytes, workersMax } from '../../control/limits.ts';
 import { refusalText } from '../../control/protocol/byte-reader.ts';
 import { ByteWriter } from '../../control/protocol/byte-writer.ts';
 import { writeDriverMessage } from '../../control/protocol/driver-codec.ts';
@@ -28,7 +28,7 @@ import { Connection } from './connection.ts';
 import { admit } from './handshake-exchange.ts';
 import { messageCodecs } from './handle-codecs.ts';
 import { ownIdentity } from './identity.ts';
-import type { JobDescription } from './job-description.ts';
+import type { HostEntry, JobDescription } from './job-description.ts';
 import { hostRefusal } from './refusals.ts';
 import type { Listener } from './sockets.ts';
 import { listen } from './sockets.ts';
@@ -61,8 +61,11 @@ export class DriverHosts {
   #members: Member[] = [];
   readonly #byWorker = new Map<WorkerId, Member>();
   #listener: Listener | null = null;
-  /** The job has been sent: nobody can be let in, and nobody may be lost. */
+  /** The job has been sent: without recovery nobody can be let in, and nobody may be lost. */
   #started = false;
+  #beganMs = 0;
+  /** Numbers of workers are never used again. */
+  #nextWorker = 0;
   #over = false;
   #startTimer: NodeJS.Timeout | null = null;
   #failure: unknown = null;
@@ -160,7 +163,7 @@ export class DriverHosts {
             planHash: this.#setup.config.planHash,
             hosts: this.#members.map((other) => other.hello.host),
             workers: this.#setup.threads,
-            missing: this.#started ? 0 : this.#missing(),
+            missing: this.#places(),
           });
           if (error !== null) return error;
           // Reserved at once: two hosts must not be let in for the same place.
@@ -191,8 +194,36 @@ export class DriverHosts {
       onClosed: (error) => this.#onClosed(admitted, error),
     });
     const { workers } = admitted.hello;
+    if (this.#started) return this.#addLate(admitted);
     log('info', `${admitted.name} joined`, { workers, missing: this.#missing() });
     this.#startWhenComplete();
+  }
+
+  /** How many workers may still come. */
+  #places(): number {
+    if (!this.#started) return this.#missing();
+    if (!this.#recovers() || this.#over) return 0;
+    return workersMax - this.#nextWorker;
+  }
+
+  /** A durable run takes whoever comes: its workers get their share with the next recovery. */
+  #addLate(member: Member): void {
+    this.#take(member);
+    const living = this.#members.filter((other) => !other.isLost);
+    const text = JSON.stringify(entryOf(member));
+    for (const other of living) {
+      if (other !== member) other.connection.tell({ kind: 'host-added', text });
+    }
+    this.#cluster.log('info', `${member.name} came`, { workers: member.hello.workers });
+    this.#sendJob([member], living);
+  }
+
+  /** Numbers the workers of a host. */
+  #take(member: Member): void {
+    member.firstWorker = this.#nextWorker;
+    for (let index = 0; index < member.hello.workers; index++) {
+      this.#byWorker.set(this.#nextWorker++ as WorkerId, member);
+    }
   }
 
   #clearWhenJoined(): void {
@@ -223,36 +254,27 @@ export class DriverHosts {
   #startWhenComplete(): void {
     if (this.#started || this.#over || this.#missing() > 0) return;
     this.#started = true;
-    let worker = 0;
-    for (const member of this.#members) {
-      member.firstWorker = worker;
-      for (let index = 0; index < member.hello.workers; index++) {
-        this.#byWorker.set(worker++ as WorkerId, member);
-      }
-    }
-    const nowMs = Math.round(this.#setup.clock.nowMs());
-    this.#monitor.startsAt(nowMs);
+    for (const member of this.#members) this.#take(member);
+    this.#beganMs = Math.round(this.#setup.clock.nowMs());
+    this.#monitor.startsAt(this.#beganMs);
+    this.#startTimer = setTimeout(() => this.#onStartLate(), startMs);
+    this.#sendJob(this.#members, this.#members);
+  }
+
+  #sendJob(to: readonly Member[], hosts: readonly Member[]): void {
     // What was kept counts from the start of its history.
-    const beganMs = this.#recovers() ? this.#setup.config.startMs : nowMs;
-    const config: JobConfig = { ...this.#setup.config, startMs: beganMs };
+    const startsMs = this.#recovers() ? this.#setup.config.startMs : this.#beganMs;
+    const config: JobConfig = { ...this.#setup.config, startMs: startsMs };
     const { bundle, argv } = this.#cluster;
     const description: JobDescription = {
       config,
       codeHash: bundle.hash,
       codeBytes: bundle.code.length,
       argv,
-      hosts: this.#members.map(({ hello, firstWorker }) => ({
-        host: hello.host,
-        incarnation: hello.incarnation,
-        address: hello.address,
-        port: hello.port,
-        firstWorker,
-        workerCount: hello.workers,
-      })),
+      hosts: hosts.map(entryOf),
     };
-    this.#startTimer = setTimeout(() => this.#onStartLate(), startMs);
     const text = JSON.stringify(description);
-    for (const { connection } of this.#members) connection.tell({ kind: 'job', text });
+    for (const { connection } of to) connection.tell({ kind: 'job', text });
   }
 
   #onFrame(member: Member, frame: Uint8Array): void {
@@ -408,6 +430,11 @@ export class DriverHosts {
     }
     this.#allClosed.resolve();
   }
+}
+
+function entryOf({ hello, firstWorker }: Member): HostEntry {
+  const { host, incarnation, address, port, workers: workerCount } = hello;
+  return { host, incarnation, address, port, firstWorker, workerCount };
 }
 
 function hostLost(name: string, cause: StreamError | null, by: string | null): StreamError {

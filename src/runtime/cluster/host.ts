@@ -29,7 +29,7 @@ import type { Identity } from './identity.ts';
 import { ownIdentity } from './identity.ts';
 import { codeHash } from './bundle-job.ts';
 import type { HostEntry, JobDescription } from './job-description.ts';
-import { readJobDescription } from './job-description.ts';
+import { readHostEntry, readJobDescription } from './job-description.ts';
 import type { Log } from './log.ts';
 import { peerRefusal } from './refusals.ts';
 import { reachDriver } from './reach-driver.ts';
@@ -85,6 +85,8 @@ class Host {
   #listener: Listener | null = null;
   #code: { readonly bytes: Uint8Array; filled: number } | null = null;
   #description: JobDescription | null = null;
+  /** Hosts that have come since the job was sent, by id; and who waits to hear of one. */
+  readonly #added = new Map<string, PromiseWithResolvers<HostEntry>>();
   #threads: HostThreads | null = null;
   /** By the other host's id. */
   readonly #peers = new Map<string, Connection>();
@@ -182,13 +184,30 @@ class Host {
     const hello = await admit(connection, {
       identity: this.#identity,
       security,
-      check: async (said) => peerRefusal(connection.peer, said, await this.#jobSoon()),
+      check: async (said) => {
+        const job = await this.#jobSoon();
+        const entry = job === null ? null : await this.#entrySoon(job, said.host);
+        return peerRefusal(connection.peer, said, job, entry === null ? [] : [entry]);
+      },
     });
     const description = await this.#job.promise;
-    this.#addPeer(
-      connection,
-      description.hosts.find(({ host }) => host === hello.host)!,
-    );
+    this.#addPeer(connection, (await this.#entrySoon(description, hello.host))!);
+  }
+
+  /** A host that comes later may be here before the driver has told of it; null: nobody tells. */
+  #entrySoon({ hosts }: JobDescription, host: string): Promise<HostEntry | null> {
+    const known = hosts.find((entry) => entry.host === host);
+    if (known !== undefined) return Promise.resolve(known);
+    const late = new Promise<null>((resolve) => {
+      setTimeout(() => resolve(null), welcomeMs).unref();
+    });
+    return Promise.race([this.#entry(host).promise, late]);
+  }
+
+  #entry(host: string): PromiseWithResolvers<HostEntry> {
+    let entry = this.#added.get(host);
+    if (entry === undefined) this.#added.set(host, (entry = Promise.withResolvers()));
+    return entry;
   }
 
   /** Another host may know of the job before this one does, but not long before; else null. */
@@ -217,6 +236,11 @@ class Host {
         return this.#onCode(message.offset, message.bytes);
       case 'pong':
         return this.#onPong(message.sentMs, message.nowMs);
+      case 'host-added': {
+        const entry = readHostEntry(message.text);
+        if (entry === null) return this.#driver!.refuse('a host that makes no sense');
+        return this.#entry(entry.host).resolve(entry);
+      }
       case 'end':
         this.#over = true;
         return this.#ended.resolve(message.error);

@@ -48,6 +48,16 @@ export function readJobDescription(text: string): JobDescription | null {
   return valid ? (value as unknown as JobDescription) : null;
 }
 
+/** A host that has come later, or null. */
+export function readHostEntry(text: string): HostEntry | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isHostEntry(value) ? (value as HostEntry) : null;
+  } catch {
+    return null;
+  }
+}
+
 function isHostEntry(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { host, address, incarnation, port, firstWorker, workerCount } = value;

@@ -56,9 +56,20 @@ export async function runLocalCluster(
   const hosts = Array.from({ length: local.hosts }, () =>
     startHost({ port, workers: local.workersPerHost, secret }),
   );
-  // A durable run goes on without a host that is lost.
-  if (setup.durable === null) for (const host of hosts) watch(host, job);
+  for (const host of hosts) {
+    if (setup.durable === null) watch(host, job);
+    else keepAlive(host, job);
+  }
   return job;
+
+  /** A durable run goes on without a host that is lost, and another takes its place. */
+  function keepAlive(host: ChildProcess, of: ClusterJob): void {
+    host.on('exit', (code) => {
+      const { state } = of.status();
+      if (code === 0 || state === 'finished' || state === 'failed') return;
+      keepAlive(startHost({ port, workers: local.workersPerHost, secret }), of);
+    });
+  }
 }
 
 /** In a session of its own: an interrupt at the terminal is for the driver, which drains. */

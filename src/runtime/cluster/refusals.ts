@@ -3,7 +3,7 @@
 import type { StreamError } from '../../base/stream-error.ts';
 import type { Hello } from '../../control/protocol/handshake.ts';
 import { clusterError } from './cluster-errors.ts';
-import type { JobDescription } from './job-description.ts';
+import type { HostEntry, JobDescription } from './job-description.ts';
 
 /** Why a driver does not take a host, or null. */
 export function hostRefusal(
@@ -50,6 +50,8 @@ export function peerRefusal(
   peer: string,
   hello: Hello,
   job: JobDescription | null,
+  /** Those of the job, and those that have come since. */
+  hosts: readonly HostEntry[] = job?.hosts ?? [],
 ): StreamError | null {
   if (job === null) {
     return clusterError({
@@ -67,7 +69,7 @@ export function peerRefusal(
       peer,
     });
   }
-  const known = job.hosts.some(
+  const known = hosts.some(
     ({ host, incarnation }) => host === hello.host && incarnation === hello.incarnation,
   );
   if (known && hello.role === 'peer') return null;

@@ -261,10 +261,11 @@ export class WorkerShell {
   }
 
   /** Makes a partition's state anew, and opens its source where it goes on. */
-  async #restore({ stage, partition, since, snapshot, behind }: Restore): Promise<void> {
+  async #restore(order: Restore): Promise<void> {
+    const { stage, partition, since } = order;
     const place = { stage: stage as StageId, partition };
-    const handle = snapshot as SnapshotHandle | null;
-    const record = behind as RangeRecord | null;
+    const handle = order.snapshot as SnapshotHandle | null;
+    const record = order.behind as RangeRecord | null;
     try {
       const bytes = handle === null ? [] : await this.#storage!.read(handle);
       this.#discard(place);
@@ -272,7 +273,8 @@ export class WorkerShell {
       if (bytes.length > 0) this.#executor.restore(place, bytes);
       if (record !== null) this.#executor.resume(place, record);
       const at = this.#executor.rangeOf(place);
-      if (this.#sources.isSource(place)) await this.#sources.open(place, at);
+      const reads = (order.readsBehind as RangeRecord | null) ?? at;
+      if (this.#sources.isSource(place)) await this.#sources.open(place, reads);
       this.#startGauges();
       this.#step({ kind: 'state-restored', stage, partition, since, ended: at?.ended ?? false });
       if (this.#sources.ready(place)) this.#step({ kind: 'source-ready', stage, partition });
