@@ -62,7 +62,8 @@ function main(): void {
     `${ran} seeds over ${scenarios.length} pipelines in ${seconds.toFixed(1)} s ` +
       `(${(ran / seconds).toFixed(0)}/s): ${totals.tasks} tasks, ${totals.groups} groups, ` +
       `${totals.cuts} cuts, ${totals.crashes} crashes, ${totals.zombies} zombies, ` +
-      `${totals.rounds} recoveries, ${totals.checkpoints} checkpoints, ${(totals.virtualMs / 1000).toFixed(0)} s of virtual time, ` +
+      `${totals.rounds} recoveries, ${totals.checkpoints} checkpoints, ` +
+      `${(totals.virtualMs / 1000).toFixed(0)} s of virtual time, ` +
       `${failures} failed`,
   );
   if (failures > 0) process.exitCode = 1;

@@ -28,8 +28,8 @@ export const jobHelp = `\
                        (blocks as they come; results once an interval, which is 1s by default)
   --buffer-timeout T   in continuous mode: how long sources gather records (default 10ms)
   --partitions N       partitions of keyed state (default 8)
-  --checkpoints STORE  keep state and ranges there: a folder, or s3://bucket/prefix?region=…; what is
-                       lost is recovered, and a later run goes on where this one was
+  --checkpoints STORE  keep state and ranges there, a folder or s3://bucket/prefix?region=…: what
+                       is lost is recovered, and a later run goes on where this one was
   --checkpoint-interval T  time between two checkpoints (default 10s)
   --fresh              begin anew, whatever the store holds of this pipeline
   --quiet              no live view

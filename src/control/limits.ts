@@ -30,8 +30,8 @@ export const groupsOutstandingMax = 64;
 
 /**
  * Messages that came before the placement they belong to. A peer may run ahead by `inFlightMax`
- * micro-batches, with one frame an exchange, or one for each consumer where there is a fan-in; after
- * a loss it may send again all since a checkpoint.
+ * micro-batches, with one frame an exchange, or one for each consumer where there is a fan-in;
+ * after a loss it may send again all since a checkpoint.
  */
 export const heldMessagesMax = 65_536;
 

@@ -372,7 +372,10 @@ export function printMessage(message: Message): string {
       );
     }
     case 'ask-status':
-      return `ask-status round=${message.round} dead=${message.dead.map(({ worker }) => name(worker)).join(',')}`;
+      return (
+        `ask-status round=${message.round}` +
+        ` dead=${message.dead.map(({ worker }) => name(worker)).join(',')}`
+      );
     case 'status': {
       const { status } = message;
       const owned = status.owned.map((one) => `${placeName(one)}@${one.next}`).join(' ');

@@ -164,7 +164,7 @@ export class DriverShell {
     this.fail(
       new StreamError({
         code: 'workers-lost-again',
-        message: `lost ${this.#lossesMs.length} workers within a minute; the last: ${error.message}`,
+        message: `lost ${this.#lossesMs.length} workers in a minute; the last: ${error.message}`,
         hint: error.hint ?? 'look for the cause in the output of the workers',
         fields: error.fields,
         cause: error,

@@ -110,7 +110,9 @@ export function assertCompatible(
   if (difference === null) return;
   throw new StreamError({
     code: 'checkpoint-incompatible',
-    message: `could not go on from checkpoint ${manifest.sequence} of "${manifest.pipeline}": ${difference}`,
+    message:
+      `could not go on from checkpoint ${manifest.sequence} of "${manifest.pipeline}": ` +
+      difference,
     hint:
       'run the pipeline as it was, or begin a new history: `mizzle run --fresh`, ' +
       "or `checkpoints: { fresh: true }`; what is visible already is the sinks' affair then",
@@ -121,7 +123,8 @@ export function assertCompatible(
 function notReplayable(name: string, description: string): StreamError {
   return new StreamError({
     code: 'source-not-replayable',
-    message: `could not make the run durable: source "${name}" (${description}) cannot be read again`,
+    message:
+      `could not make the run durable: source "${name}" (${description}) ` + 'cannot be read again',
     hint: 'write what comes to a file or a log first and read that, or run without checkpoints',
     fields: { source: name },
   });
