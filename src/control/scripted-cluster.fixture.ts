@@ -32,6 +32,8 @@ export type ClusterOptions = {
   readonly lookAhead: boolean;
   /** Default: drizzle. */
   readonly mode?: ExecutionMode;
+  /** From one checkpoint to the next; absent: nothing is kept, and nobody may be lost. */
+  readonly checkpointIntervalMs?: number | undefined;
 };
 
 /** How a task ends, where it is not as usual. */
@@ -60,7 +62,11 @@ export class ScriptedCluster {
   constructor(options: ClusterOptions) {
     const { shape, workerCount, groupSize, intervalMs, lookAhead, mode = 'drizzle' } = options;
     const pace = { groupSize, intervalMs, lookAhead };
-    this.driver = new DriverMachine({ shape, workerCount, mode, pace, term: 1 as Term });
+    const { checkpointIntervalMs } = options;
+    const recovery =
+      checkpointIntervalMs === undefined ? undefined : { checkpointIntervalMs, from: null };
+    const job = { shape, workerCount, mode, pace, term: 1 as Term, recovery };
+    this.driver = new DriverMachine(job);
     for (let id = 1; id <= workerCount; id++) {
       const worker = id as WorkerId;
       const machine = new WorkerMachine({ worker, incarnation: 1 as Incarnation });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ScriptedCluster, shapeOf } from './scripted-cluster.fixture.ts';
 import type { Message } from './scripted-cluster.fixture.ts';
-import type { Peer, TaskName } from './protocol/messages.ts';
+import type { KnownRanges, Peer, TaskName } from './protocol/messages.ts';
 import type { BatchNumber, PlacementVersion, WorkerId } from './protocol/ids.ts';
 
 const folder = join(import.meta.dirname, 'testdata');
@@ -70,6 +70,7 @@ function startJob(given: Options): ScriptedCluster {
     groupSize: Number(given.get('group') ?? 1),
     intervalMs: Number(given.get('interval') ?? 10),
     lookAhead: given.get('look-ahead') !== 'no',
+    checkpointIntervalMs: given.has('checkpoints') ? Number(given.get('checkpoints')) : undefined,
   });
 }
 
@@ -109,6 +110,51 @@ function perform(cluster: ScriptedCluster, command: string, words: readonly stri
         task: taskNamed(rest[0] ?? ''),
         since: Number(rest[1] ?? 0) as PlacementVersion,
       });
+    case 'lose':
+      return cluster.tellDriver({
+        kind: 'worker-lost',
+        worker: workerNamed(subject),
+        error: { code: 'scripted-loss', message: '', hint: null, fields: {}, stack: null },
+      });
+    case 'log-read':
+      return cluster.tellDriver({
+        kind: 'log-read',
+        round: Number(subject),
+        ranges: rest.length === 0 ? [] : (JSON.parse(rest.join(' ')) as KnownRanges[]),
+      });
+    case 'ranges-logged':
+      return cluster.tellDriver({ kind: 'ranges-logged', round: Number(subject) });
+    case 'checkpoint-committed':
+      return cluster.tellDriver({
+        kind: 'checkpoint-committed',
+        batch: Number(subject) as BatchNumber,
+      });
+    case 'restored': {
+      const { stage, partition } = taskNamed(`${rest[0]}@0`);
+      const since = Number(rest[1] ?? 0) as PlacementVersion;
+      const restored = { kind: 'state-restored', stage, partition, since, ended: false } as const;
+      return cluster.tellWorker(workerNamed(subject), restored);
+    }
+    case 'range-read': {
+      const read = { kind: 'range-read', task: taskNamed(rest[0] ?? ''), part: 0 } as const;
+      return cluster.tellWorker(workerNamed(subject), read);
+    }
+    case 'range-logged': {
+      const since = Number(rest[1] ?? 0) as PlacementVersion;
+      const logged = { kind: 'range-logged', task: taskNamed(rest[0] ?? ''), since } as const;
+      return cluster.tellWorker(workerNamed(subject), logged);
+    }
+    case 'snapshot-stored': {
+      const task = taskNamed(rest[0] ?? '');
+      const since = Number(rest[1] ?? 0) as PlacementVersion;
+      const snapshot = `state of ${rest[0]}`;
+      return cluster.tellWorker(workerNamed(subject), {
+        kind: 'snapshot-stored',
+        task,
+        since,
+        snapshot,
+      });
+    }
     case 'source-ready': {
       const { stage, partition } = taskNamed(`${rest[0]}@0`);
       return cluster.tellWorker(workerNamed(subject), { kind: 'source-ready', stage, partition });
