@@ -368,7 +368,8 @@ export class WorkerShell {
       };
       const result = this.#result(id, effect);
       const isRerun = effect.replay?.rerun === true;
-      if (!isRerun) this.#meters.count(task, result);
+      // What is read again was counted when it was read first.
+      if (effect.replay === null) this.#meters.count(task, result);
       // Of what runs again for others only the blocks are wanted.
       const rows = isRerun ? [] : this.#openRows.add(id, result.sinks, last);
       const { watermarkMs } = result;
