@@ -81,8 +81,9 @@ export type ProgressLinks = {
 export function progressLinks(template: Template, worker: WorkerId): ProgressLinks {
   // For each source: who reads it, and who holds a stage that its rows reach.
   const flows = template.stages.flatMap((stage, id) => {
-    if (!stage.source) return [];
-    const reached = downstreamOf(template, id).flatMap((to) => template.stages[to]!.placement);
+    const downstream = stage.source ? downstreamOf(template, id) : [];
+    if (downstream.length === 0) return [];
+    const reached = downstream.flatMap((to) => template.stages[to]!.placement);
     return [{ readers: new Set(stage.placement), reached: new Set(reached) }];
   });
   const gated = (consumer: WorkerId, producer: WorkerId): boolean =>
