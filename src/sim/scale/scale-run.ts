@@ -9,6 +9,8 @@ export type ScaleOptions = {
   readonly seed: number;
   readonly shape: PlanShape;
   readonly workerCount: number;
+  /** Workers whose threads share a host's main thread and talk to each other directly. Default: 1. */
+  readonly workersPerHost?: number;
   readonly mode: ExecutionMode;
   readonly pace: Pace;
   readonly costs: ScaleCosts;
@@ -24,7 +26,7 @@ export type ScaleOptions = {
   readonly batches: number;
   /** Micro-batches before the steady part. Default: a third of them. */
   readonly warmUpBatches?: number;
-  /** All processors share so many cores; null: each has its own. */
+  /** All processors share so many cores; null: each has its own, and so has each host. */
   readonly cores?: number | null;
   /** By how much a worker's tasks take longer, by worker (from 0), time, and when permitted. */
   readonly slowdown?: (worker: number, nowMs: number, permittedMs: number) => number;
