@@ -17,6 +17,12 @@ export const reportIntervalMs = 50;
 export const reportsPerSecondMax = 10_000;
 
 /**
+ * Reports with gauges that all workers together send, a second. Gauges name every source partition,
+ * and what a group costs the driver must not grow with partitions: they come by time.
+ */
+export const gaugesPerSecondMax = 1000;
+
+/**
  * With interval 0, a source task that has nothing to read waits this long, ms, for its source
  * before it contributes nothing: other partitions must not starve behind a quiet one.
  */
