@@ -8,13 +8,16 @@ import { ByteWriter } from '../../src/control/protocol/byte-writer.ts';
 import { readDriverMessage, writeWorkerMessage } from '../../src/control/protocol/codec.ts';
 import { readHostMessage } from '../../src/control/protocol/host-messages.ts';
 import type { WorkerId } from '../../src/control/protocol/ids.ts';
+import { gaugesCodec } from '../../src/runtime/cluster/handle-codecs.ts';
 import { Connection } from '../../src/runtime/cluster/connection.ts';
 import { report } from './costs-messages.ts';
 
 export type ToPeer =
   | { readonly kind: 'dial'; readonly port: number; readonly count: number }
   | { readonly kind: 'flood'; readonly rounds: number }
-  | { readonly kind: 'take'; readonly frames: number };
+  | { readonly kind: 'take'; readonly frames: number }
+  /** Since it was last asked, or began something. */
+  | { readonly kind: 'used' };
 
 export type FromPeer =
   | { readonly kind: 'dialled' }
@@ -46,7 +49,7 @@ function onFrame(connection: Connection, frame: Uint8Array): void {
 
 function sendReport(connection: Connection, worker: WorkerId): void {
   const writer = new ByteWriter();
-  writeWorkerMessage(writer, report, { write: () => {}, read: () => null });
+  writeWorkerMessage(writer, report, gaugesCodec);
   connection.tell({ kind: 'to-driver', worker, message: Buffer.concat(writer.finish()) });
 }
 
@@ -89,7 +92,10 @@ async function flood(rounds: number): Promise<void> {
 process.on('message', (message: ToPeer) => {
   if (message.kind === 'dial') void dial(message.port, message.count);
   else if (message.kind === 'flood') void flood(message.rounds);
-  else {
+  else if (message.kind === 'used') {
+    tell({ kind: 'done', cpuMs: cpuMs() });
+    cpuBefore = process.cpuUsage();
+  } else {
     awaited = message.frames;
     cpuBefore = process.cpuUsage();
     tell({ kind: 'dialled' });

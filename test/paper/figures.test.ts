@@ -68,17 +68,25 @@ test('figure 5b shows that pre-scheduling alone saves something, and groups more
   assert.ok(speedupAt10 > 1 && speedupAt100 > speedupAt10);
 });
 
-test('driver-load falls as groups grow', async () => {
-  const { loads, steps } = await made(driverLoad);
-  const shares = loads.slice(0, 3).map(({ share }) => share);
+test('driver-load falls as groups grow, and follows from an order and few reports', async () => {
+  const { loads, steps, simulated } = await made(driverLoad);
+  const shares = loads.slice(0, 10).map(({ share }) => share);
   assert.deepEqual(
     shares,
     shares.toSorted((a, b) => b - a),
   );
-  assert.ok(steps.every(({ messages }) => messages < 4));
+  assert.ok(steps.every(({ orders, machineUs }) => orders === 1 && machineUs.median > 0));
+  for (const { share, reckoned } of simulated) {
+    assert.ok(Math.abs(share / reckoned - 1) < 0.4, `${share} simulated, ${reckoned} reckoned`);
+  }
 });
 
 test('real runs jobs on real processes beside their simulation', async () => {
   const { cells } = await made(real);
-  assert.ok(cells.every(({ realMs, simulatedMs }) => realMs > 0 && simulatedMs > 0));
+  assert.ok(cells.length > 0);
+  for (const { real: measured, simulated } of cells) {
+    assert.ok(measured.batchMs.median > 0 && simulated.batchMs > 0);
+    assert.ok(measured.cpuMs === null || measured.cpuMs > 0);
+    assert.ok(simulated.cpuMs >= simulated.batchMs * 0.5);
+  }
 });

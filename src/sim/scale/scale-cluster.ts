@@ -96,16 +96,19 @@ class ScaleCluster {
       if (done === meters.done) continue;
       const nowMs = this.#clock.nowMs;
       if (done < warmUp && meters.done >= warmUp) {
-        meters.begin({ nowMs, processor: this.#processor, workers: this.#workers });
+        meters.begin({ nowMs, ...this.#processors() });
       }
       if (done < half && meters.done >= half) meters.halve(this.#processor);
     }
     return meters.finish({
       nowMs: this.#clock.nowMs,
-      processor: this.#processor,
       groups: this.#groups,
-      workers: this.#workers,
+      ...this.#processors(),
     });
+  }
+
+  #processors(): Pick<Parameters<ScaleMeters['begin']>[0], 'processor' | 'workers' | 'hosts'> {
+    return { processor: this.#processor, workers: this.#workers, hosts: this.#hosts };
   }
 
   /** When the order came from the driver that permits a micro-batch, ms. */
@@ -198,14 +201,8 @@ class ScaleCluster {
   #step(event: DriverEvent): number {
     if (this.#cutOff) return 0;
     const nowMs = this.#clock.nowMs;
-    const { machineStep } = this.#options;
-    let effects: DriverEffect[] = [];
-    const step = (): void => {
-      this.#driver.step(nowMs, event);
-      effects = this.#driver.takeEffects();
-    };
-    if (machineStep === undefined) step();
-    else machineStep('driver', step);
+    this.#driver.step(nowMs, event);
+    const effects: DriverEffect[] = this.#driver.takeEffects();
     let elapsedMs = 0;
     let ordered: object | null = null;
     for (const effect of effects) {

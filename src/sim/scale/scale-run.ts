@@ -32,8 +32,8 @@ export type ScaleOptions = {
   readonly slowdown?: (worker: number, nowMs: number, permittedMs: number) => number;
   /** Nobody hears of the driver, nor it of anybody, once this group's order is everywhere. */
   readonly cutOffAfterGroup?: number;
-  /** Runs a machine's step for a message or the time; a caller with a clock can time it. */
-  readonly machineStep?: (machine: 'driver' | 'worker', step: () => void) => void;
+  /** Runs a worker machine's step for a message; a caller with a clock can time it. */
+  readonly timeStep?: (step: () => void) => void;
 };
 
 export type PermittedAt = {
@@ -45,6 +45,7 @@ export type PermittedAt = {
 /** Times are virtual, ms since the start; arrays are by micro-batch. */
 export type ScaleRun = {
   readonly workers: number;
+  readonly hosts: number;
   /** When the first task of the micro-batch started, or was to start by plan. */
   readonly triggerMs: Float64Array;
   readonly firstStartMs: Float64Array;
@@ -67,6 +68,8 @@ export type ScaleRun = {
     readonly workerBusyMs: number;
     /** Of messages to and from the worker. */
     readonly flightMs: number;
+    /** Mean over hosts. */
+    readonly hostBusyMs: number;
   };
   readonly queues: {
     /** Messages that waited for the driver, in the first half of the micro-batches and after. */

@@ -88,8 +88,8 @@ export class ScaleWorker {
       this.machine.step(clock.nowMs, event);
       effects = this.machine.takeEffects();
     };
-    if (job.machineStep === undefined || event.kind !== 'message-received') step();
-    else job.machineStep('worker', step);
+    if (job.timeStep === undefined || event.kind !== 'message-received') step();
+    else job.timeStep(step);
     let elapsedMs = tookMs;
     for (const effect of effects) {
       switch (effect.kind) {
