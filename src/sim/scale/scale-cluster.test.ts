@@ -173,6 +173,32 @@ test('what the driver sends and hears in a group does not grow with its size or 
   assert.equal(few, 3 * 8);
 });
 
+test('a change waits for the next group to be planned, or is cut in at once', () => {
+  const atMs = 305;
+  const groupSize = 50;
+  const slow = (urgent: boolean): number => {
+    const run = runScale({
+      ...usual,
+      pace: { groupSize, intervalMs: 10, lookAhead: true },
+      batches: 150,
+      planChanges: [{ atMs, urgent }],
+      // From then on one worker needs five times as long, until it is planned for.
+      slowdown: (worker, nowMs, permittedMs) => {
+        return worker === 3 && nowMs >= atMs && permittedMs < atMs ? 5 : 1;
+      },
+    });
+    let count = 0;
+    for (let batch = 0; batch < 150; batch++) {
+      if (run.doneMs[batch]! - run.firstStartMs[batch]! > 2) count++;
+    }
+    return count;
+  };
+  // Planned for with the group of micro-batch 50 or 100, which look-ahead had permitted before.
+  const patient = slow(false);
+  assert.ok(patient >= groupSize - 31 && patient <= 2 * groupSize - 30, `${patient} micro-batches`);
+  assert.ok(slow(true) <= 3, `${slow(true)} micro-batches`);
+});
+
 test('isOverloaded tells a driver that is asked for more than it can do', () => {
   const slow = { ...costs, driver: { ...costs.driver, receiveMs: 4 } };
   const pace = { groupSize: 1000, intervalMs: 10, lookAhead: true };

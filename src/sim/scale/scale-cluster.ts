@@ -85,6 +85,9 @@ class ScaleCluster {
       this.#step({ kind: 'worker-joined', ...event });
     });
     this.#countTasks();
+    for (const { atMs, urgent } of this.#options.planChanges ?? []) {
+      this.#clock.at(atMs, () => this.#changePlan(urgent));
+    }
     const { batches } = this.#options;
     const warmUp = this.#options.warmUpBatches ?? Math.floor(batches / 3);
     const half = Math.floor(batches / 2);
@@ -109,6 +112,14 @@ class ScaleCluster {
 
   #processors(): Pick<Parameters<ScaleMeters['begin']>[0], 'processor' | 'workers' | 'hosts'> {
     return { processor: this.#processor, workers: this.#workers, hosts: this.#hosts };
+  }
+
+  #changePlan(urgent: boolean): void {
+    const { groupSize, intervalMs } = this.#options.pace;
+    this.#processor.add({
+      costMs: 0,
+      act: () => this.#step({ kind: 'pace-changed', groupSize, intervalMs, urgent }),
+    });
   }
 
   /** When the order came from the driver that permits a micro-batch, ms. */

@@ -30,6 +30,8 @@ export type ScaleOptions = {
   readonly cores?: number | null;
   /** By how much a worker's tasks take longer, by worker (from 0), time, and when permitted. */
   readonly slowdown?: (worker: number, nowMs: number, permittedMs: number) => number;
+  /** When the driver is told to plan anew, at the same pace: with the next group, or by a cut. */
+  readonly planChanges?: readonly { readonly atMs: number; readonly urgent: boolean }[];
   /** Nobody hears of the driver, nor it of anybody, once this group's order is everywhere. */
   readonly cutOffAfterGroup?: number;
   /** Runs a worker machine's step for a message; a caller with a clock can time it. */
