@@ -1,9 +1,11 @@
 // The other side of the measurement of message costs: a process that holds many connections to the
-// measuring one, takes orders and sends reports as hosts do.
+// measuring one, takes orders and sends reports as hosts do. Echoes go through a thread of its own,
+// as messages to and from a worker do.
 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import process from 'node:process';
+import { Worker } from 'node:worker_threads';
 import { ByteWriter } from '../../src/control/protocol/byte-writer.ts';
 import { readDriverMessage, writeWorkerMessage } from '../../src/control/protocol/codec.ts';
 import { readHostMessage } from '../../src/control/protocol/host-messages.ts';
@@ -25,6 +27,13 @@ export type FromPeer =
   | { readonly kind: 'done'; readonly cpuMs: number };
 
 const connections: Connection[] = [];
+const thread = new Worker(
+  `const { parentPort } = require('node:worker_threads');
+  parentPort.on('message', (frames) => parentPort.postMessage(frames));`,
+  { eval: true },
+);
+thread.on('message', () => sendReport(connections[0]!, 1 as WorkerId));
+thread.unref();
 let awaited = 0;
 let cpuBefore = process.cpuUsage();
 
@@ -37,13 +46,13 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-function onFrame(connection: Connection, frame: Uint8Array): void {
+function onFrame(frame: Uint8Array): void {
   const decoded = readHostMessage(frame);
   if (!decoded.ok || decoded.value.kind !== 'to-worker') return;
   const order = readDriverMessage(decoded.value.message);
   if (!order.ok) throw new Error('an order cannot be read');
   // An order to stop, here, asks for an echo.
-  if (order.value.kind === 'stop') return sendReport(connection, decoded.value.worker);
+  if (order.value.kind === 'stop') return thread.postMessage([frame]);
   if (--awaited === 0) tell({ kind: 'done', cpuMs: cpuMs() });
 }
 
@@ -66,7 +75,7 @@ async function dial(port: number, count: number): Promise<void> {
       timeoutMs: 60_000,
     });
     connection.listen({
-      onFrame: (frame) => onFrame(connection, frame),
+      onFrame,
       onClosed: () => {
         if (process.connected) process.disconnect();
       },

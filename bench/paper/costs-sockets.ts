@@ -104,23 +104,31 @@ export class Peer {
     return { hereUs, thereUs: cpuUs(there) / frames };
   }
 
-  /** There and back on one connection: whoever gets the message has had nothing to do. */
-  async echo(times: number): Promise<Echo> {
+  /** There and back on one connection, and through a thread there as to a worker; gives ms. */
+  async #echo(message: Uint8Array): Promise<number> {
+    const back = Promise.withResolvers<void>();
+    this.#onReport = () => back.resolve();
+    const startMs = performance.now();
+    this.#connections[0]!.tell({ kind: 'to-worker', worker: 1 as WorkerId, message });
+    await back.promise;
+    return performance.now() - startMs;
+  }
+
+  /** One message at a time, to one peer after another: whoever gets it has had nothing to do. */
+  static async echo(peers: readonly Peer[], times: number): Promise<Echo> {
     const message = encoded(echo);
     const roundTripsUs: number[] = [];
-    await Peer.#ask(this.#process, { kind: 'used' });
+    for (const peer of peers) await Peer.#ask(peer.#process, { kind: 'used' });
     const before = process.cpuUsage();
     for (let time = 0; time < times; time++) {
-      const back = Promise.withResolvers<void>();
-      this.#onReport = () => back.resolve();
-      const startMs = performance.now();
-      this.#connections[0]!.tell({ kind: 'to-worker', worker: 1 as WorkerId, message });
-      await back.promise;
-      roundTripsUs.push(1000 * (performance.now() - startMs));
+      roundTripsUs.push(1000 * (await peers[time % peers.length]!.#echo(message)));
     }
     const hereUs = usedUs(before) / times;
-    const there = await Peer.#ask(this.#process, { kind: 'used' });
-    return { hereUs, thereUs: cpuUs(there) / times, elapsedUs: spread(roundTripsUs).median };
+    let thereUs = 0;
+    for (const peer of peers) {
+      thereUs += cpuUs(await Peer.#ask(peer.#process, { kind: 'used' })) / times;
+    }
+    return { hereUs, thereUs, elapsedUs: spread(roundTripsUs).median };
   }
 
   end(): void {

@@ -24,8 +24,8 @@ export type MeasuredCosts = {
   readonly workerStepUs: Spread;
   /** Beginning to work on a message after having had nothing to do: processor time, as above. */
   readonly driverWakeUs: Spread;
-  readonly hostWakeUs: Spread;
-  readonly workerWakeUs: Spread;
+  /** Of a host's main thread, or a worker's. */
+  readonly wakeUs: Spread;
   /** From a worker's thread to its host's main thread or back, both ends. */
   readonly threadHopUs: Spread;
   readonly oneWayDelayUs: Spread;
@@ -63,7 +63,7 @@ export function measuredModel(measured: MeasuredCosts): ScaleCosts {
     host: {
       sendMs: hopEndMs + ms('hostSendUs'),
       receiveMs: ms('hostReceiveUs') + hopEndMs,
-      wakeMs: ms('hostWakeUs'),
+      wakeMs: ms('wakeUs'),
     },
     worker: {
       sendMs: hopEndMs,
@@ -72,7 +72,7 @@ export function measuredModel(measured: MeasuredCosts): ScaleCosts {
       taskMs: ms('taskUs'),
       consumerMs: ms('consumerUs'),
       inputMs: ms('inputUs'),
-      wakeMs: ms('workerWakeUs'),
+      wakeMs: ms('wakeUs'),
     },
     link: { delayMs: measured.linkDelayUs / 1000, bytesPerMs: measured.linkBytesPerMs },
   };
@@ -100,18 +100,20 @@ export async function measureCosts(options: {
 }): Promise<MeasuredCosts> {
   const { rounds, quick } = options;
   const samples = new Map<Key, number[]>();
-  const peer = await Peer.start(quick ? 8 : 64);
+  // Messages in a row go to the first, over as many connections as there might be hosts.
+  const peers = [await Peer.start(quick ? 8 : 64)];
+  while (peers.length < (quick ? 2 : 4)) peers.push(await Peer.start(1));
   const messages = quick ? 20 : 200;
-  await peer.send(messages);
-  await peer.receive(messages);
-  await peer.echo(quick ? 20 : 500);
+  await peers[0]!.send(messages);
+  await peers[0]!.receive(messages);
+  await Peer.echo(peers, quick ? 20 : 1000);
   for (let round = 0; round < rounds; round++) {
-    const one = await measureOnce(peer, { messages, quick });
+    const one = await measureOnce(peers, { messages, quick });
     for (const [key, value] of Object.entries(one)) {
       samples.set(key as Key, [...(samples.get(key as Key) ?? []), value]);
     }
   }
-  peer.end();
+  for (const peer of peers) peer.end();
   const spreads = Object.fromEntries([...samples].map(([key, values]) => [key, spread(values)]));
   return {
     machine: machine(),
@@ -123,17 +125,18 @@ export async function measureCosts(options: {
 }
 
 async function measureOnce(
-  peer: Peer,
+  peers: readonly Peer[],
   { messages, quick }: { readonly messages: number; readonly quick: boolean },
 ): Promise<Record<Key, number>> {
   const times = quick ? 50 : 1000;
-  const sent = await peer.send(messages);
-  const received = await peer.receive(messages);
-  const echo = await peer.echo(times);
-  // What a message takes alone is more than in a row: its receiver has to wake. It cannot be less.
+  const sent = await peers[0]!.send(messages);
+  const received = await peers[0]!.receive(messages);
+  const hopUs = await threadHop(times);
+  const echo = await Peer.echo(peers, times);
+  // What a message takes alone is more than in a row: its receiver has to wake, with cold caches.
+  // There the main thread wakes, a worker's thread, and the main thread again.
   const driverWakeUs = Math.max(0.1, echo.hereUs - sent.hereUs - received.hereUs);
-  const hostWakeUs = Math.max(0.1, echo.thereUs - sent.thereUs - received.thereUs);
-  const { hopUs, aloneUs } = await threadHop(times);
+  const wakeUs = Math.max(0.1, (echo.thereUs - sent.thereUs - received.thereUs - 2 * hopUs) / 3);
   const steps = stepsUs(quick ? 100 : 1000);
   const tasks = await taskCosts(quick ? 100 : 500);
   const driver = timeDriver({
@@ -151,9 +154,8 @@ async function measureOnce(
     driverStepUs: driver.monitoredUs / driver.reports,
     workerStepUs: steps,
     driverWakeUs,
-    hostWakeUs,
+    wakeUs,
     threadHopUs: hopUs,
-    workerWakeUs: Math.max(0.1, aloneUs - hopUs),
     oneWayDelayUs: Math.max(1, (echo.elapsedUs - echo.hereUs - echo.thereUs) / 2),
     ...tasks,
     entryUs: entryUs(times),
