@@ -35,6 +35,8 @@ import type { JobConfig } from './job-config.ts';
 import type { RunClock } from './run-clock.ts';
 import { sharedPages } from './shared-pages.ts';
 import { SinkWriters } from './sink-writers.ts';
+import type { WorkerShellTrace } from './traces.ts';
+import { workerTraces } from './traces.ts';
 import { WorkerMeters } from './worker-meters.ts';
 
 export type WorkerShellOptions = {
@@ -162,8 +164,18 @@ export class WorkerShell {
 
   #step(event: WorkerEvent): void {
     if (this.#closed) return;
-    this.#machine.step(this.#options.clock.nowMs(), event);
+    this.#tell(event);
     if (!this.#pumping) this.#pump();
+  }
+
+  #tell(event: WorkerEvent): void {
+    const atMs = this.#options.clock.nowMs();
+    if (workerTraces.hasSubscribers) this.#trace({ atMs, event });
+    this.#machine.step(atMs, event);
+  }
+
+  #trace(what: Omit<WorkerShellTrace, 'worker'>): void {
+    workerTraces.publish({ worker: this.#options.worker, ...what } satisfies WorkerShellTrace);
   }
 
   /** Carries out orders until there are none, or until the turn has been long enough. */
@@ -194,6 +206,7 @@ export class WorkerShell {
   }
 
   #carryOut(effect: WorkerEffect): void {
+    if (workerTraces.hasSubscribers) this.#trace({ atMs: this.#options.clock.nowMs(), effect });
     switch (effect.kind) {
       case 'run-task':
         this.#runnable = effect;
@@ -240,7 +253,7 @@ export class WorkerShell {
       const sinks = this.#openRows.add(id, result.sinks, last);
       const commitPending = this.#commit(task, sinks, result.watermarkMs);
       const ended = result.range?.ended ?? false;
-      this.#machine.step(clock.nowMs(), {
+      this.#tell({
         kind: 'task-finished',
         run,
         outputs: result.outputs,
@@ -250,8 +263,7 @@ export class WorkerShell {
         elapsedMs: clock.nowMs() - startMs,
       });
     } catch (error) {
-      const data = errorToData(error);
-      this.#machine.step(clock.nowMs(), { kind: 'task-failed', run, error: data });
+      this.#tell({ kind: 'task-failed', run, error: errorToData(error) });
     }
   }
 
