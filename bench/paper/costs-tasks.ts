@@ -29,6 +29,9 @@ export type TaskCosts = {
 
 const consumers = 8;
 
+/** Differences of what was measured may vanish, but nothing costs nothing. */
+const leastUs = 0.01;
+
 /**
  * Of one worker thread that runs micro-batches one after another, in groups of a thousand. `cpuMs`:
  * processor time that each of three jobs is measured for.
@@ -40,9 +43,9 @@ export async function taskCosts(cpuMs: number): Promise<TaskCosts> {
   const taskUs = oneUs / tasksPerWorker;
   // Of a micro-batch: producers, and consumers that each take a block of every producer.
   const more = wideTasksPerWorker - tasksPerWorker;
-  const inputUs = Math.max(0, ((wideUs - twoUs) / more - taskUs) / consumers);
+  const inputUs = Math.max(leastUs, ((wideUs - twoUs) / more - taskUs) / consumers);
   const ownUs = (twoUs - oneUs) / consumers - tasksPerWorker * inputUs;
-  return { taskUs, consumerUs: Math.max(0, ownUs - taskUs), inputUs };
+  return { taskUs, consumerUs: Math.max(leastUs, ownUs - taskUs), inputUs };
 }
 
 /** Processor time of the whole process; of groups so large, next to nothing is the driver's. */
@@ -98,7 +101,7 @@ export function entryUs(times: number): number {
     return (user + system) / times;
   };
   const oneUs = cost(1);
-  return Math.max(0, (cost(1 + entries) - oneUs) / entries / 2);
+  return Math.max(leastUs, (cost(1 + entries) - oneUs) / entries / 2);
 }
 
 function emptyBlocks(count: number): PeerMessage {
