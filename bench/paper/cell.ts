@@ -21,6 +21,7 @@ export type CellOptions = {
   readonly groupsPayPerTask?: boolean;
   readonly groups?: number;
   readonly cores?: number;
+  readonly workersPerHost?: number;
 };
 
 export type Cell = {
@@ -28,6 +29,8 @@ export type Cell = {
   readonly batchMs: number;
   /** Planned trigger (interval 0: first start) to the end of the last task, mean. */
   readonly latencyMs: number;
+  /** Of all processors together. */
+  readonly cpuMs: number;
   /** Share of the driver's processor. */
   readonly driverShare: number;
   /** The driver was asked for more than it can do. */
@@ -72,6 +75,7 @@ export function runCell(options: CellOptions): Cell {
     warmUpBatches: Math.max(1, Math.floor(groups / 3)) * groupSize,
     ...(options.groupsPayPerTask === true ? { groupsPayPerTask: true } : {}),
     ...(options.cores === undefined ? {} : { cores: options.cores }),
+    workersPerHost: options.workersPerHost ?? 1,
   });
   return cellOf(run, machines);
 }
@@ -88,6 +92,9 @@ function cellOf(run: ScaleRun, machines: number): Cell {
     machines,
     batchMs,
     latencyMs,
+    cpuMs:
+      (steady.driverBusyMs + run.hosts * steady.hostBusyMs + run.workers * steady.workerBusyMs) /
+      steady.batches,
     driverShare: steady.driverBusyMs / steady.elapsedMs,
     overloaded: isOverloaded(run),
     parts: partsOf(steady),

@@ -1,7 +1,9 @@
 // A usual order and a usual report: what the measurement of message costs sends.
 
-import type { HandleCodec, MessageCodecs } from '../../src/control/protocol/handle-codec.ts';
+import type { MessageCodecs } from '../../src/control/protocol/handle-codec.ts';
 import type { DriverMessage, WorkerMessage } from '../../src/control/protocol/messages.ts';
+import type { SourceId } from '../../src/plan/logical-plan.ts';
+import { messageCodecs } from '../../src/runtime/cluster/handle-codecs.ts';
 import type {
   BatchNumber,
   GroupId,
@@ -10,15 +12,8 @@ import type {
   Term,
 } from '../../src/control/protocol/ids.ts';
 
-const nothing: HandleCodec = { write: () => {}, read: () => null };
-
-/** What is measured carries no handles. */
-export const noHandles: MessageCodecs = {
-  output: nothing,
-  gauges: nothing,
-  range: nothing,
-  snapshot: nothing,
-};
+/** What is opaque to the machines, by the codecs that jobs use. */
+export const codecs: MessageCodecs = messageCodecs(['clicks' as SourceId]);
 
 export const order: DriverMessage = {
   kind: 'start-group',

@@ -1,28 +1,14 @@
 // `npm run paper -- costs`: measures on processes and threads of this machine what the simulation
 // of scale charges: messages at both ends, the way between two processes, a task without work.
 
-import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
-import { once } from 'node:events';
-import process from 'node:process';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import { ByteWriter } from '../../src/control/protocol/byte-writer.ts';
-import { writeDriverMessage } from '../../src/control/protocol/driver-codec.ts';
-import { readHostMessage } from '../../src/control/protocol/host-messages.ts';
-import type { WorkerId } from '../../src/control/protocol/ids.ts';
-import type { DriverMessage } from '../../src/control/protocol/messages.ts';
-import { readWorkerMessage } from '../../src/control/protocol/worker-codec.ts';
-import { Connection } from '../../src/runtime/cluster/connection.ts';
 import { runScale } from '../../src/sim/scale/scale-cluster.ts';
 import type { ScaleCosts } from '../../src/sim/scale/scale-costs.ts';
 import { machine, spread } from '../figures.ts';
 import type { Spread } from '../figures.ts';
-import { echo, noHandles, order } from './costs-messages.ts';
-import type { FromPeer, ToPeer } from './costs-peer.ts';
-import { idleOneStage, tasksPerWorker } from './idle-one-stage.ts';
+import { Peer } from './costs-sockets.ts';
+import { entryUs, taskCosts } from './costs-tasks.ts';
+import { threadHop } from './costs-threads.ts';
+import { timeDriver } from './driver-steps.ts';
 import type { Figure, FigureOptions } from './figure.ts';
 import { oneStage } from './shapes.ts';
 
@@ -36,10 +22,19 @@ export type MeasuredCosts = {
   readonly hostReceiveUs: Spread;
   readonly driverStepUs: Spread;
   readonly workerStepUs: Spread;
+  /** Beginning to work on a message after having had nothing to do: processor time, as above. */
+  readonly driverWakeUs: Spread;
+  /** Of a host's main thread, or a worker's. */
+  readonly wakeUs: Spread;
   /** From a worker's thread to its host's main thread or back, both ends. */
   readonly threadHopUs: Spread;
   readonly oneWayDelayUs: Spread;
+  /** A source task without work; what a consumer's takes beyond it, and each block it takes in. */
   readonly taskUs: Spread;
+  readonly consumerUs: Spread;
+  readonly inputUs: Spread;
+  /** Each producer's block in a message, written or read. */
+  readonly entryUs: Spread;
   /** Assumed, not measured: the links of a data centre, which loopback is none of. */
   readonly linkDelayUs: number;
   readonly linkBytesPerMs: number;
@@ -55,6 +50,7 @@ const linkBytesPerMs = 1.25e6;
 /** The cost model that the measurements make: model (a) of the figures. */
 export function measuredModel(measured: MeasuredCosts): ScaleCosts {
   const ms = (key: Key): number => measured[key].median / 1000;
+  const hopEndMs = ms('threadHopUs') / 2;
   return {
     driver: {
       orderMs: 0,
@@ -62,11 +58,21 @@ export function measuredModel(measured: MeasuredCosts): ScaleCosts {
       receiveMs: ms('driverReceiveUs') + ms('driverStepUs'),
       launchTaskMs: 0,
       completeTaskMs: 0,
+      wakeMs: ms('driverWakeUs'),
+    },
+    host: {
+      sendMs: hopEndMs + ms('hostSendUs'),
+      receiveMs: ms('hostReceiveUs') + hopEndMs,
+      wakeMs: ms('wakeUs'),
     },
     worker: {
-      sendMs: ms('hostSendUs') + ms('threadHopUs'),
-      receiveMs: ms('hostReceiveUs') + ms('threadHopUs') + ms('workerStepUs'),
+      sendMs: hopEndMs,
+      receiveMs: hopEndMs + ms('workerStepUs'),
+      entryMs: ms('entryUs'),
       taskMs: ms('taskUs'),
+      consumerMs: ms('consumerUs'),
+      inputMs: ms('inputUs'),
+      wakeMs: ms('wakeUs'),
     },
     link: { delayMs: measured.linkDelayUs / 1000, bytesPerMs: measured.linkBytesPerMs },
   };
@@ -75,49 +81,8 @@ export function measuredModel(measured: MeasuredCosts): ScaleCosts {
 export const costsFigure: Figure<MeasuredCosts> = {
   name: 'costs',
   what: 'what messages and tasks cost on this machine',
-  async run({ quick }: FigureOptions) {
-    const rounds = quick ? 1 : 5;
-    const samples = new Map<Key, number[]>();
-    const add = (key: Key, value: number): void => {
-      samples.set(key, [...(samples.get(key) ?? []), value]);
-    };
-    const peer = await Peer.start(quick ? 8 : 64);
-    const messages = quick ? 20 : 300;
-    await peer.send(messages);
-    await peer.receive(messages);
-    for (let round = 0; round < rounds; round++) {
-      const sent = await peer.send(messages);
-      add('driverSendUs', sent.hereUs);
-      add('hostReceiveUs', sent.thereUs);
-      const received = await peer.receive(messages);
-      add('driverReceiveUs', received.hereUs);
-      add('hostSendUs', received.thereUs);
-      const echoUs = await peer.echoUs(quick ? 50 : 1000);
-      const processorsUs = (sent.hereUs + sent.thereUs + received.hereUs + received.thereUs) / 2;
-      add('oneWayDelayUs', Math.max(1, echoUs / 2 - processorsUs));
-      add('threadHopUs', await threadHopUs(quick ? 50 : 1000));
-      const steps = stepsUs(quick ? 100 : 1000);
-      add('driverStepUs', steps.driverUs);
-      add('workerStepUs', steps.workerUs);
-      add('taskUs', await taskUs(quick ? 200 : 1000));
-    }
-    peer.end();
-    const of = (key: Key): Spread => spread(samples.get(key)!);
-    return {
-      machine: machine(),
-      rounds,
-      driverSendUs: of('driverSendUs'),
-      driverReceiveUs: of('driverReceiveUs'),
-      hostSendUs: of('hostSendUs'),
-      hostReceiveUs: of('hostReceiveUs'),
-      driverStepUs: of('driverStepUs'),
-      workerStepUs: of('workerStepUs'),
-      threadHopUs: of('threadHopUs'),
-      oneWayDelayUs: of('oneWayDelayUs'),
-      taskUs: of('taskUs'),
-      linkDelayUs,
-      linkBytesPerMs,
-    };
+  run({ quick }: FigureOptions) {
+    return measureCosts({ rounds: quick ? 1 : 5, quick });
   },
   tell: (measured) =>
     Object.entries(measured).flatMap(([key, value]) => {
@@ -128,148 +93,80 @@ export const costsFigure: Figure<MeasuredCosts> = {
   plot: () => null,
 };
 
-type BothEnds = { readonly hereUs: number; readonly thereUs: number };
-
-class Peer {
-  readonly #process: ChildProcess;
-  readonly #connections: Connection[];
-  #onReport: () => void = () => {};
-
-  private constructor(child: ChildProcess, sockets: readonly Socket[]) {
-    this.#process = child;
-    this.#connections = sockets.map((socket) => this.#open(socket));
-  }
-
-  static async start(count: number): Promise<Peer> {
-    const sockets: Socket[] = [];
-    const server = createServer({ noDelay: true }, (socket) => sockets.push(socket));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const child = fork(fileURLToPath(new URL('./costs-peer.ts', import.meta.url)));
-    const { port } = server.address() as AddressInfo;
-    await Peer.#ask(child, { kind: 'dial', port, count });
-    while (sockets.length < count) await immediate();
-    server.close();
-    return new Peer(child, sockets);
-  }
-
-  static async #ask(child: ChildProcess, message: ToPeer): Promise<FromPeer> {
-    const answer = once(child, 'message') as Promise<[FromPeer]>;
-    child.send(message);
-    return (await answer)[0];
-  }
-
-  #open(socket: Socket): Connection {
-    const connection = new Connection({
-      peer: 'a measured process',
-      socket,
-      allocate: (bytes) => new Uint8Array(bytes),
-      timeoutMs: 60_000,
-    });
-    connection.listen({
-      onFrame: (frame) => {
-        const decoded = readHostMessage(frame);
-        if (!decoded.ok || decoded.value.kind !== 'to-driver') return;
-        if (readWorkerMessage(decoded.value.message, noHandles).ok) this.#onReport();
-      },
-      onClosed: () => {},
-    });
-    return connection;
-  }
-
-  /** One order on each connection a turn, encoded once, as to so many hosts. */
-  async send(rounds: number): Promise<BothEnds> {
-    const frames = rounds * this.#connections.length;
-    await Peer.#ask(this.#process, { kind: 'take', frames });
-    const done = once(this.#process, 'message') as Promise<[FromPeer]>;
-    const before = process.cpuUsage();
-    for (let round = 0; round < rounds; round++) {
-      const message = encoded(order);
-      for (const [index, connection] of this.#connections.entries()) {
-        connection.tell({ kind: 'to-worker', worker: (index + 1) as WorkerId, message });
-      }
-      await immediate();
-      await immediate();
+/** In about four seconds a round. */
+export async function measureCosts(options: {
+  readonly rounds: number;
+  readonly quick: boolean;
+}): Promise<MeasuredCosts> {
+  const { rounds, quick } = options;
+  const samples = new Map<Key, number[]>();
+  // Messages in a row go to the first, over as many connections as there might be hosts.
+  const peers = [await Peer.start(quick ? 8 : 64)];
+  while (peers.length < (quick ? 2 : 4)) peers.push(await Peer.start(1));
+  const messages = quick ? 20 : 200;
+  await peers[0]!.send(messages);
+  await peers[0]!.receive(messages);
+  await Peer.echo(peers, quick ? 20 : 1000);
+  for (let round = 0; round < rounds; round++) {
+    const one = await measureOnce(peers, { messages, quick });
+    for (const [key, value] of Object.entries(one)) {
+      samples.set(key as Key, [...(samples.get(key as Key) ?? []), value]);
     }
-    const hereUs = usedUs(before) / frames;
-    const [there] = await done;
-    return { hereUs, thereUs: there.kind === 'done' ? (there.cpuMs * 1000) / frames : NaN };
   }
-
-  async receive(rounds: number): Promise<BothEnds> {
-    const frames = rounds * this.#connections.length;
-    const all = Promise.withResolvers<void>();
-    let left = frames;
-    this.#onReport = () => {
-      if (--left === 0) all.resolve();
-    };
-    const before = process.cpuUsage();
-    const there = await Peer.#ask(this.#process, { kind: 'flood', rounds });
-    await all.promise;
-    const hereUs = usedUs(before) / frames;
-    return { hereUs, thereUs: there.kind === 'done' ? (there.cpuMs * 1000) / frames : NaN };
-  }
-
-  /** There and back on one connection, the median. */
-  async echoUs(times: number): Promise<number> {
-    const message = encoded(echo);
-    const roundTrips: number[] = [];
-    for (let time = 0; time < times; time++) {
-      const back = Promise.withResolvers<void>();
-      this.#onReport = () => back.resolve();
-      const startMs = performance.now();
-      this.#connections[0]!.tell({ kind: 'to-worker', worker: 1 as WorkerId, message });
-      await back.promise;
-      roundTrips.push(1000 * (performance.now() - startMs));
-    }
-    return spread(roundTrips).median;
-  }
-
-  end(): void {
-    for (const connection of this.#connections) connection.destroy(null);
-    if (this.#process.connected) this.#process.disconnect();
-  }
-}
-
-function encoded(message: DriverMessage): Uint8Array {
-  const writer = new ByteWriter();
-  writeDriverMessage(writer, message, noHandles);
-  return Buffer.concat(writer.finish());
-}
-
-/** In bursts, as from a turn of the event loop. Both threads of this process count. */
-async function threadHopUs(times: number): Promise<number> {
-  const code = `require('node:worker_threads').parentPort.on('message', (frames) => {
-    require('node:worker_threads').parentPort.postMessage(frames);
-  })`;
-  const thread = new Worker(code, { eval: true });
-  const frames = [new Uint8Array(new SharedArrayBuffer(64))];
-  let left = 0;
-  let onAll: () => void = () => {};
-  thread.on('message', () => {
-    if (--left === 0) onAll();
-  });
-  const there = async (): Promise<void> => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    onAll = resolve;
-    left = burst;
-    for (let count = 0; count < burst; count++) thread.postMessage(frames);
-    await promise;
+  for (const peer of peers) peer.end();
+  const spreads = Object.fromEntries([...samples].map(([key, values]) => [key, spread(values)]));
+  return {
+    machine: machine(),
+    rounds,
+    ...(spreads as Record<Key, Spread>),
+    linkDelayUs,
+    linkBytesPerMs,
   };
-  for (let time = 0; time < 200; time++) await there();
-  const before = process.cpuUsage();
-  for (let time = 0; time < times; time++) await there();
-  const us = usedUs(before) / (2 * times * burst);
-  await thread.terminate();
-  return us;
 }
 
-const burst = 8;
+async function measureOnce(
+  peers: readonly Peer[],
+  { messages, quick }: { readonly messages: number; readonly quick: boolean },
+): Promise<Record<Key, number>> {
+  const times = quick ? 50 : 1000;
+  const sent = await peers[0]!.send(messages);
+  const received = await peers[0]!.receive(messages);
+  const hopUs = await threadHop(times);
+  const echo = await Peer.echo(peers, times);
+  // What a message takes alone is more than in a row: its receiver has to wake, with cold caches.
+  // There the main thread wakes, a worker's thread, and the main thread again.
+  const driverWakeUs = Math.max(0.1, echo.hereUs - sent.hereUs - received.hereUs);
+  const wakeUs = Math.max(0.1, (echo.thereUs - sent.thereUs - received.thereUs - 2 * hopUs) / 3);
+  const steps = stepsUs(quick ? 100 : 1000);
+  const tasks = await taskCosts(quick ? 100 : 500);
+  const driver = timeDriver({
+    shape: oneStage(quick ? 100 : 1000),
+    workers: quick ? 100 : 1000,
+    groupSize: 10,
+    intervalMs: 10,
+    groups: 30,
+  });
+  return {
+    driverSendUs: sent.hereUs,
+    hostReceiveUs: sent.thereUs,
+    driverReceiveUs: received.hereUs,
+    hostSendUs: received.thereUs,
+    driverStepUs: driver.monitoredUs / driver.reports,
+    workerStepUs: steps,
+    driverWakeUs,
+    wakeUs,
+    threadHopUs: hopUs,
+    oneWayDelayUs: Math.max(1, (echo.elapsedUs - echo.hereUs - echo.thereUs) / 2),
+    ...tasks,
+    entryUs: entryUs(times),
+  };
+}
 
-/** What the machines themselves do about a message, in a simulated cluster. */
-function stepsUs(workers: number): { readonly driverUs: number; readonly workerUs: number } {
-  const elapsedMs = { driver: 0, worker: 0 };
-  const steps = { driver: 0, worker: 0 };
+/** What a worker's machine does about a message, in a simulated cluster, µs. */
+function stepsUs(workers: number): number {
+  let elapsedMs = 0;
+  let steps = 0;
+  const nothing = { sendMs: 0.01, receiveMs: 0.01, wakeMs: 0 };
   runScale({
     seed: 1,
     shape: oneStage(workers),
@@ -277,50 +174,24 @@ function stepsUs(workers: number): { readonly driverUs: number; readonly workerU
     mode: 'drizzle',
     pace: { groupSize: 2, intervalMs: 0, lookAhead: false },
     costs: {
-      driver: { orderMs: 0, sendMs: 0.01, receiveMs: 0.01, launchTaskMs: 0, completeTaskMs: 0 },
-      worker: { sendMs: 0.01, receiveMs: 0.01, taskMs: 0.01 },
+      driver: { ...nothing, orderMs: 0, launchTaskMs: 0, completeTaskMs: 0 },
+      host: nothing,
+      worker: { ...nothing, entryMs: 0, taskMs: 0.01, consumerMs: 0, inputMs: 0 },
       link: { delayMs: 0.1, bytesPerMs: linkBytesPerMs },
     },
     workMs: [0.1],
     jitter: 0,
     blockBytes: 0,
-    batches: 60,
-    machineStep: (which, step) => {
+    batches: 40,
+    timeStep: (step) => {
       const startMs = performance.now();
       step();
-      elapsedMs[which] += performance.now() - startMs;
-      steps[which]++;
+      const tookMs = performance.now() - startMs;
+      // It was interrupted: somebody else's work is no cost of a step.
+      if (tookMs > 0.2) return;
+      elapsedMs += tookMs;
+      steps++;
     },
   });
-  return {
-    driverUs: (1000 * elapsedMs.driver) / steps.driver,
-    workerUs: (1000 * elapsedMs.worker) / steps.worker,
-  };
-}
-
-/** A worker thread that runs tasks without work one after another. */
-async function taskUs(measureMs: number): Promise<number> {
-  const job = await idleOneStage.run({
-    workers: 1,
-    interval: 0,
-    groupSize: 1000,
-    module: new URL('./idle-one-stage.ts', import.meta.url),
-  });
-  const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-  await sleep(500);
-  const before = job.status();
-  await sleep(measureMs);
-  const after = job.status();
-  await job.stop();
-  const tasks = (after.batches - before.batches) * tasksPerWorker;
-  return (1000 * (after.elapsedMs - before.elapsedMs)) / tasks;
-}
-
-function usedUs(before: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(before);
-  return user + system;
-}
-
-function immediate(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return (1000 * elapsedMs) / steps;
 }

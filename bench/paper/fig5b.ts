@@ -61,6 +61,7 @@ export const figure5b: Figure<Figure5b> = {
           costs: modelOf(schedule, costsOf, { fit, measured: costs! }),
           workMs,
           groupsPayPerTask: costsOf === 'paper',
+          ...(quick ? { groups: schedule.mode === 'bsp' ? 4 : fewGroups(schedule) } : {}),
         }),
       ),
     });
@@ -114,6 +115,10 @@ function modelOf(
   if (costsOf === 'a') return measuredModel(measured);
   if (schedule.mode === 'bsp' || costsOf === 'paper') return sparkModel(measured, fit);
   return groupModel(measured, fit);
+}
+
+function fewGroups({ groupSize }: Extract<Schedule, { mode: 'drizzle' }>): number {
+  return Math.max(2, Math.ceil(20 / groupSize));
 }
 
 function nameOf(schedule: Schedule): string {

@@ -8,7 +8,9 @@ import { figure4a } from './fig4a.ts';
 import { figure4b } from './fig4b.ts';
 import { figure5a } from './fig5a.ts';
 import { figure5b } from './fig5b.ts';
+import { groupSize } from './group-size.ts';
 import { real } from './real.ts';
+import { timeline } from './timeline.ts';
 
 export const figures: readonly AnyFigure[] = [
   anyFigure(costsFigure),
@@ -17,5 +19,7 @@ export const figures: readonly AnyFigure[] = [
   anyFigure(figure5a),
   anyFigure(figure5b),
   anyFigure(driverLoad),
+  anyFigure(groupSize),
   anyFigure(real),
+  anyFigure(timeline),
 ];

@@ -1,18 +1,27 @@
 // Draws plots as SVG: lines and points over linear or logarithmic axes, and stacked bars, each with
-// a legend beside it. Draws on a white card, so that it reads the same on any page.
+// a legend beside it, and what happened in lanes of time. Draws on a white card, so that it reads the
+// same on any page.
 
-import { assert } from '../../src/base/assert.ts';
-
-export type Axis = {
-  readonly label: string;
-  readonly scale: 'linear' | 'log';
-  readonly min: number;
-  readonly max: number;
-  /** Marked values; by default round ones. */
-  readonly ticks?: readonly number[];
-};
-
-export type Point = { readonly x: number; readonly y: number };
+import type { LanePlot } from './plot-lanes.ts';
+import { drawLanes, lanesHeight } from './plot-lanes.ts';
+import type { Axis, Point } from './plot-parts.ts';
+import {
+  colorOf,
+  drawXAxis,
+  drawYAxis,
+  faint,
+  font,
+  frameOf,
+  heading,
+  ink,
+  legendWidth,
+  margin,
+  n,
+  rect,
+  scaleOf,
+  text,
+  width,
+} from './plot-parts.ts';
 
 export type Series = {
   readonly name: string;
@@ -47,41 +56,14 @@ export type BarPlot = {
   }[];
 };
 
-export type Plot = LinePlot | BarPlot;
+export type Plot = LinePlot | BarPlot | LanePlot;
 
-/** Distinguishable also by people who see red and green alike (Okabe and Ito). */
-const palette = [
-  '#0072b2',
-  '#d55e00',
-  '#009e73',
-  '#cc79a7',
-  '#e69f00',
-  '#56b4e9',
-  '#3f3f46',
-  '#8a8a94',
-];
-
-const font = 'font-family="system-ui, -apple-system, Segoe UI, Roboto, Helvetica, sans-serif"';
-const ink = '#1f2328';
-const faint = '#59636e';
-const grid = '#e6e8eb';
 const gap = 16;
-const width = 960;
-const legendWidth = 290;
-const margin = { top: 76, right: legendWidth + 28, bottom: 58, left: 76 };
-
-type Frame = {
-  readonly left: number;
-  readonly top: number;
-  readonly width: number;
-  readonly height: number;
-};
 
 export function drawSvg(plots: readonly Plot[]): string {
   let top = 0;
   const drawn = plots.map((plot) => {
-    const height = plot.kind === 'lines' ? 480 : margin.top + margin.bottom + barsHeight(plot);
-    const body = plot.kind === 'lines' ? drawLines(plot, height) : drawBars(plot, height);
+    const { height, body } = drawPlot(plot);
     const card = rect({ left: 0.5, top: 0.5, width: width - 1, height: height - 1 }, '#ffffff');
     const moved = `<g transform="translate(0 ${top})">\n${card}\n${body}\n</g>`;
     top += height + gap;
@@ -95,6 +77,19 @@ export function drawSvg(plots: readonly Plot[]): string {
   ].join('');
 }
 
+function drawPlot(plot: Plot): { readonly height: number; readonly body: string } {
+  switch (plot.kind) {
+    case 'lines':
+      return { height: 480, body: drawLines(plot, 480) };
+    case 'bars': {
+      const height = margin.top + margin.bottom + barsHeight(plot);
+      return { height, body: drawBars(plot, height) };
+    }
+    case 'lanes':
+      return { height: lanesHeight(plot), body: drawLanes(plot) };
+  }
+}
+
 function drawLines(plot: LinePlot, height: number): string {
   const frame = frameOf(height);
   const x = scaleOf(plot.x, frame.left, frame.left + frame.width);
@@ -104,23 +99,18 @@ function drawLines(plot: LinePlot, height: number): string {
     const shown = series.points
       .filter((point) => Number.isFinite(point.y) && point.y > 0)
       .map((point) => ({ x: x(point.x), y: y(point.y) }));
-    lines.push(drawSeries(series, shown));
+    lines.push(drawSeries(series, shown, shown));
   });
   plot.series.forEach((series, index) => {
     const at = { x: width - legendWidth - 4, y: frame.top + 10 + index * 24 };
     const sample = [at, { x: at.x + 30, y: at.y }];
-    lines.push(drawSeries(series, series.style === 'floor' ? sample : middle(sample)));
+    lines.push(drawSeries(series, sample, [{ x: at.x + 15, y: at.y }]));
     lines.push(text(series.name, { x: at.x + 40, y: at.y + 4 }));
   });
   return lines.join('\n');
 }
 
-/** A sample in a legend has one point, between its ends. */
-function middle([from, to]: readonly Point[]): readonly Point[] {
-  return [from!, { x: (from!.x + to!.x) / 2, y: from!.y }, to!];
-}
-
-function drawSeries(series: Series, points: readonly Point[]): string {
+function drawSeries(series: Series, points: readonly Point[], marked: readonly Point[]): string {
   const color = colorOf(series.color);
   const path = points.map(({ x, y }) => `${n(x)},${n(y)}`).join(' ');
   const stroke = {
@@ -131,8 +121,6 @@ function drawSeries(series: Series, points: readonly Point[]): string {
   }[series.style];
   const line = `<polyline points="${path}" fill="none" stroke="${color}" ${stroke}/>`;
   if (series.style === 'floor') return line;
-  // In a legend the ends are no points.
-  const marked = points.length === 3 && points[0]!.y === points[2]!.y ? [points[1]!] : points;
   const fill = series.style === 'paper' ? '#ffffff' : color;
   const radius = series.style === 'paper' ? 4 : 3.25;
   const markers = marked.map(
@@ -141,33 +129,6 @@ function drawSeries(series: Series, points: readonly Point[]): string {
       `stroke-width="1.5"/>`,
   );
   return [line, ...markers].join('');
-}
-
-function drawXAxis(axis: Axis, x: (value: number) => number, frame: Frame): string {
-  const bottom = frame.top + frame.height;
-  const lines = ticksOf(axis).flatMap((value) => [
-    `<line x1="${n(x(value))}" x2="${n(x(value))}" y1="${frame.top}" y2="${bottom}" ` +
-      `stroke="${grid}"/>`,
-    text(label(value), { x: x(value), y: bottom + 20 }, 'middle'),
-  ]);
-  const middleX = frame.left + frame.width / 2;
-  lines.push(text(axis.label, { x: middleX, y: bottom + 44 }, 'middle', faint));
-  return lines.join('\n');
-}
-
-function drawYAxis(axis: Axis, y: (value: number) => number, frame: Frame): string {
-  const right = frame.left + frame.width;
-  const lines = ticksOf(axis).flatMap((value) => [
-    `<line x1="${frame.left}" x2="${right}" y1="${n(y(value))}" y2="${n(y(value))}" ` +
-      `stroke="${grid}"/>`,
-    text(label(value), { x: frame.left - 10, y: y(value) + 4 }, 'end'),
-  ]);
-  const middleY = frame.top + frame.height / 2;
-  lines.push(
-    `<text transform="translate(20 ${n(middleY)}) rotate(-90)" text-anchor="middle" ` +
-      `fill="${faint}">${escaped(axis.label)}</text>`,
-  );
-  return lines.join('\n');
 }
 
 const barHeight = 24;
@@ -210,84 +171,4 @@ function drawBars(plot: BarPlot, height: number): string {
     lines.push(text(note, { x: x(sum) + 8, y: top + 17 }, 'start', faint));
   });
   return lines.join('\n');
-}
-
-function heading({ title, subtitle }: Plot): string {
-  return [
-    `<text x="24" y="32" font-size="18" font-weight="600">${escaped(title)}</text>`,
-    text(subtitle, { x: 24, y: 54 }, 'start', faint),
-  ].join('\n');
-}
-
-function frameOf(height: number): Frame {
-  return {
-    left: margin.left,
-    top: margin.top,
-    width: width - margin.left - margin.right,
-    height: height - margin.top - margin.bottom,
-  };
-}
-
-function scaleOf(axis: Axis, from: number, to: number): (value: number) => number {
-  assert(axis.max > axis.min, 'an axis leads somewhere');
-  assert(axis.scale === 'linear' || axis.min > 0, 'a logarithmic axis has no zero');
-  const place = axis.scale === 'log' ? Math.log : (value: number): number => value;
-  const low = place(axis.min);
-  const high = place(axis.max);
-  return (value) => {
-    const kept = Math.min(axis.max, Math.max(axis.min, value));
-    return from + ((to - from) * (place(kept) - low)) / (high - low);
-  };
-}
-
-function ticksOf({ scale, min, max, ticks }: Axis): readonly number[] {
-  if (ticks !== undefined) return ticks;
-  if (scale === 'log') {
-    const decades: number[] = [];
-    for (let power = Math.ceil(Math.log10(min) - 1e-9); 10 ** power <= max * 1.0001; power++) {
-      decades.push(10 ** power);
-    }
-    return decades;
-  }
-  const step = [1, 2, 5, 10]
-    .flatMap((digit) => [-3, -2, -1, 0, 1, 2, 3].map((power) => digit * 10 ** power))
-    .toSorted((a, b) => a - b)
-    .find((size) => (max - min) / size <= 8)!;
-  const values: number[] = [];
-  for (let at = Math.ceil(min / step); at * step <= max * 1.0001; at++) values.push(at * step);
-  return values;
-}
-
-function label(value: number): string {
-  return Number(value.toPrecision(6)).toLocaleString('en-US', { maximumFractionDigits: 6 });
-}
-
-function text(
-  content: string,
-  at: Point,
-  anchor: 'start' | 'middle' | 'end' = 'start',
-  color: string = ink,
-): string {
-  return (
-    `<text x="${n(at.x)}" y="${n(at.y)}" text-anchor="${anchor}" fill="${color}">` +
-    `${escaped(content)}</text>`
-  );
-}
-
-function rect({ left, top, width: wide, height }: Frame, fill: string): string {
-  const at = `x="${n(left)}" y="${n(top)}" width="${n(wide)}" height="${n(height)}"`;
-  const card = fill === '#ffffff' ? ` rx="8" stroke="${grid}"` : '';
-  return `<rect ${at} fill="${fill}"${card}/>`;
-}
-
-function colorOf(index: number): string {
-  return palette[index % palette.length]!;
-}
-
-function n(value: number): string {
-  return String(Math.round(value * 10) / 10);
-}
-
-function escaped(content: string): string {
-  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -44,14 +44,18 @@ export const noGauges: WorkerGauges = {
 /** The worker's gauges together: sums, and the worst of watermark and lag. */
 export function mergeGauges(all: Iterable<WorkerGauges>): WorkerGauges {
   let merged: WorkerGauges | null = null;
+  const offsets: SourceOffset[] = [];
   for (const gauges of all) {
     merged = merged === null ? gauges : mergeTwo(merged, gauges);
+    for (const offset of gauges.offsets) offsets.push(offset);
   }
-  return merged ?? noGauges;
+  return merged === null ? noGauges : { ...merged, offsets };
 }
 
+/** All but the offsets, which would be copied again and again. */
 function mergeTwo(a: WorkerGauges, b: WorkerGauges): WorkerGauges {
   return {
+    ...a,
     recordsIn: a.recordsIn + b.recordsIn,
     recordsBad: a.recordsBad + b.recordsBad,
     recordsLate: a.recordsLate + b.recordsLate,
@@ -63,7 +67,6 @@ function mergeTwo(a: WorkerGauges, b: WorkerGauges): WorkerGauges {
     lagMs: maxKnown(a.lagMs, b.lagMs),
     stateBytes: a.stateBytes + b.stateBytes,
     heapBytes: a.heapBytes + b.heapBytes,
-    offsets: [...a.offsets, ...b.offsets],
   };
 }
 

@@ -13,6 +13,9 @@ import { mergeGauges } from './gauges.ts';
 /** Span of a rate, ms. */
 const rateSpanMs = 1000;
 
+/** Of a span, what is told apart, ms: however many workers report, a rate has few samples. */
+const sampleMs = 50;
+
 export type JobMonitorOptions = {
   readonly workers: number;
   readonly startMs: number;
@@ -38,8 +41,9 @@ export class JobMonitor {
   #groups = 0;
   #groupSize: number;
   #intervalMs: number;
-  #busy: { readonly atMs: number; readonly ms: number }[] = [];
+  #busy: { readonly atMs: number; ms: number }[] = [];
   #records: { readonly atMs: number; readonly count: number }[] = [];
+  #sampledMs = -Infinity;
 
   constructor(options: JobMonitorOptions) {
     this.#options = options;
@@ -82,9 +86,9 @@ export class JobMonitor {
       this.#batchMs.add(makespanMs);
       this.#recentBatchMs[this.#recent]!.add(makespanMs);
     }
-    this.#busy.push({ atMs: nowMs, ms: report.busyMs });
+    this.#sampleBusy(nowMs, report.busyMs);
     if (report.gauges !== null) this.#gauges.set(worker, report.gauges as WorkerGauges);
-    this.#sampleRecords(nowMs);
+    if (nowMs - this.#sampledMs >= sampleMs) this.#sampleRecords(nowMs);
   }
 
   stopped(worker: WorkerId, gauges: WorkerGauges | null): void {
@@ -139,8 +143,21 @@ export class JobMonitor {
     return done === Infinity ? 0 : done + 1;
   }
 
+  #sampleBusy(nowMs: number, busyMs: number): void {
+    const last = this.#busy.at(-1);
+    if (last !== undefined && nowMs - last.atMs < sampleMs) {
+      last.ms += busyMs;
+      return;
+    }
+    this.#busy.push({ atMs: nowMs, ms: busyMs });
+    while (nowMs - this.#busy[0]!.atMs > rateSpanMs) this.#busy.shift();
+  }
+
+  /** Asks the gauges of all workers, so not at every report of one. */
   #sampleRecords(nowMs: number): void {
-    const count = mergeGauges(this.#gauges.values()).recordsIn;
+    this.#sampledMs = nowMs;
+    let count = 0;
+    for (const { recordsIn } of this.#gauges.values()) count += recordsIn;
     const last = this.#records.at(-1);
     if (last !== undefined && last.count === count) return;
     this.#records.push({ atMs: nowMs, count });

@@ -10,8 +10,10 @@ import { figure4b } from '../../bench/paper/fig4b.ts';
 import { figure5a } from '../../bench/paper/fig5a.ts';
 import { figure5b } from '../../bench/paper/fig5b.ts';
 import type { Figure } from '../../bench/paper/figure.ts';
+import { groupSize } from '../../bench/paper/group-size.ts';
 import { drawSvg } from '../../bench/paper/plot.ts';
 import { real } from '../../bench/paper/real.ts';
+import { timeline } from '../../bench/paper/timeline.ts';
 
 let costs: MeasuredCosts;
 
@@ -68,17 +70,59 @@ test('figure 5b shows that pre-scheduling alone saves something, and groups more
   assert.ok(speedupAt10 > 1 && speedupAt100 > speedupAt10);
 });
 
-test('driver-load falls as groups grow', async () => {
-  const { loads, steps } = await made(driverLoad);
-  const shares = loads.slice(0, 3).map(({ share }) => share);
+test('driver-load falls as groups grow, and follows from an order and few reports', async () => {
+  const { loads, steps, simulated } = await made(driverLoad);
+  const shares = loads.slice(0, 10).map(({ share }) => share);
   assert.deepEqual(
     shares,
     shares.toSorted((a, b) => b - a),
   );
-  assert.ok(steps.every(({ messages }) => messages < 4));
+  assert.ok(steps.every(({ orders, machineUs }) => orders === 1 && machineUs.median > 0));
+  for (const { share, reckoned } of simulated) {
+    assert.ok(Math.abs(share / reckoned - 1) < 0.4, `${share} simulated, ${reckoned} reckoned`);
+  }
 });
 
 test('real runs jobs on real processes beside their simulation', async () => {
   const { cells } = await made(real);
-  assert.ok(cells.every(({ realMs, simulatedMs }) => realMs > 0 && simulatedMs > 0));
+  assert.ok(cells.length > 0);
+  for (const { real: measured, simulated } of cells) {
+    assert.ok(measured.batchMs.median > 0 && simulated.batchMs > 0);
+    assert.ok(measured.cpuMs === null || measured.cpuMs > 0);
+    assert.ok(simulated.cpuMs >= simulated.batchMs * 0.5);
+  }
+});
+
+test('group-size has an optimum near the formula’s, and look-ahead does away with it', async () => {
+  const { curves, formula, optimum, traces } = await made(groupSize);
+  const [without, ahead, cut] = curves.map(({ points }) =>
+    points.map(({ extraMs }) => extraMs?.median ?? Infinity),
+  );
+  // Group sizes of 3, 10, 30 and 100: bubbles first, stale plans last.
+  assert.ok(without![0]! > 2 * without![1]!, String(without));
+  assert.ok(optimum.regret < 0.2, `${optimum.regret}`);
+  assert.ok(ahead![0]! < 0.3 * without![0]!, String(ahead));
+  assert.ok(ahead![3]! > 2 * ahead![0]!, String(ahead));
+  assert.ok(cut![3]! < 0.7 * ahead![3]!, String(cut));
+  formula.saturating.forEach(({ ms }, index) => {
+    assert.ok(Math.abs(ms / without![index]! - 1) < 0.35, `${ms} for ${without![index]} ms`);
+  });
+  for (const { boundaries } of traces) {
+    const lengths = Object.values(boundaries).map((column) => column.length);
+    assert.ok(new Set(lengths).size === 1 && lengths[0]! > 10);
+  }
+});
+
+test('timeline finds the driver on the way to an output in bsp only', async () => {
+  const { profiles } = await made(timeline);
+  const [drizzle, bsp] = profiles;
+  assert.equal(drizzle!.driverMessagesOnPath.median, 0);
+  assert.ok(drizzle!.driverMessagesBeside.max > 0, 'reports and orders are seen');
+  // Two orders, the end of the first stage, and who has its blocks.
+  assert.ok(bsp!.driverMessagesOnPath.min >= 3, `${bsp!.driverMessagesOnPath.min}`);
+  assert.equal(bsp!.withoutDriver, 0);
+  const { path } = bsp!;
+  for (const step of ['stage-done to driver', 'ask-locations to driver']) {
+    assert.ok(path.includes(step), path.join(', '));
+  }
 });

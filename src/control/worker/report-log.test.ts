@@ -26,5 +26,25 @@ test('ReportLog keeps makespans evenly spread, never more than its bound', () =>
   assert.ok(makespansMs.length <= makespansPerReportMax);
   assert.ok(makespansMs.length >= makespansPerReportMax / 2);
   const gaps = new Set(makespansMs.slice(1).map((value, index) => value - makespansMs[index]!));
-  assert.deepEqual([...gaps], [16]);
+  assert.deepEqual([...gaps], [64]);
+});
+
+test('ReportLog sends gauges once, and less often where there are many workers', () => {
+  const gaugesAt = (workerCount: number, measuredEveryMs: number): readonly unknown[] => {
+    const log = new ReportLog();
+    log.restart(0, workerCount);
+    const sent: unknown[] = [];
+    for (let nowMs = 0; nowMs <= 10_000; nowMs += 100) {
+      if (nowMs % measuredEveryMs === 0) log.gauges = { measuredMs: nowMs };
+      log.request();
+      sent.push(log.take(nowMs, now)?.gauges);
+    }
+    return sent.filter((gauges) => gauges !== null);
+  };
+  assert.equal(gaugesAt(16, 100).length, 101);
+  const fresh = gaugesAt(16, 1000);
+  assert.equal(fresh.length, 11);
+  assert.deepEqual(fresh[3], { measuredMs: 3000 });
+  // Ten thousand of them would name all their partitions: one in a hundred reports does.
+  assert.equal(gaugesAt(10_000, 100).length, 2);
 });

@@ -1,6 +1,11 @@
 // What has happened since a worker's last report, and when the next one is due.
 
-import { makespansPerReportMax, reportIntervalMs, reportsPerSecondMax } from '../limits.ts';
+import {
+  gaugesPerSecondMax,
+  makespansPerReportMax,
+  reportIntervalMs,
+  reportsPerSecondMax,
+} from '../limits.ts';
 import type { BatchNumber, PlacementVersion } from '../protocol/ids.ts';
 import type { Handle, Report, TaskName } from '../protocol/messages.ts';
 
@@ -15,6 +20,9 @@ export class ReportLog {
   #stride = 1;
   #busyMs = 0;
   #tasksRun = 0;
+  #gaugesIntervalMs = 0;
+  #gaugesReportedAtMs = -Infinity;
+  #gaugesReported: Handle = null;
   /** What the runtime measured last. */
   gauges: Handle = null;
 
@@ -27,6 +35,7 @@ export class ReportLog {
   restart(nowMs: number, workerCount: number): void {
     this.#reportedAtMs = nowMs;
     this.#intervalMs = Math.max(reportIntervalMs, (workerCount * 1000) / reportsPerSecondMax);
+    this.#gaugesIntervalMs = (workerCount * 1000) / gaugesPerSecondMax;
   }
 
   sourceEnded(task: TaskName): void {
@@ -69,7 +78,7 @@ export class ReportLog {
       makespansMs: this.#makespansMs,
       busyMs: this.#busyMs,
       tasksRun: this.#tasksRun,
-      gauges: this.gauges,
+      gauges: this.#takeGauges(nowMs),
     };
     this.#due = false;
     this.#reportedAtMs = nowMs;
@@ -80,5 +89,14 @@ export class ReportLog {
     this.#busyMs = 0;
     this.#tasksRun = 0;
     return report;
+  }
+
+  /** Once each time they were measured, and not too often. */
+  #takeGauges(nowMs: number): Handle {
+    if (this.gauges === this.#gaugesReported) return null;
+    if (nowMs < this.#gaugesReportedAtMs + this.#gaugesIntervalMs) return null;
+    this.#gaugesReported = this.gauges;
+    this.#gaugesReportedAtMs = nowMs;
+    return this.gauges;
   }
 }

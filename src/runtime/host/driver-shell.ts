@@ -12,6 +12,8 @@ import type { JobMonitor } from '../../observe/job-monitor.ts';
 import type { WorkerGauges } from '../../observe/gauges.ts';
 import type { DriverStorage } from './driver-storage.ts';
 import type { RunClock } from './run-clock.ts';
+import { driverTraces } from './traces.ts';
+import type { DriverShellTrace } from './traces.ts';
 
 export type DriverShellOptions = {
   readonly driver: DriverOptions;
@@ -61,7 +63,10 @@ export class DriverShell {
   }
 
   step(event: DriverEvent): void {
-    this.#machine.step(this.#options.clock.nowMs(), event);
+    const atMs = this.#options.clock.nowMs();
+    if (driverTraces.hasSubscribers)
+      driverTraces.publish({ atMs, event } satisfies DriverShellTrace);
+    this.#machine.step(atMs, event);
     if (this.#stepping) return;
     this.#stepping = true;
     for (;;) {
@@ -74,7 +79,10 @@ export class DriverShell {
   }
 
   #carryOut(effect: DriverEffect): void {
-    const { monitor } = this.#options;
+    const { monitor, clock } = this.#options;
+    if (driverTraces.hasSubscribers) {
+      driverTraces.publish({ atMs: clock.nowMs(), effect } satisfies DriverShellTrace);
+    }
     switch (effect.kind) {
       case 'send-message':
         this.#options.send(effect.to, effect.message);

@@ -43,6 +43,8 @@ import { sharedPages } from './shared-pages.ts';
 import { sinkRun, SinkWriters } from './sink-writers.ts';
 import type { SnapshotHandle } from './snapshot-handle.ts';
 import { SourceReaders } from './source-readers.ts';
+import type { WorkerShellTrace } from './traces.ts';
+import { workerTraces } from './traces.ts';
 import { WorkerMeters } from './worker-meters.ts';
 import { WorkerStorage } from './worker-storage.ts';
 
@@ -181,8 +183,18 @@ export class WorkerShell {
 
   #step(event: WorkerEvent): void {
     if (this.#closed) return;
-    this.#machine.step(this.#options.clock.nowMs(), event);
+    this.#tell(event);
     if (!this.#pumping) this.#pump();
+  }
+
+  #tell(event: WorkerEvent): void {
+    const atMs = this.#options.clock.nowMs();
+    if (workerTraces.hasSubscribers) this.#trace({ atMs, event });
+    this.#machine.step(atMs, event);
+  }
+
+  #trace(what: Omit<WorkerShellTrace, 'worker'>): void {
+    workerTraces.publish({ worker: this.#options.worker, ...what } satisfies WorkerShellTrace);
   }
 
   /** Carries out orders until there are none, or until the turn has been long enough. */
@@ -213,6 +225,7 @@ export class WorkerShell {
   }
 
   #carryOut(effect: WorkerEffect): void {
+    if (workerTraces.hasSubscribers) this.#trace({ atMs: this.#options.clock.nowMs(), effect });
     switch (effect.kind) {
       case 'run-task':
         this.#runnable = effect;
@@ -376,7 +389,7 @@ export class WorkerShell {
       const key = `${task.stage}/${task.partition}@${task.batch}`;
       if (rows.length > 0) this.#outputs.set(key, { rows, watermarkMs });
       const ended = result.range?.ended ?? false;
-      this.#machine.step(clock.nowMs(), {
+      this.#tell({
         kind: 'task-finished',
         run,
         outputs: result.outputs,
@@ -387,8 +400,7 @@ export class WorkerShell {
         elapsedMs: clock.nowMs() - startMs,
       });
     } catch (error) {
-      const data = errorToData(error);
-      this.#machine.step(clock.nowMs(), { kind: 'task-failed', run, error: data });
+      this.#tell({ kind: 'task-failed', run, error: errorToData(error) });
     }
   }
 

@@ -15,8 +15,24 @@ import type { ScaleOptions } from './scale-run.ts';
 import { isOverloaded } from './scale-run.ts';
 
 const costs: ScaleCosts = {
-  driver: { orderMs: 0, sendMs: 0.005, receiveMs: 0.01, launchTaskMs: 0, completeTaskMs: 0 },
-  worker: { sendMs: 0.005, receiveMs: 0.01, taskMs: 0.02 },
+  driver: {
+    orderMs: 0,
+    sendMs: 0.005,
+    receiveMs: 0.01,
+    launchTaskMs: 0,
+    completeTaskMs: 0,
+    wakeMs: 0,
+  },
+  host: { sendMs: 0, receiveMs: 0, wakeMs: 0 },
+  worker: {
+    sendMs: 0.005,
+    receiveMs: 0.01,
+    entryMs: 0,
+    taskMs: 0.02,
+    consumerMs: 0,
+    inputMs: 0,
+    wakeMs: 0,
+  },
   link: { delayMs: 0.1, bytesPerMs: 1e6 },
 };
 
@@ -70,6 +86,56 @@ test('a bulk-synchronous micro-batch costs what its messages cost, one after ano
   assert.ok(Math.abs(batchMs - expectedMs) < 0.05, `${batchMs} ms, ${expectedMs} expected`);
 });
 
+test('a message wakes who has nothing to do, and passes the main threads of hosts', () => {
+  const batchMsAt = (changed: ScaleCosts): number => {
+    const { steady } = runScale({ ...usual, mode: 'bsp', costs: changed });
+    return steady.elapsedMs / steady.batches;
+  };
+  const { driver, worker } = costs;
+  const wakes = {
+    ...costs,
+    driver: { ...driver, wakeMs: 0.3 },
+    worker: { ...worker, wakeMs: 0.2 },
+    host: { sendMs: 0.07, receiveMs: 0.04, wakeMs: 0.1 },
+  };
+  // There: the host and the worker wake. Back: the host, which sleeps again, and the driver.
+  const addedMs = 0.1 + 0.04 + 0.2 + 0.1 + 0.07 + 0.3;
+  const batchMs = batchMsAt(wakes) - batchMsAt(costs);
+  assert.ok(Math.abs(batchMs - addedMs) < 0.05, `${batchMs} ms, ${addedMs} expected`);
+});
+
+test('workers of one host talk to each other without its main thread', () => {
+  const shape = twoStages(16, 5);
+  const host = { sendMs: 0.5, receiveMs: 0.5, wakeMs: 0 };
+  const pace = { groupSize: 100, intervalMs: 20, lookAhead: true };
+  const latencyMsAt = (workersPerHost: number): number => {
+    const slow = { ...costs, host };
+    const run = runScale({ ...usual, shape, pace, workersPerHost, costs: slow, batches: 30 });
+    return run.doneMs[25]! - run.triggerMs[25]!;
+  };
+  // Each host passes its worker's blocks to five consumers, one after another, and takes seven.
+  assert.ok(latencyMsAt(1) > 4, `${latencyMsAt(1)} ms`);
+  assert.ok(latencyMsAt(8) < 2, `${latencyMsAt(8)} ms`);
+});
+
+test('what tasks take in, and what messages carry, costs the worker', () => {
+  const shape = twoStages(16, 8);
+  const pace = { groupSize: 100, intervalMs: 20, lookAhead: true };
+  const perBatch = (changed: Partial<ScaleCosts['worker']>): number => {
+    const dearer = { ...costs, worker: { ...costs.worker, ...changed } };
+    const run = runScale({ ...usual, shape, pace, costs: dearer, batches: 30 });
+    return run.steady.workerBusyMs / run.steady.batches;
+  };
+  const free = perBatch({});
+  const near = (ms: number, expected: number): void => {
+    assert.ok(Math.abs(ms - free - expected) < 0.001, `${ms - free} ms, ${expected} expected`);
+  };
+  // One consumer a worker takes 16 blocks; two producers a worker send theirs to seven others.
+  near(perBatch({ consumerMs: 0.1 }), 0.1);
+  near(perBatch({ inputMs: 0.01 }), 0.16);
+  near(perBatch({ entryMs: 0.01 }), 0.14 + 0.14);
+});
+
 test('look-ahead leaves nothing but the work', () => {
   const run = runScale({ ...usual, pace: { ...usual.pace, lookAhead: true } });
   const batchMs = run.steady.elapsedMs / run.steady.batches;
@@ -106,6 +172,32 @@ test('what the driver sends and hears in a group does not grow with its size or 
   assert.equal(few, perGroup(40, 32));
   // An order, a report at the last micro-batch's start and one at its end, for each worker.
   assert.equal(few, 3 * 8);
+});
+
+test('a change waits for the next group to be planned, or is cut in at once', () => {
+  const atMs = 305;
+  const groupSize = 50;
+  const slow = (urgent: boolean): number => {
+    const run = runScale({
+      ...usual,
+      pace: { groupSize, intervalMs: 10, lookAhead: true },
+      batches: 150,
+      planChanges: [{ atMs, urgent }],
+      // From then on one worker needs five times as long, until it is planned for.
+      slowdown: (worker, nowMs, permittedMs) => {
+        return worker === 3 && nowMs >= atMs && permittedMs < atMs ? 5 : 1;
+      },
+    });
+    let count = 0;
+    for (let batch = 0; batch < 150; batch++) {
+      if (run.doneMs[batch]! - run.firstStartMs[batch]! > 2) count++;
+    }
+    return count;
+  };
+  // Planned for with the group of micro-batch 50 or 100, which look-ahead had permitted before.
+  const patient = slow(false);
+  assert.ok(patient >= groupSize - 31 && patient <= 2 * groupSize - 30, `${patient} micro-batches`);
+  assert.ok(slow(true) <= 3, `${slow(true)} micro-batches`);
 });
 
 test('isOverloaded tells a driver that is asked for more than it can do', () => {

@@ -17,6 +17,7 @@ import type { Message } from '../network.ts';
 import type { Timer } from '../virtual-clock.ts';
 import { VirtualClock } from '../virtual-clock.ts';
 import { messageBytes } from './message-bytes.ts';
+import { ScaleHost } from './scale-host.ts';
 import { ScaleMeters } from './scale-meters.ts';
 import type { PermittedAt, ScaleOptions, ScaleRun } from './scale-run.ts';
 import { ScaleWorker } from './scale-worker.ts';
@@ -32,6 +33,7 @@ class ScaleCluster {
   readonly #clock: VirtualClock;
   readonly #driver: DriverMachine;
   readonly #processor: SerialProcessor;
+  readonly #hosts: ScaleHost[] = [];
   readonly #workers: ScaleWorker[] = [];
   readonly #meters: ScaleMeters;
   readonly #groups: PermittedAt[] = [];
@@ -50,23 +52,28 @@ class ScaleCluster {
     const random = new Random(seed);
     this.#clock = new VirtualClock(random.fork(), 0);
     const cores = options.cores == null ? null : new Cores(options.cores);
-    this.#processor = new SerialProcessor(this.#clock, cores);
+    const { wakeMs } = options.costs.driver;
+    this.#processor = new SerialProcessor(this.#clock, { cores, wakeMs });
     this.#driver = new DriverMachine({ shape, workerCount, mode, pace, term: 1 as Term });
     this.#taskCounts = new Int32Array(workerCount * shape.stages.length);
     this.#groupsReported = new Int32Array(workerCount);
     const partitions = shape.stages.reduce((sum, stage) => sum + stage.partitionCount, 0);
     this.#meters = new ScaleMeters({ batches: options.batches, partitions });
+    for (let index = 0; index < Math.ceil(workerCount / this.#workersPerHost); index++) {
+      this.#hosts.push(new ScaleHost({ clock: this.#clock, cores, job: options }));
+    }
     for (let index = 0; index < workerCount; index++) {
+      const { wakeMs: workerWakeMs } = options.costs.worker;
       this.#workers.push(
         new ScaleWorker({
           worker: (index + 1) as WorkerId,
           clock: this.#clock,
-          processor: new SerialProcessor(this.#clock, cores),
+          processor: new SerialProcessor(this.#clock, { cores, wakeMs: workerWakeMs }),
           random: random.fork(),
           meters: this.#meters,
           job: options,
           permittedMs: (batch) => this.#permittedMs(batch),
-          deliver: (to, message, arrivalMs) => this.#deliver(to, index, message, arrivalMs),
+          send: (to, message) => this.#route(to, index, message),
         }),
       );
     }
@@ -78,6 +85,9 @@ class ScaleCluster {
       this.#step({ kind: 'worker-joined', ...event });
     });
     this.#countTasks();
+    for (const { atMs, urgent } of this.#options.planChanges ?? []) {
+      this.#clock.at(atMs, () => this.#changePlan(urgent));
+    }
     const { batches } = this.#options;
     const warmUp = this.#options.warmUpBatches ?? Math.floor(batches / 3);
     const half = Math.floor(batches / 2);
@@ -89,15 +99,26 @@ class ScaleCluster {
       if (done === meters.done) continue;
       const nowMs = this.#clock.nowMs;
       if (done < warmUp && meters.done >= warmUp) {
-        meters.begin({ nowMs, processor: this.#processor, workers: this.#workers });
+        meters.begin({ nowMs, ...this.#processors() });
       }
       if (done < half && meters.done >= half) meters.halve(this.#processor);
     }
     return meters.finish({
       nowMs: this.#clock.nowMs,
-      processor: this.#processor,
       groups: this.#groups,
-      workers: this.#workers,
+      ...this.#processors(),
+    });
+  }
+
+  #processors(): Pick<Parameters<ScaleMeters['begin']>[0], 'processor' | 'workers' | 'hosts'> {
+    return { processor: this.#processor, workers: this.#workers, hosts: this.#hosts };
+  }
+
+  #changePlan(urgent: boolean): void {
+    const { groupSize, intervalMs } = this.#options.pace;
+    this.#processor.add({
+      costMs: 0,
+      act: () => this.#step({ kind: 'pace-changed', groupSize, intervalMs, urgent }),
     });
   }
 
@@ -128,16 +149,39 @@ class ScaleCluster {
     return count;
   }
 
-  #deliver(to: Peer, from: number, message: WorkerMessage | PeerMessage, arrivalMs: number): void {
-    if (to !== 'driver') {
-      this.#clock.at(arrivalMs, () => {
-        this.#workers[to - 1]!.receive((from + 1) as WorkerId, message as PeerMessage);
+  get #workersPerHost(): number {
+    return this.#options.workersPerHost ?? 1;
+  }
+
+  #hostOf(worker: number): ScaleHost {
+    return this.#hosts[Math.floor(worker / this.#workersPerHost)]!;
+  }
+
+  /** From a worker's thread, counted from 0, to whom it may concern. */
+  #route(to: Peer, from: number, message: WorkerMessage | PeerMessage): void {
+    const host = this.#hostOf(from);
+    const sentMs = this.#clock.nowMs;
+    if (to === 'driver') {
+      host.send(message, (arrivalMs) => {
+        this.#meters.flew(arrivalMs - sentMs);
+        this.#tellDriver(from, message as WorkerMessage, arrivalMs);
       });
       return;
     }
+    const handOver = (): void => {
+      this.#meters.flew(this.#clock.nowMs - sentMs);
+      this.#workers[to - 1]!.receive((from + 1) as WorkerId, message as PeerMessage);
+    };
+    const target = this.#hostOf(to - 1);
+    if (target === host) return handOver();
+    host.send(message, (arrivalMs) => {
+      this.#clock.at(arrivalMs, () => target.receive(handOver));
+    });
+  }
+
+  #tellDriver(from: number, heard: WorkerMessage, arrivalMs: number): void {
     this.#clock.at(arrivalMs, () => {
       if (this.#cutOff) return;
-      const heard = message as WorkerMessage;
       this.#processor.add({
         costMs: this.#receiveMs(from, heard),
         act: () => {
@@ -168,14 +212,8 @@ class ScaleCluster {
   #step(event: DriverEvent): number {
     if (this.#cutOff) return 0;
     const nowMs = this.#clock.nowMs;
-    const { machineStep } = this.#options;
-    let effects: DriverEffect[] = [];
-    const step = (): void => {
-      this.#driver.step(nowMs, event);
-      effects = this.#driver.takeEffects();
-    };
-    if (machineStep === undefined) step();
-    else machineStep('driver', step);
+    this.#driver.step(nowMs, event);
+    const effects: DriverEffect[] = this.#driver.takeEffects();
     let elapsedMs = 0;
     let ordered: object | null = null;
     for (const effect of effects) {
@@ -238,10 +276,12 @@ class ScaleCluster {
     const bytes = this.#bytes(message);
     this.#linkFreeMs = Math.max(this.#linkFreeMs, departureMs) + bytes / bytesPerMs;
     this.#meters.sent(message);
-    this.#meters.flew(this.#linkFreeMs + delayMs - departureMs);
     this.#meters.driverMessages++;
     this.#clock.at(this.#linkFreeMs + delayMs, () => {
-      this.#workers[to - 1]!.receive('driver', message);
+      this.#hostOf(to - 1).receive(() => {
+        this.#meters.flew(this.#clock.nowMs - departureMs);
+        this.#workers[to - 1]!.receive('driver', message);
+      });
     });
   }
 

@@ -4,6 +4,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Message } from '../network.ts';
 import type { PermittedAt, ScaleRun } from './scale-run.ts';
+import type { ScaleHost } from './scale-host.ts';
 import type { ScaleWorker } from './scale-worker.ts';
 import type { SerialProcessor } from './serial-processor.ts';
 
@@ -21,6 +22,7 @@ type Totals = {
   readonly driverMessages: number;
   readonly workMs: number;
   readonly workerBusyMs: number;
+  readonly hostBusyMs: number;
   readonly flightMs: number;
 };
 
@@ -28,6 +30,7 @@ type Moment = {
   readonly nowMs: number;
   readonly processor: SerialProcessor;
   readonly workers: readonly ScaleWorker[];
+  readonly hosts: readonly ScaleHost[];
 };
 
 export class ScaleMeters {
@@ -102,6 +105,7 @@ export class ScaleMeters {
     const mean = (sum: number): number => sum / workers.length;
     return {
       workers: workers.length,
+      hosts: end.hosts.length,
       triggerMs: this.#triggerMs,
       firstStartMs: this.#firstStartMs,
       lastStartMs: this.#lastStartMs,
@@ -118,6 +122,7 @@ export class ScaleMeters {
         workMs: mean(to.workMs - from.workMs),
         workerBusyMs: mean(to.workerBusyMs - from.workerBusyMs),
         flightMs: mean(to.flightMs - from.flightMs),
+        hostBusyMs: (to.hostBusyMs - from.hostBusyMs) / end.hosts.length,
       },
       queues: {
         driverFirstHalf: this.#queuedFirstHalf,
@@ -128,12 +133,13 @@ export class ScaleMeters {
     };
   }
 
-  #totals({ nowMs, processor, workers }: Moment): Totals {
+  #totals({ nowMs, processor, workers, hosts }: Moment): Totals {
     return {
       nowMs,
       done: this.done,
       driverBusyMs: processor.busyMs,
       workerBusyMs: workers.reduce((sum, worker) => sum + worker.processor.busyMs, 0),
+      hostBusyMs: hosts.reduce((sum, host) => sum + host.processor.busyMs, 0),
       driverMessages: this.driverMessages,
       workMs: this.#workMs,
       flightMs: this.#flightMs,
@@ -148,5 +154,6 @@ const zero: Totals = {
   driverMessages: 0,
   workMs: 0,
   workerBusyMs: 0,
+  hostBusyMs: 0,
   flightMs: 0,
 };

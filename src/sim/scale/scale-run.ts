@@ -9,6 +9,8 @@ export type ScaleOptions = {
   readonly seed: number;
   readonly shape: PlanShape;
   readonly workerCount: number;
+  /** Workers whose threads share a host's main thread and talk to each other directly. Default: 1. */
+  readonly workersPerHost?: number;
   readonly mode: ExecutionMode;
   readonly pace: Pace;
   readonly costs: ScaleCosts;
@@ -24,14 +26,16 @@ export type ScaleOptions = {
   readonly batches: number;
   /** Micro-batches before the steady part. Default: a third of them. */
   readonly warmUpBatches?: number;
-  /** All processors share so many cores; null: each has its own. */
+  /** All processors share so many cores; null: each has its own, and so has each host. */
   readonly cores?: number | null;
   /** By how much a worker's tasks take longer, by worker (from 0), time, and when permitted. */
   readonly slowdown?: (worker: number, nowMs: number, permittedMs: number) => number;
+  /** When the driver is told to plan anew, at the same pace: with the next group, or by a cut. */
+  readonly planChanges?: readonly { readonly atMs: number; readonly urgent: boolean }[];
   /** Nobody hears of the driver, nor it of anybody, once this group's order is everywhere. */
   readonly cutOffAfterGroup?: number;
-  /** Runs a machine's step for a message or the time; a caller with a clock can time it. */
-  readonly machineStep?: (machine: 'driver' | 'worker', step: () => void) => void;
+  /** Runs a worker machine's step for a message; a caller with a clock can time it. */
+  readonly timeStep?: (step: () => void) => void;
 };
 
 export type PermittedAt = {
@@ -43,6 +47,7 @@ export type PermittedAt = {
 /** Times are virtual, ms since the start; arrays are by micro-batch. */
 export type ScaleRun = {
   readonly workers: number;
+  readonly hosts: number;
   /** When the first task of the micro-batch started, or was to start by plan. */
   readonly triggerMs: Float64Array;
   readonly firstStartMs: Float64Array;
@@ -65,6 +70,8 @@ export type ScaleRun = {
     readonly workerBusyMs: number;
     /** Of messages to and from the worker. */
     readonly flightMs: number;
+    /** Mean over hosts. */
+    readonly hostBusyMs: number;
   };
   readonly queues: {
     /** Messages that waited for the driver, in the first half of the micro-batches and after. */

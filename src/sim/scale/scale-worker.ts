@@ -13,8 +13,9 @@ import { partitionsOn } from '../../control/protocol/template.ts';
 import type { Template } from '../../control/protocol/template.ts';
 import type { WorkerEffect, WorkerEvent } from '../../control/worker/events.ts';
 import { WorkerMachine } from '../../control/worker/worker-machine.ts';
+import type { Message } from '../network.ts';
 import type { Timer, VirtualClock } from '../virtual-clock.ts';
-import { messageBytes } from './message-bytes.ts';
+import type { WorkerCosts } from './scale-costs.ts';
 import type { ScaleMeters } from './scale-meters.ts';
 import type { ScaleOptions } from './scale-run.ts';
 import type { SerialProcessor } from './serial-processor.ts';
@@ -27,7 +28,8 @@ export type ScaleWorkerOptions = {
   readonly meters: ScaleMeters;
   readonly job: ScaleOptions;
   readonly permittedMs: (batch: number) => number;
-  readonly deliver: (to: Peer, message: WorkerMessage | PeerMessage, arrivalMs: number) => void;
+  /** Takes a message that leaves the worker's thread now. */
+  readonly send: (to: Peer, message: WorkerMessage | PeerMessage) => void;
 };
 
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
@@ -42,7 +44,6 @@ export class ScaleWorker {
   readonly #outputs: readonly (readonly unknown[])[];
   /** By stage and partition: the micro-batch whose task must run next. */
   readonly #next = new Map<number, number>();
-  #linkFreeMs = 0;
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
 
@@ -58,7 +59,7 @@ export class ScaleWorker {
   receive(from: Peer, message: DriverMessage | PeerMessage): void {
     const { costs } = this.#options.job;
     this.processor.add({
-      costMs: costs.worker.receiveMs,
+      costMs: costs.worker.receiveMs + entriesMs(message, costs.worker.entryMs),
       act: () => {
         const tookMs = this.#step({ kind: 'message-received', from, message }, 0);
         if (message.kind !== 'install-template') return tookMs;
@@ -87,13 +88,14 @@ export class ScaleWorker {
       this.machine.step(clock.nowMs, event);
       effects = this.machine.takeEffects();
     };
-    if (job.machineStep === undefined || event.kind !== 'message-received') step();
-    else job.machineStep('worker', step);
+    if (job.timeStep === undefined || event.kind !== 'message-received') step();
+    else job.timeStep(step);
     let elapsedMs = tookMs;
     for (const effect of effects) {
       switch (effect.kind) {
         case 'send-message':
           elapsedMs += job.costs.worker.sendMs;
+          elapsedMs += entriesMs(effect.message, job.costs.worker.entryMs);
           this.#send(effect.to, effect.message, clock.nowMs + elapsedMs);
           break;
         case 'run-task':
@@ -120,17 +122,11 @@ export class ScaleWorker {
   }
 
   #send(to: Peer, message: WorkerMessage | PeerMessage, departureMs: number): void {
-    const { job, meters } = this.#options;
-    const { delayMs, bytesPerMs } = job.costs.link;
-    const bytes = messageBytes(message, job.blockBytes);
-    this.#linkFreeMs = Math.max(this.#linkFreeMs, departureMs) + bytes / bytesPerMs;
-    meters.sent(message);
-    const arrivalMs = this.#linkFreeMs + delayMs;
-    meters.flew(arrivalMs - departureMs);
-    this.#options.deliver(to, message, arrivalMs);
+    this.#options.meters.sent(message);
+    this.#options.clock.at(departureMs, () => this.#options.send(to, message));
   }
 
-  #run({ run, task, triggerMs }: RunTask): void {
+  #run({ run, task, triggerMs, inputs }: RunTask): void {
     const { clock, job, meters, random } = this.#options;
     const { stage, partition, batch } = task;
     const place = stage * 2 ** 20 + partition;
@@ -141,7 +137,7 @@ export class ScaleWorker {
       job.slowdown?.(this.#options.worker - 1, clock.nowMs, this.#options.permittedMs(batch)) ?? 1;
     const jitter = 1 + job.jitter * (2 * random.float() - 1);
     const workMs = job.workMs[stage]! * jitter * slowdown;
-    const costMs = job.costs.worker.taskMs + workMs;
+    const costMs = taskMs(inputs, job.costs.worker) + workMs;
     this.processor.add({
       costMs,
       act: () => {
@@ -174,4 +170,15 @@ export class ScaleWorker {
       this.processor.add({ costMs: 0, act: () => this.#step({ kind: 'time-passed' }, 0) });
     });
   }
+}
+
+function entriesMs(message: Message, entryMs: number): number {
+  return message.kind === 'blocks' ? entryMs * message.entries.length : 0;
+}
+
+/** What a task takes besides its work. */
+function taskMs(inputs: RunTask['inputs'], costs: WorkerCosts): number {
+  if (inputs === null) return costs.taskMs;
+  const blocks = inputs.reduce((sum, { length }) => sum + length, 0);
+  return costs.taskMs + costs.consumerMs + costs.inputMs * blocks;
 }

@@ -1,5 +1,5 @@
-// One processor that does one piece of work after another, in the order in which they came: the
-// driver's event loop, or a worker's. Processors of one machine may share its cores.
+// One processor that does one piece of work after another, in the order in which they came: an
+// event loop of the driver, a host or a worker. Processors of one machine may share its cores.
 
 import type { VirtualClock } from '../virtual-clock.ts';
 
@@ -35,9 +35,13 @@ export class Cores {
   }
 }
 
+export type ProcessorOptions = { readonly cores: Cores | null; readonly wakeMs: number };
+
 export class SerialProcessor {
   readonly #clock: VirtualClock;
   readonly #cores: Cores | null;
+  /** What beginning to work takes after having had nothing to do, ms. */
+  readonly #wakeMs: number;
   #queue: Work[] = [];
   /** What of the queue has been taken. */
   #taken = 0;
@@ -46,9 +50,10 @@ export class SerialProcessor {
   /** The longest the queue has been. */
   queuedMax = 0;
 
-  constructor(clock: VirtualClock, cores: Cores | null) {
+  constructor(clock: VirtualClock, options: ProcessorOptions) {
     this.#clock = clock;
-    this.#cores = cores;
+    this.#cores = options.cores;
+    this.#wakeMs = options.wakeMs;
   }
 
   get queued(): number {
@@ -60,15 +65,15 @@ export class SerialProcessor {
     if (this.queued > this.queuedMax) this.queuedMax = this.queued;
     if (this.#busy) return;
     this.#busy = true;
-    this.#takeCore();
+    this.#takeCore(this.#wakeMs);
   }
 
-  #takeCore(): void {
-    if (this.#cores === null) this.#begin();
-    else this.#cores.take(() => this.#begin());
+  #takeCore(wakeMs: number): void {
+    if (this.#cores === null) this.#begin(wakeMs);
+    else this.#cores.take(() => this.#begin(wakeMs));
   }
 
-  #begin(): void {
+  #begin(wakeMs: number): void {
     const work = this.#queue[this.#taken++]!;
     if (this.#taken === this.#queue.length) {
       this.#queue = [];
@@ -77,7 +82,8 @@ export class SerialProcessor {
       this.#queue = this.#queue.slice(this.#taken);
       this.#taken = 0;
     }
-    this.#clock.after(work.costMs, () => this.#act(work));
+    this.busyMs += wakeMs;
+    this.#clock.after(wakeMs + work.costMs, () => this.#act(work));
   }
 
   #act(work: Work): void {
@@ -89,7 +95,7 @@ export class SerialProcessor {
 
   #end(): void {
     this.#cores?.give();
-    if (this.queued > 0) this.#takeCore();
+    if (this.queued > 0) this.#takeCore(0);
     else this.#busy = false;
   }
 }
