@@ -5,6 +5,7 @@ import type { Job, RunOptions } from '../api/job.ts';
 import { silent } from './cluster/log.ts';
 import type { JobBundle } from './cluster/bundle-job.ts';
 import { runEmbedded } from './embedded/run-embedded.ts';
+import { orRelease } from './host/durable-start.ts';
 import { activeCapture } from './host/job-code.ts';
 import type { JobConfig } from './host/job-config.ts';
 import { setUpJob, wholeNumber } from './host/job-setup.ts';
@@ -26,7 +27,9 @@ export async function runPipeline(pipeline: Runnable, options: RunOptions = {}):
     return runOnHosts(pipeline, options, await bundleJob(jobModule(options)), 'structure');
   }
   const setup = await setUpJob(pipeline, options);
-  return setup.threads === 0 ? runInline(setup, options) : runEmbedded(setup, options);
+  return orRelease(setup.durable, () =>
+    setup.threads === 0 ? runInline(setup, options) : runEmbedded(setup, options),
+  );
 }
 
 /**
@@ -44,11 +47,8 @@ export async function runOnHosts(
   const workersPerHost = wholeNumber('workers', options.workers ?? 2, [1, 64]);
   const own = { ...options, workers: hosts * workersPerHost };
   const setup = await setUpJob(pipeline, own, compares);
-  return runLocalCluster(setup, options, {
-    hosts,
-    workersPerHost,
-    bundle,
-    argv: process.argv.slice(2),
-    log: silent,
-  });
+  const argv = process.argv.slice(2);
+  return orRelease(setup.durable, () =>
+    runLocalCluster(setup, options, { hosts, workersPerHost, bundle, argv, log: silent }),
+  );
 }

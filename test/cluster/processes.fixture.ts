@@ -79,6 +79,8 @@ export function mizzle(args: readonly string[], env: NodeJS.ProcessEnv = {}): Pr
 }
 
 export type DriverOptions = {
+  /** Default: the tests' own jobs. */
+  readonly module?: string;
   readonly job: string;
   readonly out: string;
   readonly workers: number;
@@ -88,10 +90,10 @@ export type DriverOptions = {
 };
 
 export function startDriver(driver: DriverOptions): Process {
-  const { job, out, workers, port = 0, options = [], env } = driver;
+  const { module = jobs, job, out, workers, port = 0, options = [], env } = driver;
   const listen = ['--listen', `127.0.0.1:${port}`, '--workers', String(workers)];
   const more = ['--quiet', '--json', ...options, '--', job, out];
-  return mizzle(['driver', jobs, ...listen, ...more], env);
+  return mizzle(['driver', module, ...listen, ...more], env);
 }
 
 export function startWorker(

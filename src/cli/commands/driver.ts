@@ -2,6 +2,7 @@
 // pipeline's code, and runs it until its input ends or Ctrl-C.
 
 import process from 'node:process';
+import { orRelease } from '../../runtime/host/durable-start.ts';
 import { setUpJob } from '../../runtime/host/job-setup.ts';
 import { runCluster } from '../../runtime/cluster/run-cluster.ts';
 import { runJobInTerminal } from '../../runtime/terminal/run-in-terminal.ts';
@@ -65,18 +66,22 @@ export const driverCommand = {
     const log = logOption(values['log']);
     const { pipeline, bundle } = await loadBundledPipeline('driver', commandLine);
     const terminal = { quiet: values['quiet'] === true };
-    const summary = await runJobInTerminal(pipeline, options, terminal, async (own) =>
-      runCluster(await setUpJob(pipeline, own, 'plan', false), own, {
-        listen: endpoint,
-        status: values['status'] === undefined ? null : endpointOption('status', values['status']),
-        security,
-        insecure: values['insecure'] === true,
-        timeoutMs,
-        bundle,
-        argv: moduleArgs,
-        log,
-      }),
-    );
+    const summary = await runJobInTerminal(pipeline, options, terminal, async (own) => {
+      const setup = await setUpJob(pipeline, own, 'plan', false);
+      return orRelease(setup.durable, () =>
+        runCluster(setup, own, {
+          listen: endpoint,
+          status:
+            values['status'] === undefined ? null : endpointOption('status', values['status']),
+          security,
+          insecure: values['insecure'] === true,
+          timeoutMs,
+          bundle,
+          argv: moduleArgs,
+          log,
+        }),
+      );
+    });
     if (values['json'] === true) process.stdout.write(`${JSON.stringify(summary)}\n`);
     return 0;
   },

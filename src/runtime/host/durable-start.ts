@@ -70,10 +70,15 @@ export class DurableStart {
       ...(signal === undefined ? {} : { signal }),
       onWait: (other) => warn(`waiting for driver ${other}, which has the pipeline's lease`),
     });
-    const checkpoints = new CheckpointStore(store, { pipeline: logical.name, nowMs, warn });
-    const manifests = await checkpoints.open({ term: lease.term, holder });
-    const latest = fresh ? null : await checkpoints.latest();
-    return new DurableStart({ store, manifests, latest, lease });
+    try {
+      const checkpoints = new CheckpointStore(store, { pipeline: logical.name, nowMs, warn });
+      const manifests = await checkpoints.open({ term: lease.term, holder });
+      const latest = fresh ? null : await checkpoints.latestWhole();
+      return new DurableStart({ store, manifests, latest, lease });
+    } catch (error) {
+      await giveBack(lease);
+      throw error;
+    }
   }
 
   get term(): number {
@@ -93,9 +98,26 @@ export class DurableStart {
 
   async release(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
-    // If it fails, the next driver waits for the lease's end.
-    await this.#lease.release().catch(() => {});
+    await giveBack(this.#lease);
   }
+}
+
+/** A start that comes to nothing must not keep the next one waiting. */
+export async function orRelease<T>(
+  durable: DurableStart | null,
+  start: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    await durable?.release();
+    throw error;
+  }
+}
+
+/** If it fails, the next driver waits for the lease's end. */
+async function giveBack(lease: HeldLease): Promise<void> {
+  await lease.release().catch(() => {});
 }
 
 /** Throws `checkpoint-incompatible` with the operator and the difference. */

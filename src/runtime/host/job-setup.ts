@@ -20,7 +20,7 @@ import type { Source } from '../../ports/source.ts';
 import type { JsonValue } from '../../schema/data-type.ts';
 import { noCheckpoint } from '../../control/driver/recovery-round.ts';
 import { checkpointContent } from './driver-storage.ts';
-import { assertCompatible, DurableStart } from './durable-start.ts';
+import { assertCompatible, DurableStart, orRelease } from './durable-start.ts';
 import type { JobConfig } from './job-config.ts';
 import { RunClock } from './run-clock.ts';
 import type { Runnable } from './runnable.ts';
@@ -117,52 +117,61 @@ export async function setUpJob(
           signal,
           warn: (text) => process.stderr.write(`mizzle: ${text}\n`),
         });
-  const latest = durable?.latest ?? null;
-  const startMs = latest?.startMs ?? Math.round(clock.nowMs());
-  const former = new Map(latest?.sources.map(({ source, layout }) => [source, layout]));
-  const sourcePartitions = new Map<SourceId, number>();
-  const layouts: Record<SourceId, JsonValue> = {};
-  const inputs: string[] = [];
-  for (const spec of logical.sources) {
-    const source = bindings.sources.get(spec.id)!;
-    const { schema, format } = spec;
-    const known = former.has(spec.id) ? { layout: former.get(spec.id)! } : {};
-    const context = { nowMs: () => clock.nowMs(), startMs, schema, format, workerCount, ...known };
-    const layout = (await source.layout?.(context)) ?? null;
-    layouts[spec.id] = layout;
-    inputs.push(...(source.paths?.(layout) ?? []));
-    sourcePartitions.set(
-      spec.id,
-      partitionCount(spec, await source.partitions({ ...context, layout })),
-    );
-  }
-  const plan = planPhysical(logical, { partitions, sourcePartitions });
-  const config: JobConfig = {
-    planHash: compares === 'plan' ? plan.hash : structureHash(plan),
-    compares,
-    partitions,
-    sourcePartitions: Object.fromEntries(sourcePartitions),
-    partitionCounts: partitionCountsOf(plan, (source) => sourcePartitions.get(source)!),
-    layouts,
-    workerCount,
-    startMs,
-    history: latest?.history ?? randomUUID(),
-    clockBase: clock.base,
-    durability:
-      kept === null || durable === null
-        ? null
-        : {
-            store: kept.store,
-            term: durable.term,
-            resumes: latest !== null,
-            checkpointIntervalMs: kept.intervalMs,
-            isOneHost,
-          },
-    bytesPerTask,
-  };
-  if (durable !== null) await beginHistory(durable, { config, plan });
-  const own = { config, clock, inputs, pace, mode, partMs, threads, statusIntervalMs, runForMs };
-  return { logical, plan, bindings, durable, ...own };
+  return orRelease(durable, async () => {
+    const latest = durable?.latest ?? null;
+    const startMs = latest?.startMs ?? Math.round(clock.nowMs());
+    const former = new Map(latest?.sources.map(({ source, layout }) => [source, layout]));
+    const sourcePartitions = new Map<SourceId, number>();
+    const layouts: Record<SourceId, JsonValue> = {};
+    const inputs: string[] = [];
+    for (const spec of logical.sources) {
+      const source = bindings.sources.get(spec.id)!;
+      const { schema, format } = spec;
+      const known = former.has(spec.id) ? { layout: former.get(spec.id)! } : {};
+      const context = {
+        nowMs: () => clock.nowMs(),
+        startMs,
+        schema,
+        format,
+        workerCount,
+        ...known,
+      };
+      const layout = (await source.layout?.(context)) ?? null;
+      layouts[spec.id] = layout;
+      inputs.push(...(source.paths?.(layout) ?? []));
+      sourcePartitions.set(
+        spec.id,
+        partitionCount(spec, await source.partitions({ ...context, layout })),
+      );
+    }
+    const plan = planPhysical(logical, { partitions, sourcePartitions });
+    const config: JobConfig = {
+      planHash: compares === 'plan' ? plan.hash : structureHash(plan),
+      compares,
+      partitions,
+      sourcePartitions: Object.fromEntries(sourcePartitions),
+      partitionCounts: partitionCountsOf(plan, (source) => sourcePartitions.get(source)!),
+      layouts,
+      workerCount,
+      startMs,
+      history: latest?.history ?? randomUUID(),
+      clockBase: clock.base,
+      durability:
+        kept === null || durable === null
+          ? null
+          : {
+              store: kept.store,
+              term: durable.term,
+              resumes: latest !== null,
+              checkpointIntervalMs: kept.intervalMs,
+              isOneHost,
+            },
+      bytesPerTask,
+    };
+    if (durable !== null) await beginHistory(durable, { config, plan });
+    const own = { config, clock, inputs, pace, mode, partMs, threads, statusIntervalMs, runForMs };
+    return { logical, plan, bindings, durable, ...own };
+  });
 }
 
 /** A history begins with a checkpoint of nothing, so that one that crashes early goes on, too. */
@@ -171,15 +180,10 @@ async function beginHistory(
   job: { readonly config: JobConfig; readonly plan: PhysicalPlan },
 ): Promise<void> {
   const { config, plan } = job;
-  try {
-    if (durable.latest !== null) {
-      return assertCompatible(durable.latest, plan, config.partitionCounts);
-    }
-    await durable.manifests.commit(checkpointContent(job, noCheckpoint));
-  } catch (error) {
-    await durable.release();
-    throw error;
+  if (durable.latest !== null) {
+    return assertCompatible(durable.latest, plan, config.partitionCounts);
   }
+  await durable.manifests.commit(checkpointContent(job, noCheckpoint));
 }
 
 type Kept = { readonly store: string; readonly intervalMs: number; readonly fresh: boolean };

@@ -65,6 +65,30 @@ test('CheckpointStore gives back the newest checkpoint and its state', async () 
   assert.ok((await store.verify()).every(({ problems }) => problems.length === 0));
 });
 
+test('CheckpointStore reads the state too, and does not begin anew after damage', async () => {
+  const { store, warnings, path } = openAt('whole');
+  assert.equal(await store.latestWhole(), null);
+  const chain = await store.open({ term: 1, holder: 'a' });
+  const objects: StateObject[] = [];
+  for (const batch of [1, 2, 3]) {
+    objects.push(await stateOf(store, batch));
+    await chain.commit(checkpointContent(batch, [objects.at(-1)!]));
+  }
+  // As long as before: only the checksum tells.
+  for (const object of objects.slice(1)) writeFileSync(path(object.key), 'STATE OF X');
+  assert.equal((await store.latest())?.batch, 3);
+  assert.equal((await store.latestWhole())?.batch, 1);
+  assert.deepEqual(
+    warnings.map((warning) => warning.split('"')[1]),
+    [objects[2]!.key, objects[1]!.key],
+  );
+  assert.match(warnings[0]!, /does not match its checksum; used checkpoint 2 instead/);
+  writeFileSync(path(objects[0]!.key), 'STATE OF X');
+  const isDamaged = (error: unknown): boolean =>
+    error instanceof StreamError && error.code === 'checkpoint-damaged';
+  await assert.rejects(store.latestWhole(), isDamaged);
+});
+
 test('ManifestWriter: a driver of an older term cannot commit and is told so', async () => {
   const { store } = openAt('fenced');
   const old = await store.open({ term: 1, holder: 'a' });

@@ -2,6 +2,7 @@
 // manifests. The protocol is in `control/storage`; here are bytes, time, and warnings.
 
 import { crc32 } from 'node:zlib';
+import type { StreamError } from '../../base/stream-error.ts';
 import type {
   CheckpointContent,
   CheckpointManifest,
@@ -19,7 +20,12 @@ import {
 import type { Retained } from '../../control/storage/checkpoint-retention.ts';
 import { retainCheckpoints } from '../../control/storage/checkpoint-retention.ts';
 import type { PipelineKeys, StateName, StateWriter } from '../../control/storage/pipeline-keys.ts';
-import { pipelineKeys, pipelineOfManifest, stateKey } from '../../control/storage/pipeline-keys.ts';
+import {
+  manifestKey,
+  pipelineKeys,
+  pipelineOfManifest,
+  stateKey,
+} from '../../control/storage/pipeline-keys.ts';
 import { storageError } from '../../control/storage/storage-errors.ts';
 import { checkpointsKeptDefault } from '../../control/limits.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
@@ -80,6 +86,26 @@ export class CheckpointStore {
     return checkpoint;
   }
 
+  /**
+   * As `latest`, and its state has been read and is what was written: damage is found now, while
+   * there is a choice. Costs a start the time to read all state once.
+   */
+  async latestWhole(): Promise<CheckpointManifest | null> {
+    const damaged: PassedOver[] = [];
+    let found = await this.latest();
+    while (found !== null) {
+      const [problem] = await this.#stateProblems(found, new Map());
+      if (problem === undefined) break;
+      const { sequence } = found;
+      damaged.push({ key: manifestKey(this.#keys, sequence), problem });
+      found = await this.latest(sequence);
+    }
+    // Beginning anew instead would lose what was counted.
+    if (found === null && damaged[0] !== undefined) throw this.#noneWhole(damaged[0].problem);
+    for (const each of damaged) this.#warnOf(each, found);
+    return found;
+  }
+
   /** From here on no driver of a lesser term can commit. */
   async open(driver: { readonly term: number; readonly holder: string }): Promise<ManifestWriter> {
     const nowMs = this.#options.nowMs();
@@ -111,20 +137,38 @@ export class CheckpointStore {
       const { key, entry } = found;
       if (entry.kind === 'term') continue;
       const missing = missingState(entry, sizes);
-      const objects = entry.state.flatMap((partition) => partition.objects);
-      await mapped(objects, verifyReadsMax, async (object) => {
-        if (problems.has(object.key)) return;
-        const blob = await this.#store.get(`${this.#keys.folder}${object.key}`);
-        problems.set(object.key, stateProblem(object, blob?.bytes ?? null));
-      });
-      const damaged = objects.flatMap((object) => {
-        const problem = problems.get(object.key) ?? null;
-        return problem === null ? [] : [`its state object "${object.key}" ${problem}`];
-      });
+      const damaged = await this.#stateProblems(entry, problems);
       const all = damaged.length === 0 && missing !== null ? [missing] : damaged;
       verified.push({ key, manifest: entry, problems: all });
     }
     return verified;
+  }
+
+  /** What is wrong with its state objects' content; `known`: what was found of each before. */
+  async #stateProblems(
+    { state }: CheckpointManifest,
+    known: Map<string, string | null>,
+  ): Promise<readonly string[]> {
+    const objects = state.flatMap((partition) => partition.objects);
+    await mapped(objects, verifyReadsMax, async (object) => {
+      if (known.has(object.key)) return;
+      const blob = await this.#store.get(`${this.#keys.folder}${object.key}`);
+      known.set(object.key, stateProblem(object, blob?.bytes ?? null));
+    });
+    return objects.flatMap(({ key }) => {
+      const problem = known.get(key) ?? null;
+      return problem === null ? [] : [`its state object "${key}" ${problem}`];
+    });
+  }
+
+  #noneWhole(problem: string): StreamError {
+    const { pipeline } = this.#options;
+    return storageError({
+      code: 'checkpoint-damaged',
+      message: `could not find a whole checkpoint of "${pipeline}": ${problem}`,
+      hint: 'restore the files from a backup, or name an empty place to begin anew',
+      fields: { pipeline, store: this.#store.description },
+    });
   }
 
   #warnOf({ key, problem }: PassedOver, instead: CheckpointManifest | null): void {
