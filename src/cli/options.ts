@@ -9,10 +9,14 @@ export type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
 export type CommandLine = {
   readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  /** Of options that may be given several times. */
+  readonly lists: Readonly<Record<string, readonly string[] | undefined>>;
   readonly files: readonly string[];
   /** What stands behind `--`: it belongs to the pipeline's own module. */
   readonly moduleArgs: readonly string[];
 };
+
+type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 /** Parses strictly: an unknown option is a `UsageError` that names the command's help. */
 export function parseOptions(
@@ -28,7 +32,14 @@ export function parseOptions(
       allowPositionals: true,
       strict: true,
     });
-    return { values: values as CommandLine['values'], files: positionals, moduleArgs };
+    const all = Object.entries(values as Values);
+    const isList = ([, value]: (typeof all)[number]): boolean => Array.isArray(value);
+    return {
+      values: Object.fromEntries(all.filter((one) => !isList(one))) as CommandLine['values'],
+      lists: Object.fromEntries(all.filter(isList)) as CommandLine['lists'],
+      files: positionals,
+      moduleArgs,
+    };
   } catch (error) {
     const message = error instanceof Error ? error.message.split('. ')[0]! : String(error);
     const unknown = /'--([^' ]+)/.exec(message)?.[1];

@@ -32,13 +32,18 @@ function runnable(name: string): string {
 
 /** What fragments take for granted. */
 const fragmentPrelude = `
-import { float64, jsonLines, pipeline, schema, string, timestamp } from 'mizzle';
+import { float64, jsonLines, pipeline, schema, string, sum } from 'mizzle';
+import { timestamp, tumbling } from 'mizzle';
 import type { TypedSource } from 'mizzle';
 const Event = schema({ user: string(), tags: string(), at: timestamp() });
 declare const source: TypedSource<typeof Event.columns>;
 declare function isInteresting(user: string, tags: string): boolean;
 declare function rate(row: { user: string }): number;
 const stream = pipeline('fragment').from(source, { time: 'at' });
+const Sale = schema({ currency: string(), amount: float64(), at: timestamp() });
+const Rate = schema({ currency: string(), euros: float64() });
+declare const sold: TypedSource<typeof Sale.columns>;
+declare const rates: TypedSource<typeof Rate.columns>;
 `;
 
 let folder: Folder;
@@ -64,7 +69,10 @@ test('README: all its TypeScript compiles', async () => {
     compilerOptions: {
       noUnusedLocals: false,
       typeRoots: [join(root, 'node_modules', '@types')],
-      paths: { mizzle: [join(root, 'src', 'index.ts')] },
+      paths: {
+        mizzle: [join(root, 'src', 'index.ts')],
+        'mizzle/postgres': [join(root, 'src', 'connectors', 'postgres', 'postgres.ts')],
+      },
     },
     include: names,
   };

@@ -3,12 +3,19 @@
 import process from 'node:process';
 import { formatBytes, formatTable, formatTime } from '../../base/format.ts';
 import type { CheckpointManifest } from '../../control/protocol/checkpoint-manifest.ts';
-import { storageError } from '../../control/storage/storage-errors.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { VerifiedCheckpoint } from '../../runtime/storage/checkpoint-store.ts';
-import { CheckpointStore, pipelinesIn } from '../../runtime/storage/checkpoint-store.ts';
-import { openStore } from '../../runtime/storage/open-store.ts';
 import { parseOptions } from '../options.ts';
+import {
+  checkpointNumber,
+  checkpointNumbered,
+  checkpointsOf,
+  onlyOne,
+  pipelinesOf,
+  storeHelp,
+  storeOf,
+  storeOptions,
+} from '../stored-checkpoints.ts';
 import { UsageError } from '../usage-error.ts';
 
 const help = `mizzle checkpoints list|show|verify --store STORE [options]
@@ -18,12 +25,7 @@ const help = `mizzle checkpoints list|show|verify --store STORE [options]
                        newest that is whole
   verify               reads everything, state too, and says what is damaged or missing
 
-STORE is a folder, or s3://BUCKET/PREFIX?region=REGION. More parameters of an S3 store, joined by &:
-  endpoint=URL         a store that is not Amazon's: https://HOST:PORT
-  path-style=true      the bucket in the path, not in the host's name (default with an endpoint)
-  access-key-env=NAME  environment variable with the key (default AWS_ACCESS_KEY_ID)
-  secret-key-env=NAME  environment variable with its secret (default AWS_SECRET_ACCESS_KEY)
-
+${storeHelp}
 Options:
   --store STORE        where the checkpoints are
   --pipeline NAME      only this pipeline; \`show\` needs it if there are several
@@ -38,28 +40,23 @@ export const checkpointsCommand = {
   summary: 'lists, shows and verifies checkpoints in a store',
   help,
   async run(argv: readonly string[]): Promise<number> {
-    const { values, files } = parseOptions('checkpoints', argv, {
-      store: { type: 'string' },
-      pipeline: { type: 'string' },
-      json: { type: 'boolean' },
-    });
+    const commandLine = parseOptions('checkpoints', argv, storeOptions);
+    const { values, files } = commandLine;
     const [action, number, ...more] = files;
-    const address = values['store'];
-    if (typeof address !== 'string') {
-      throw new UsageError('--store is missing', 'give the folder or s3:// address of the store');
-    }
+    const store = await storeOf(commandLine);
     if (more.length > 0 || (number !== undefined && action !== 'show')) {
       throw new UsageError(`could not use "${files.at(-1)}"`, 'see `mizzle checkpoints --help`');
     }
-    const store = await openStore(address);
-    const named = values['pipeline'];
-    const pipelines = typeof named === 'string' ? [named] : await pipelinesIn(store);
+    const pipelines = await pipelinesOf(store, commandLine);
     const output: Output = { isJson: values['json'] === true };
     switch (action) {
       case 'list':
         return list(store, pipelines, output);
       case 'show':
-        return show(store, onlyOne(store, pipelines), { number: numberOf(number), ...output });
+        return show(store, onlyOne(store, pipelines), {
+          number: checkpointNumber(number),
+          ...output,
+        });
       case 'verify':
         return verify(store, pipelines, output);
       default:
@@ -108,12 +105,7 @@ async function show(
   pipeline: string,
   { number, isJson }: Output & { readonly number: number | null },
 ): Promise<number> {
-  const checkpoints = checkpointsOf(store, pipeline);
-  const manifest =
-    number === null
-      ? await checkpoints.latest()
-      : ((await checkpoints.list()).find(({ sequence }) => sequence === number) ?? null);
-  if (manifest === null) throw notFound(store, pipeline, number);
+  const manifest = await checkpointNumbered(store, pipeline, number);
   say(isJson ? json(manifest) : described(manifest));
   return 0;
 }
@@ -187,39 +179,6 @@ function described(manifest: CheckpointManifest): string {
 function stateSize({ state }: CheckpointManifest): { objects: number; bytes: number } {
   const objects = state.flatMap((partition) => partition.objects);
   return { objects: objects.length, bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0) };
-}
-
-function checkpointsOf(store: BlobStore, pipeline: string): CheckpointStore {
-  return new CheckpointStore(store, {
-    pipeline,
-    nowMs: Date.now,
-    warn: (text, { file }) => process.stderr.write(`warning: "${file}": ${text}\n`),
-  });
-}
-
-function onlyOne(store: BlobStore, pipelines: readonly string[]): string {
-  const [pipeline] = pipelines;
-  if (pipeline === undefined) throw notFound(store, null, null);
-  if (pipelines.length === 1) return pipeline;
-  const names = pipelines.map((name) => `"${name}"`).join(', ');
-  throw new UsageError('the store has several pipelines', `give --pipeline, one of ${names}`);
-}
-
-function numberOf(text: string | undefined): number | null {
-  if (text === undefined) return null;
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new UsageError(`could not use "${text}" as a number`, 'see `mizzle checkpoints list`');
-}
-
-function notFound(store: BlobStore, pipeline: string | null, number: number | null): Error {
-  const which = number === null ? 'a checkpoint' : `checkpoint ${number}`;
-  const owner = pipeline === null ? '' : ` of "${pipeline}"`;
-  return storageError({
-    code: 'checkpoint-not-found',
-    message: `could not find ${which}${owner} in "${store.description}"`,
-    hint: 'see `mizzle checkpoints list`; is it the right store?',
-    fields: { store: store.description, pipeline, number },
-  });
 }
 
 function json(value: unknown): string {

@@ -17,6 +17,14 @@ export type StateDescription = {
   readonly producers: readonly number[];
   /** The keyed state; null where there is none. */
   readonly aggregate: AggregateDescription | null;
+  /** The rows that were broadcast; absent where none are. */
+  readonly broadcast?: BroadcastDescription;
+};
+
+export type BroadcastDescription = {
+  readonly columns: readonly Omit<ColumnDescription, 'expr'>[];
+  /** Names of columns: of equal ones the latest row is kept. */
+  readonly keys: readonly string[];
 };
 
 export type AggregateDescription = {
@@ -93,6 +101,8 @@ export function stateDifference(saved: StateDescription, own: StateDescription):
   if (saved.operator !== own.operator) return `it is that of operator "${saved.operator}"`;
   const producers = producersDifference(saved.producers, own.producers);
   if (producers !== null) return producers;
+  const broadcast = broadcastDifference(saved.broadcast, own.broadcast);
+  if (broadcast !== null) return broadcast;
   if (saved.aggregate === null || own.aggregate === null) {
     if (saved.aggregate === own.aggregate) return null;
     return saved.aggregate === null ? 'it has no keyed state' : 'it has keyed state';
@@ -108,6 +118,23 @@ export function stateDifference(saved: StateDescription, own: StateDescription):
       `${now.allowedLatenessMs} ms`,
     ) ??
     listDifference('aggregate', before.aggregates.map(callTexts), now.aggregates.map(callTexts))
+  );
+}
+
+/** Rows are kept as they came, so names count, too: who swaps two columns means others. */
+function broadcastDifference(
+  before: BroadcastDescription | undefined,
+  now: BroadcastDescription | undefined,
+): string | null {
+  if (before === undefined || now === undefined) {
+    if (before === now) return null;
+    return before === undefined ? 'it has no broadcast rows' : 'it has broadcast rows';
+  }
+  const texts = ({ columns }: BroadcastDescription): readonly Texts[] =>
+    columns.map(({ name, ...column }) => keyTexts({ name, expr: name, ...column }));
+  return (
+    listDifference('broadcast column', texts(before), texts(now)) ??
+    textDifference('the broadcast key', before.keys.join(', '), now.keys.join(', '))
   );
 }
 

@@ -46,6 +46,13 @@ export class BroadcastTable {
     return this.groups.keys;
   }
 
+  /** The latest rows, in the order in which their keys were first seen. */
+  contents(): Batch {
+    const { schema, rowCount } = this.#rows;
+    const all = { schema, rowCount, vectors: this.vectors };
+    return gather(all, this.latest.subarray(0, this.groups.count));
+  }
+
   fold(batch: Batch): void {
     const keys = this.#keys.map((index) => batch.vectors[index]!);
     const rows = rowsWithKeys(keys, batch.rowCount);
@@ -65,15 +72,10 @@ export class BroadcastTable {
     return null;
   }
 
-  /** Writes the latest rows, in the order in which their keys were first seen. */
   save(to: ColumnWriter): void {
-    const { count } = this.groups;
-    const { schema, rowCount } = this.#rows;
-    const all = { schema, rowCount, vectors: this.vectors };
-    to.counts(count);
-    for (const vector of gather(all, this.latest.subarray(0, count)).vectors) {
-      to.vector(vector, 0, count);
-    }
+    const { rowCount, vectors } = this.contents();
+    to.counts(rowCount);
+    for (const vector of vectors) to.vector(vector, 0, rowCount);
   }
 
   load(from: ColumnReader): void {

@@ -24,6 +24,16 @@ export function describeState(
     .filter(({ partitioning }) => partitioning.kind !== 'broadcast');
   const producers = counted.map(({ from }) => partitionCounts[from]!);
   const operator = root!.id;
+  if (root?.kind === 'broadcast-join') {
+    const { tableSchema, keys } = root;
+    const columns = tableSchema.fields.map(({ name, type, nullable }) => ({
+      name,
+      type,
+      nullable,
+    }));
+    const broadcast = { columns, keys: keys.map(({ right }) => right) };
+    return { ...base, operator, producers, aggregate: null, broadcast };
+  }
   if (root?.kind !== 'aggregate') return { ...base, operator, producers, aggregate: null };
   const computed = computedColumns(plan, root.id);
   const resolve = (expr: Expr): Expr =>

@@ -8,6 +8,7 @@ import type { StageId } from '../../plan/physical-plan.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
 import type { RowObject } from '../../schema/data-type.ts';
 import { aggregateCall, column, PlanBuilder, schemaOf } from '../../testing/plan-builder.ts';
+import { stateDifference } from '../snapshot/state-description.ts';
 import { FirstRun } from './first-run.fixture.ts';
 import { allocateBytes } from './run-plan.fixture.ts';
 import { compactState, readState } from './saved-state.ts';
@@ -195,4 +196,62 @@ test('compactState gives the base that snapshots come to; the next delta fits be
     { numRuns: 15 },
   );
   assert.ok(deltas > 15);
+});
+
+test('readState gives the latest rows of a broadcast stream', () => {
+  const builder = new PlanBuilder('rates');
+  const format = { kind: 'rows' } as const;
+  const sales = builder.source('sales', schemaOf({ code: 'string?' }), { format });
+  const table = schemaOf({ key: 'string?', rate: 'float64', by: 'string?' });
+  const rates = builder.source('rates', table, { format });
+  const on = { key: column('code', 'string?') };
+  const add = { rate: 'rate', by: 'by' };
+  builder.sink(builder.broadcastJoin(sales, rates, { how: 'left', on, add }), 'out');
+  const plan = planPhysical(builder.plan(), { partitions: 1 });
+  const partitionCounts = plan.stages.map(() => 1);
+  const options = { bindings: { tables: new Map(), functions: new Map() }, partitionCounts };
+  const executor = new TaskExecutor({ plan, ...options, allocate: allocateBytes });
+  const given: { readonly [source: string]: readonly RowObject[] } = {
+    sales: [],
+    rates: [
+      { key: 'CHF', rate: 10.5, by: null },
+      { key: 'SEK', rate: 0.09, by: 'ann' },
+      { key: null, rate: 7, by: 'ann' },
+      { key: 'CHF', rate: 1.05, by: 'bob' },
+    ],
+  };
+  const blocks = new Map<number, InputBlock[]>();
+  for (const stage of plan.stages) {
+    const task = { stage: stage.id, partition: 0, batch: 0, part: 0 };
+    if (stage.input.kind === 'scan') {
+      const rows = given[stage.input.scan.source]!;
+      const data = { kind: 'rows', rows } as const;
+      const chunk = { from: 0, to: rows.length, ended: false, data };
+      const { outputs } = executor.run(task, { kind: 'scan', chunk, triggerMs: 1 });
+      stage.outputs.forEach((exchange, at) => {
+        const { header, blocks: made } = outputs[at]!;
+        blocks.set(exchange, [{ producer: 0, header, block: made[0]! }]);
+      });
+      continue;
+    }
+    const inputs = stage.input.exchanges.map((exchange) => blocks.get(exchange)!);
+    executor.run(task, { kind: 'blocks', blocks: inputs });
+    const { bytes } = executor.snapshot({ stage: stage.id, partition: 0 }, 'delta');
+    const { description, rows } = readState([bytes]);
+    const row = { operator: description.operator, startMs: null, endMs: null };
+    assert.deepEqual(
+      [...rows],
+      [
+        { ...row, keys: { key: 'CHF' }, values: { rate: 1.05, by: 'bob' } },
+        { ...row, keys: { key: 'SEK' }, values: { rate: 0.09, by: 'ann' } },
+      ],
+    );
+    assert.deepEqual(compactState([bytes]), bytes);
+    const swapped = { ...description.broadcast!, keys: ['by'] };
+    assert.equal(
+      stateDifference(description, { ...description, broadcast: swapped }),
+      'the broadcast key was key, now is by',
+    );
+  }
+  assert.equal(plan.stages.length, 3);
 });

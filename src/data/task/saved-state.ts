@@ -12,8 +12,13 @@ import { damagedState } from '../snapshot/snapshot-errors.ts';
 import { decodeSnapshot } from '../snapshot/snapshot-file.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-file.ts';
 import { savedAggregate, savedCustom } from '../snapshot/state-description.ts';
-import type { AggregateDescription, StateDescription } from '../snapshot/state-description.ts';
+import type {
+  AggregateDescription,
+  BroadcastDescription,
+  StateDescription,
+} from '../snapshot/state-description.ts';
 import type { Accumulator } from '../state/accumulator.ts';
+import { BroadcastTable } from '../state/broadcast-table.ts';
 import { createKeyedState } from '../state/keyed-state.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
 import { keyFieldsOf } from '../state/keyed-table.ts';
@@ -35,24 +40,24 @@ export type SavedState = {
   readonly source: RangeRecord | null;
   /** Of any other one. */
   readonly watermarkMs: number | null;
-  /** Keyed state, in the order of panes and groups, or of sessions. */
+  /** Keyed state, in the order of panes and groups, or of sessions; or what was broadcast. */
   readonly rows: Iterable<StateRow>;
 };
 
-/** One group of a pane, or one session. */
+/** One group of a pane, one session, or one row of a broadcast stream. */
 export type StateRow = {
   readonly operator: string;
-  /** Of the pane (which for tumbling windows is the window) or session; null: a global window. */
+  /** Of the pane (which for tumbling windows is the window) or session; null: no window. */
   readonly startMs: number | null;
   readonly endMs: number | null;
   readonly keys: RowObject;
-  /** What each aggregate comes to so far; of a custom one, its accumulator. */
+  /** What each aggregate comes to so far; of a custom one, its accumulator. Or other columns. */
   readonly values: RowObject;
 };
 
 /** Reads a base and the deltas behind it. Throws as `TaskExecutor.restore` does. */
 export function readState(snapshots: readonly Uint8Array[]): SavedState {
-  const { header, whole, source, input, keyed } = load(snapshots);
+  const { header, whole, source, input, keyed, table } = load(snapshots);
   const { description, partition, partitionCount } = header;
   return {
     description,
@@ -61,7 +66,7 @@ export function readState(snapshots: readonly Uint8Array[]): SavedState {
     batch: whole.batch!,
     source: source === null ? null : source.record,
     watermarkMs: input === null ? null : input.watermarkMs,
-    rows: keyed === null ? [] : { [Symbol.iterator]: () => rowsOf(keyed, description) },
+    rows: { [Symbol.iterator]: () => rowsOf({ keyed, table }, description) },
   };
 }
 
@@ -76,13 +81,14 @@ type Loaded = {
   readonly source: SourceRecord | null;
   readonly input: InputWatermark | null;
   readonly keyed: KeyedState | null;
+  readonly table: BroadcastTable | null;
 };
 
 function load(snapshots: readonly Uint8Array[]): Loaded {
   assert(snapshots.length > 0, 'there is something to read');
   const header = decodeSnapshot(snapshots[0]!);
   const { description, partition, partitionCount } = header;
-  const { aggregate, producers } = description;
+  const { aggregate, producers, broadcast } = description;
   const isSource = producers.length === 0;
   const source = isSource
     ? new SourceRecord(description.operator as SourceId, partition, null)
@@ -91,10 +97,20 @@ function load(snapshots: readonly Uint8Array[]): Loaded {
     ? null
     : new InputWatermark(producers.map((count) => ({ first: 0, count })));
   const keyed = aggregate === null ? null : keyedState(aggregate);
-  const parts = [source, input, keyed].filter((part) => part !== null);
+  const table = broadcast === undefined ? null : broadcastTable(broadcast);
+  const parts = [source, input, keyed, table].filter((part) => part !== null);
   const whole = new PartitionState({ description, partition, partitionCount }, parts);
   whole.restore(snapshots);
-  return { header, whole, source, input, keyed };
+  return { header, whole, source, input, keyed, table };
+}
+
+function broadcastTable({ columns, keys }: BroadcastDescription): BroadcastTable {
+  try {
+    const fields = columns.map((column) => ({ ...column, path: [column.name] }));
+    return new BroadcastTable({ fields }, keys);
+  } catch (cause) {
+    throw damagedState(`its description has another form (${String(cause)})`);
+  }
 }
 
 function keyedState(description: AggregateDescription): KeyedState {
@@ -119,11 +135,29 @@ const unboundAggregate: CustomAggregate = {
 /** Groups that are made rows at once. */
 const groupsAtOnce = 1024;
 
-function* rowsOf(keyed: KeyedState, description: StateDescription): Generator<StateRow> {
-  for (const table of keyed.contents()) {
-    for (let from = 0; from < table.groups.length; from += groupsAtOnce) {
-      yield* rowsFrom(table, from, description);
+function* rowsOf(
+  { keyed, table }: Pick<Loaded, 'keyed' | 'table'>,
+  description: StateDescription,
+): Generator<StateRow> {
+  for (const groups of keyed?.contents() ?? []) {
+    for (let from = 0; from < groups.groups.length; from += groupsAtOnce) {
+      yield* rowsFrom(groups, from, description);
     }
+  }
+  if (table !== null) yield* broadcastRows(table, description);
+}
+
+function* broadcastRows(
+  table: BroadcastTable,
+  { operator, broadcast }: StateDescription,
+): Generator<StateRow> {
+  const batch = table.contents();
+  const isKey = new Set(broadcast!.keys);
+  for (let row = 0; row < batch.rowCount; row++) {
+    const all = Object.entries(rowAt(batch, row));
+    const keys = Object.fromEntries(all.filter(([name]) => isKey.has(name)));
+    const values = Object.fromEntries(all.filter(([name]) => !isKey.has(name)));
+    yield { operator, startMs: null, endMs: null, keys, values };
   }
 }
 
