@@ -9,6 +9,7 @@ import type { Random } from '../base/random.ts';
  */
 export const moments = [
   'task-run',
+  'source-ended',
   'blocks-sent',
   'range-logged',
   'output-visible',

@@ -19,7 +19,7 @@ const usual: Omit<ClusterOptions, 'seed'> = {
   mode: 'drizzle',
   partMs: 10,
   pace: { groupSize: 2, intervalMs: 5, lookAhead: true },
-  network: { delayMsMax: 1, stallChance: 0, repeatChance: 0 },
+  network: { delayMsMax: 1, stallChance: 0, repeatChance: 0, repeatMsMax: 0 },
   costs: { taskMs: 0.05, commitMsMax: 1, storeMsMax: 1, storeFailChance: 0 },
   sources: { recordsPerTakeMax: 4, quietChance: 0, quietMsMax: 1 },
   skewMsMax: 0,

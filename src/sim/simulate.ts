@@ -141,6 +141,7 @@ function drawCluster(random: Random, shape: PlanShape): DrawnCluster {
       delayMsMax: random.pick([0, 0.2, 5, 30]),
       stallChance: random.pick([0, 0.02, 0.2]),
       repeatChance: random.pick([0, 0.1, 0.5]),
+      repeatMsMax: random.pick([100, 100, 1000]),
     },
     costs: {
       taskMs: quick ? 0.05 : 2,

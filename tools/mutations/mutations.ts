@@ -261,6 +261,6 @@ export const mutations: readonly Mutation[] = [
     breaks: 'a worker that leaves before the start takes a place in what is counted',
     file: driver,
     text: 'this.#members.set(one.worker, { ...one, index: at });',
-    replacement: 'this.#members.set(one.worker, { ...one, index: Math.min(at + 1, one.index) });',
+    replacement: 'this.#members.set(one.worker, { ...one, index: Math.max(at, one.index) });',
   },
 ];
