@@ -59,6 +59,8 @@ export type ClusterRun = {
     | { readonly kind: 'failed'; readonly error: StreamErrorData };
   /** In the order in which they became visible. */
   readonly visible: readonly Commit[];
+  /** Output that came out otherwise the second time: only where late rows explain it. */
+  readonly differences: readonly string[];
   /** Every task that was run, in order. */
   readonly tasks: readonly RanTask[];
   readonly trace: Trace;
@@ -181,6 +183,7 @@ class Cluster {
     return {
       outcome,
       visible: this.#sinks.visible,
+      differences: this.#sinks.differences,
       tasks: this.#tasks,
       trace: this.#trace,
       elapsedMs,

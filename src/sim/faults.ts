@@ -125,7 +125,7 @@ export function drawFaults(random: Random): FaultModel {
   // Losses are what recovery is about.
   const losses = kinds.filter((kind) => kind === 'crash' || kind === 'suspicion');
   const pool = [...kinds, ...losses, ...losses];
-  const spreadMs = random.pick([50, 300, 300, 1000]);
+  const spreadMs = random.pick([30, 100, 100, 300, 1000]);
   const detectMsMax = random.pick([1, 20, 200, 1000]);
   // Most seeds are moderate; some are storms.
   const count = random.integer(1, random.pick([2, 4, 4, 8, 12]));

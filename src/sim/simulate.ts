@@ -80,7 +80,7 @@ export function drawFor(
   const faultsRandom = random.fork();
   // What comes of blocks as they come is not the same the second time.
   const recovers = mode !== 'continuous' || scenario.anyOrder;
-  const faulty = recovers && (options.faults ?? faultsRandom.chance(0.7));
+  const faulty = recovers && (options.faults ?? faultsRandom.chance(0.8));
   const faults = faulty ? drawFaults(faultsRandom) : null;
   const planned = { logical, plan, bindings, partitionCounts };
   return { seed, scenario, ...planned, cluster: { ...cluster, mode }, faults };
@@ -113,6 +113,7 @@ export function runSimulation(
   const late = runners.some(({ recordsLate }) => recordsLate > 0);
   // Where tasks take blocks as they come, what is late depends on who comes first.
   if (run.tasks.every(({ last }) => last) || (scenario.anyOrder && !late)) {
+    assert(run.differences.length === 0, run.differences.join('; '));
     compareWithReference(run, cluster.shape, runnerOf());
   }
   return { ...drawn, run };
