@@ -1,81 +1,146 @@
-// `npm run simulate -- --seeds N [--from S] [--pipeline NAME] [--trace]`: simulates clusters, seed
-// by seed, and judges what became visible. Prints how to replay each seed that fails.
+// `npm run simulate -- --seeds N [--from S] [--pipeline NAME] [--no-faults] [--trace]`: simulates
+// clusters, seed by seed, and judges what became visible. Of each seed that fails it prints how to
+// replay it and the fewest faults by which it still fails. `--mutations [--only NAME]` puts known
+// bugs into the engine instead, one at a time, and shows after how many seeds each is found.
 
+import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { faultText } from '../src/sim/faults.ts';
 import { judgeIndependently } from '../src/sim/independent-judge.fixture.ts';
 import { scenarios } from '../src/sim/scenarios.ts';
-import { simulate } from '../src/sim/simulate.ts';
+import { shrink } from '../src/sim/shrink.ts';
+import type { DrawnSimulation, Simulation } from '../src/sim/simulate.ts';
+import { drawSimulation, runSimulation } from '../src/sim/simulate.ts';
+import { runMutations } from './mutations/run-mutations.ts';
 
 const { values } = parseArgs({
+  allowNegative: true,
   options: {
-    seeds: { type: 'string', default: '1000' },
+    seeds: { type: 'string' },
     from: { type: 'string', default: '0' },
     pipeline: { type: 'string' },
+    faults: { type: 'boolean' },
     trace: { type: 'boolean', default: false },
+    mutations: { type: 'boolean', default: false },
+    only: { type: 'string' },
   },
 });
 
 const failuresMax = 5;
+const shrinkingRunsMax = 200;
 
-function main(): void {
+type Totals = {
+  tasks: number;
+  groups: number;
+  cuts: number;
+  virtualMs: number;
+  rounds: number;
+  checkpoints: number;
+  readonly faults: Map<string, number>;
+};
+
+async function main(): Promise<void> {
   const from = Number(values.from);
-  const count = Number(values.seeds);
+  const count = Number(values.seeds ?? (values.mutations ? 2000 : 1000));
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(count) || count < 1) {
     console.error('--seeds and --from take whole numbers');
     process.exitCode = 2;
     return;
   }
+  if (values.mutations) {
+    if (!(await runMutations(count, values.only))) process.exitCode = 1;
+    return;
+  }
   const startMs = performance.now();
-  const totals = {
-    tasks: 0,
-    groups: 0,
-    cuts: 0,
-    virtualMs: 0,
-    crashes: 0,
-    zombies: 0,
-    rounds: 0,
-    checkpoints: 0,
-  };
+  const faults = new Map<string, number>();
+  const totals = { tasks: 0, groups: 0, cuts: 0, virtualMs: 0, rounds: 0, checkpoints: 0, faults };
   let failures = 0;
   let seed = from;
   for (; seed < from + count && failures < failuresMax; seed++) {
+    const drawn = drawSimulation(seed, { pipeline: values.pipeline, faults: values.faults });
     try {
-      const { run } = runSeed(seed);
-      totals.tasks += run.tasks.length;
-      totals.groups += run.groups;
-      totals.cuts += run.cuts;
-      totals.virtualMs += run.elapsedMs;
-      totals.crashes += run.crashes;
-      totals.zombies += run.zombies;
-      totals.rounds += run.rounds;
-      totals.checkpoints += run.checkpoints;
+      const onTrace = values.trace ? (line: string): void => console.log(line) : undefined;
+      add(totals, judged(drawn, onTrace));
     } catch (error) {
       failures++;
-      const pipeline = values.pipeline === undefined ? '' : ` --pipeline ${values.pipeline}`;
-      console.error(`seed ${seed} failed:`, error);
-      console.error(`replay: npm run simulate -- --seeds 1 --from ${seed}${pipeline} --trace\n`);
+      explainFailure(drawn, error);
     }
   }
-  const seconds = (performance.now() - startMs) / 1000;
-  const ran = seed - from;
-  console.log(
-    `${ran} seeds over ${scenarios.length} pipelines in ${seconds.toFixed(1)} s ` +
-      `(${(ran / seconds).toFixed(0)}/s): ${totals.tasks} tasks, ${totals.groups} groups, ` +
-      `${totals.cuts} cuts, ${totals.crashes} crashes, ${totals.zombies} zombies, ` +
-      `${totals.rounds} recoveries, ${totals.checkpoints} checkpoints, ` +
-      `${(totals.virtualMs / 1000).toFixed(0)} s of virtual time, ` +
-      `${failures} failed`,
-  );
+  summarize(totals, { ran: seed - from, failures, seconds: (performance.now() - startMs) / 1000 });
   if (failures > 0) process.exitCode = 1;
 }
 
-function runSeed(seed: number): ReturnType<typeof simulate> {
-  const simulation = simulate(seed, {
-    pipeline: values.pipeline,
-    onTrace: values.trace ? (line) => console.log(line) : undefined,
-  });
+function judged(drawn: DrawnSimulation, onTrace?: (line: string) => void): Simulation {
+  const simulation = runSimulation(drawn, onTrace);
   judgeIndependently(simulation);
   return simulation;
 }
 
-main();
+function add(totals: Totals, { run }: Simulation): void {
+  totals.tasks += run.tasks.length;
+  totals.groups += run.groups;
+  totals.cuts += run.cuts;
+  totals.virtualMs += run.elapsedMs;
+  totals.rounds += run.rounds;
+  totals.checkpoints += run.checkpoints;
+  for (const [kind, count] of run.faults) {
+    totals.faults.set(kind, (totals.faults.get(kind) ?? 0) + count);
+  }
+}
+
+function explainFailure(drawn: DrawnSimulation, error: unknown): void {
+  const { seed, scenario } = drawn;
+  const pipeline = values.pipeline === undefined ? '' : ` --pipeline ${values.pipeline}`;
+  const faults = values.faults === undefined ? '' : values.faults ? ' --faults' : ' --no-faults';
+  console.error(`seed ${seed} (${scenario.name}) failed at ${commit()}:`, error);
+  console.error(`replay: npm run simulate -- --seeds 1 --from ${seed}${pipeline}${faults} --trace`);
+  const fails = (candidate: DrawnSimulation): boolean => errorOf(candidate) !== null;
+  const least = shrink(drawn, { fails, runsMax: shrinkingRunsMax });
+  const events = [
+    ...(least.faults?.faults ?? []).map((fault) => `  ${faultText(fault)}`),
+    ...least.cluster.interventions.map((event) => `  ${JSON.stringify(event)}`),
+  ];
+  console.error(`it still fails with ${events.length} of ${eventCount(drawn)} events:`);
+  for (const event of events) console.error(event);
+  const { mode, workerCount, pace } = drawn.cluster;
+  console.error(`  of ${mode}, ${workerCount} workers, pace ${JSON.stringify(pace)}`);
+  console.error(`  by: ${String(errorOf(least)).split('\n', 1)[0]}\n`);
+}
+
+function eventCount({ faults, cluster }: DrawnSimulation): number {
+  return (faults?.faults.length ?? 0) + cluster.interventions.length;
+}
+
+function errorOf(drawn: DrawnSimulation): unknown {
+  try {
+    judged(drawn);
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
+function commit(): string {
+  const { status, stdout } = spawnSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' });
+  return status === 0 ? `commit ${stdout.trim()}` : 'an unknown commit';
+}
+
+function summarize(
+  totals: Totals,
+  of: { readonly ran: number; readonly failures: number; readonly seconds: number },
+): void {
+  const { ran, failures, seconds } = of;
+  const hours = (totals.virtualMs / 3_600_000).toFixed(2);
+  const kinds = [...totals.faults].sort(([a], [b]) => (a < b ? -1 : 1));
+  const injected = kinds.reduce((sum, [, count]) => sum + count, 0);
+  console.log(
+    `${ran} seeds over ${scenarios.length} pipelines in ${seconds.toFixed(1)} s ` +
+      `(${(ran / seconds).toFixed(1)}/s): ${hours} simulated hours, ${totals.tasks} tasks, ` +
+      `${totals.groups} groups, ${totals.cuts} cuts, ${totals.checkpoints} checkpoints, ` +
+      `${injected} faults, ${totals.rounds} recoveries, ${failures} failed`,
+  );
+  if (injected === 0) return;
+  console.log(`faults: ${kinds.map(([kind, count]) => `${count} ${kind}`).join(', ')}`);
+}
+
+await main();

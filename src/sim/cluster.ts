@@ -11,17 +11,21 @@ import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { Incarnation, Term, WorkerId } from '../control/protocol/ids.ts';
-import type { WorkerMessage } from '../control/protocol/messages.ts';
+import type { Place, WorkerMessage } from '../control/protocol/messages.ts';
 import { ScheduleChecker } from './checker.ts';
-import type { Fault, FaultModel } from './faults.ts';
-import type { NetworkModel } from './network.ts';
+import type { FaultHost, Member } from './fault-injector.ts';
+import { FaultInjector } from './fault-injector.ts';
+import type { FaultModel, Moment } from './faults.ts';
+import type { Endpoint, NetworkModel } from './network.ts';
 import { Network } from './network.ts';
+import { RecoveryChecker } from './recovery-checker.ts';
 import type { SourceModel } from './simulated-source.ts';
 import { SimulatedLog } from './simulated-log.ts';
 import { SimulatedSinks } from './simulated-sinks.ts';
 import { SimulatedSource } from './simulated-source.ts';
 import type { CostModel } from './simulated-worker.ts';
 import { SimulatedWorker, storeError } from './simulated-worker.ts';
+import { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 import { Trace } from './trace.ts';
 import type { Timer } from './virtual-clock.ts';
@@ -55,6 +59,8 @@ export type ClusterRun = {
     | { readonly kind: 'failed'; readonly error: StreamErrorData };
   /** In the order in which they became visible. */
   readonly visible: readonly Commit[];
+  /** Output that came out otherwise the second time: only where late rows explain it. */
+  readonly differences: readonly string[];
   /** Every task that was run, in order. */
   readonly tasks: readonly RanTask[];
   readonly trace: Trace;
@@ -65,8 +71,8 @@ export type ClusterRun = {
   readonly log: SimulatedLog;
   readonly rounds: number;
   readonly checkpoints: number;
-  readonly crashes: number;
-  readonly zombies: number;
+  /** Faults that happened, by kind. */
+  readonly faults: ReadonlyMap<string, number>;
 };
 
 /** Throws an AssertionError as soon as something is wrong, or when the job does not end. */
@@ -74,27 +80,31 @@ export function runCluster(options: ClusterOptions): ClusterRun {
   return new Cluster(options).run();
 }
 
-type Member = { readonly worker: WorkerId; readonly shell: SimulatedWorker };
-
 class Cluster {
   readonly #options: ClusterOptions;
   readonly #clock: VirtualClock;
   readonly #network: Network;
   /** What holds only where nothing goes wrong. */
   readonly #checker: ScheduleChecker | null;
+  readonly #recoveryChecker: RecoveryChecker | null;
+  readonly #injector: FaultInjector;
+  readonly #stores: StoreConditions;
+  readonly #endpoint: Endpoint;
   readonly #log = new SimulatedLog();
   readonly #sinks: SimulatedSinks;
   readonly #random: Random;
-  readonly #dead = new Set<WorkerId>();
   #rounds = 0;
   #checkpoints = 0;
-  #crashes = 0;
-  #zombies = 0;
   #groups = 0;
   #cuts = 0;
   readonly #trace: Trace;
   readonly #driver: DriverMachine;
+  /** Every life of every worker, in the order in which they came. */
   readonly #workers: Member[] = [];
+  /** While the driver stands still, what it will hear. */
+  #backlog: DriverEvent[] | null = null;
+  #workerCount = 0;
+  readonly #sourcePlaces: readonly Place[];
   readonly #tasks: RanTask[] = [];
   #outcome: ClusterRun['outcome'] | null = null;
   #timer: Timer | null = null;
@@ -109,32 +119,61 @@ class Cluster {
     const { shape, workerCount, mode, partMs, pace, faults } = options;
     this.#sinks = new SimulatedSinks(mode === 'continuous');
     this.#checker = faults === undefined ? new ScheduleChecker() : null;
+    this.#recoveryChecker =
+      faults === undefined ? null : new RecoveryChecker(faults.checkpointIntervalMs);
+    this.#stores = new StoreConditions(this.#clock, options.costs);
+    this.#sourcePlaces = shape.stages.flatMap(({ source, partitionCount }, stage) =>
+      Array.from({ length: source ? partitionCount : 0 }, (_, partition) => {
+        return { stage, partition };
+      }),
+    );
     const recovery: RecoveryOptions | undefined =
       faults === undefined
         ? undefined
         : { checkpointIntervalMs: faults.checkpointIntervalMs, from: null };
     const job = { shape, workerCount, mode, partMs, pace, term: 1 as Term, recovery };
     this.#driver = new DriverMachine(job);
-    this.#network.attach('driver', (from, message) => {
+    this.#endpoint = this.#network.attach('driver', (from, message) => {
       assert(from !== 'driver', 'the driver does not speak to itself');
-      this.#trace.note(`driver < ${from} ${message.kind}`);
+      if (this.#trace.wanted) this.#trace.note(`driver < ${from} ${message.kind}`);
       this.#tellDriver({ kind: 'message-received', from, message: message as WorkerMessage });
     });
     this.#random = random.fork();
-    for (let id = 1; id <= workerCount; id++) this.#addWorker();
+    for (let id = 1; id <= workerCount; id++) this.#addWorker(null);
+    this.#injector = new FaultInjector(this.#faultHost(), faults?.faults ?? []);
+  }
+
+  #faultHost(): FaultHost {
+    return {
+      clock: this.#clock,
+      network: this.#network,
+      stores: this.#stores,
+      driver: this.#endpoint,
+      skewMsMax: this.#options.skewMsMax,
+      living: () => this.#living(),
+      ended: () => this.#outcome !== null,
+      add: (worker) => {
+        if (this.#outcome === null) this.#join(this.#addWorker(worker));
+      },
+      ensureEnough: () => this.#ensureEnough(),
+      tellDriver: (event) => this.#tellDriver(event),
+      stallDriver: (forMs) => this.#stallDriver(forMs),
+    };
   }
 
   run(): ClusterRun {
     for (const { afterMs, event } of this.#options.interventions) {
       this.#clock.after(afterMs, () => this.#tellDriver(event));
     }
-    for (const fault of this.#options.faults?.faults ?? []) {
-      this.#clock.after(fault.afterMs, () => this.#befall(fault));
+    this.#injector.start();
+    const joinMsMax = this.#options.faults?.joinMsMax ?? 0;
+    for (const worker of this.#workers) {
+      this.#clock.after(this.#random.float() * joinMsMax, () => this.#join(worker));
     }
-    for (const worker of this.#workers) this.#clock.after(0, () => this.#join(worker));
     for (let steps = 0; !this.#over(); steps++) {
       assert(steps < stepsMax, `the job has not ended after ${stepsMax} steps`);
-      assert(this.#clock.nowMs < startMs + elapsedMsMax, 'the job makes no progress');
+      const boundMs = this.#injector.overMs + endsWithinMs;
+      assert(this.#clock.nowMs < boundMs, 'the job makes no progress');
       assert(this.#clock.advance(), 'everything waits and nothing will come');
     }
     const outcome = this.#outcome;
@@ -144,6 +183,7 @@ class Cluster {
     return {
       outcome,
       visible: this.#sinks.visible,
+      differences: this.#sinks.differences,
       tasks: this.#tasks,
       trace: this.#trace,
       elapsedMs,
@@ -152,35 +192,53 @@ class Cluster {
       log: this.#log,
       rounds: this.#rounds,
       checkpoints: this.#checkpoints,
-      crashes: this.#crashes,
-      zombies: this.#zombies,
+      faults: this.#injector.counts,
     };
   }
 
   #over(): boolean {
     if (this.#outcome === null) return false;
-    return this.#workers.every(({ worker, shell }) => {
-      return shell.stopped || shell.crashed || this.#dead.has(worker);
+    return this.#workers.every(({ shell, lost }) => shell.stopped || shell.crashed || lost);
+  }
+
+  #living(): readonly Member[] {
+    return this.#workers.filter(({ joined, lost, shell }) => joined && !lost && !shell.crashed);
+  }
+
+  /** A job that waits for workers gets some. */
+  #ensureEnough(): void {
+    const enough = this.#driver.state !== 'gathering' && this.#living().length > 0;
+    if (enough || this.#outcome !== null) return;
+    this.#clock.after(rescueMs, () => {
+      if (this.#outcome === null) this.#join(this.#addWorker(null));
     });
   }
 
-  #join({ worker, shell }: Member): void {
-    if (shell.crashed) return;
-    this.#tellDriver({ kind: 'worker-joined', worker, incarnation: 1 as Incarnation });
+  #join(member: Member): void {
+    const { worker, incarnation } = member;
+    member.joined = true;
+    this.#tellDriver({ kind: 'worker-joined', worker, incarnation });
   }
 
-  #addWorker(): Member {
-    const { costs, runnerOf, skewMsMax, shape } = this.#options;
-    const worker = (this.#workers.length + 1) as WorkerId;
+  /** A new worker, or the next life of one that was there before. */
+  #addWorker(again: WorkerId | null): Member {
+    const { costs, mode, runnerOf, skewMsMax, shape } = this.#options;
+    const worker = again ?? (++this.#workerCount as WorkerId);
+    const lives = this.#workers.filter((member) => member.worker === worker).length;
+    const incarnation = (lives + 1) as Incarnation;
     const random = this.#random.fork();
+    const onMoment = (moment: Moment): void => this.#injector.onMoment(moment, member);
     const shell = new SimulatedWorker({
       worker,
+      incarnation,
       clock: this.#clock,
       skewMs: (2 * random.float() - 1) * skewMsMax,
       random,
       costs,
+      stores: this.#stores,
       network: this.#network,
       checker: this.#checker,
+      lifeChecker: this.#recoveryChecker?.lifeOf(worker) ?? null,
       trace: this.#trace,
       runner: runnerOf(worker),
       log: this.#log,
@@ -192,78 +250,82 @@ class Cluster {
         return new SimulatedSource({ ...options, recordCount: recordCount(stage, partition) });
       },
       onTask: (task) => this.#tasks.push(task),
-      isDead: () => this.#dead.has(worker),
+      isDead: () => member.declaredDead,
+      onVisible: ({ sink, partition, batch }) => {
+        this.#checkDurable(batch, `${sink}/${partition}@${batch} is visible`);
+      },
+      onBlocks: ({ exchange, batch }) => {
+        const { from } = shape.exchanges[exchange]!;
+        // Whoever gets blocks of an inner stage does not see the ranges behind them.
+        if (mode !== 'drizzle' || shape.stages[from]!.source) return;
+        this.#checkDurable(batch, `x${exchange}@${batch} is sent`);
+      },
+      onMoment,
     });
-    const member = { worker, shell };
+    const fate = { joined: false, lost: false, declaredDead: false, returned: false };
+    const member: Member = { worker, incarnation, shell, ...fate };
     this.#workers.push(member);
     return member;
   }
 
-  #befall(fault: Fault): void {
-    if (this.#outcome !== null) return;
-    const alive = this.#workers.filter(({ worker, shell }) => {
-      return !shell.crashed && !this.#dead.has(worker);
-    });
-    const victim = alive[Math.floor(fault.victim * alive.length)];
-    if (victim === undefined) return;
-    const { worker, shell } = victim;
-    const lost = (): void => {
-      if (this.#dead.has(worker)) return;
-      if (fault.kind === 'pause') this.#zombies++;
-      this.#tellDriver({ kind: 'worker-lost', worker, error: lostError });
-      // Somebody must be there to finish.
-      const left = this.#workers.some((one) => !one.shell.crashed && !this.#dead.has(one.worker));
-      if (!left) this.#replace(50);
-    };
-    switch (fault.kind) {
-      case 'crash':
-        this.#crashes++;
-        shell.crash();
-        this.#network.cut(worker);
-        this.#clock.after(fault.detectMs, lost);
-        return this.#replace(fault.backMs);
-      case 'pause':
-        shell.pause(fault.forMs);
-        if (fault.detectMs !== null) this.#clock.after(fault.detectMs, lost);
-        return;
-      default:
-        unreachable(fault);
+  /** What can be seen must never have to be taken back. */
+  #checkDurable(batch: number, what: string): void {
+    if (this.#recoveryChecker === null) return;
+    for (const { stage, partition } of this.#sourcePlaces) {
+      const through = this.#log.durableThrough(stage, partition);
+      assert(through >= batch, `${what} before the ranges behind it are durable`);
     }
   }
 
-  #replace(afterMs: number | null): void {
-    if (afterMs === null) return;
-    this.#clock.after(afterMs, () => {
-      if (this.#outcome === null) this.#join(this.#addWorker());
+  #stallDriver(forMs: number): void {
+    if (this.#backlog !== null) return;
+    this.#backlog = [];
+    this.#clock.after(forMs, () => {
+      const backlog = this.#backlog ?? [];
+      this.#backlog = null;
+      // After a stall a timer may go off before what has come meanwhile is read.
+      if (this.#random.chance(0.5)) this.#tellDriver({ kind: 'time-passed' });
+      for (const event of backlog) this.#tellDriver(event);
     });
   }
 
   #tellDriver(event: DriverEvent): void {
+    if (this.#backlog !== null) {
+      this.#backlog.push(event);
+      return;
+    }
     this.#driver.step(this.#clock.nowMs, event);
     const sent = new Set<object>();
+    let recovers = false;
     for (const effect of this.#driver.takeEffects()) {
       if (effect.kind === 'send-message') {
         const first = !sent.has(effect.message);
         if (first && effect.message.kind === 'start-group') this.#groups++;
         if (first && effect.message.kind === 'set-boundary') this.#cuts++;
         this.#checker?.driverSent(effect.message, first);
+        if (first) this.#recoveryChecker?.driverSent(this.#clock.nowMs, effect.message);
+        recovers ||= effect.message.kind === 'recover';
         sent.add(effect.message);
       }
       this.#carryOut(effect);
     }
+    if (recovers) this.#injector.onMoment('recover-sent', null);
     this.#arm();
   }
 
   #carryOut(effect: DriverEffect): void {
     switch (effect.kind) {
       case 'send-message':
-        return this.#network.send('driver', effect.to, effect.message);
+        return this.#network.send(this.#endpoint, effect.to, effect.message);
       case 'job-finished':
         return this.#end({ kind: 'finished', lastBatch: effect.lastBatch });
       case 'job-failed':
         return this.#end({ kind: 'failed', error: effect.error });
       case 'read-log':
-        for (const { worker } of effect.dead) this.#log.close(`w${worker}`);
+        for (const { worker, incarnation } of effect.dead) {
+          const life = this.#lifeOf(worker, incarnation);
+          if (life !== undefined) this.#log.close(life.shell.name);
+        }
         if (effect.closesAll) this.#log.closeBefore(effect.version + 1);
         return this.#store(() => {
           const ranges = this.#log.read(effect.after);
@@ -276,20 +338,33 @@ class Cluster {
         });
       case 'commit-checkpoint': {
         const { batch } = effect;
-        return this.#store(() => {
-          const { storeFailChance } = this.#options.costs;
-          if (this.#random.chance(storeFailChance)) {
+        this.#recoveryChecker?.checkpointOrdered(effect, (owner, place) => {
+          const members = this.#living().filter(({ worker }) => worker === owner);
+          return members.some(({ shell }) => shell.hasUncommitted(place, batch));
+        });
+        this.#injector.onMoment('checkpoint-ordered', null);
+        this.#clock.after(this.#stores.callMs(this.#random), () => {
+          if (this.#stores.fails(this.#random)) {
             return this.#tellDriver({ kind: 'checkpoint-failed', batch, error: storeError });
           }
           this.#checkpoints++;
+          this.#log.coverThrough(batch);
+          this.#injector.onMoment('checkpoint-durable', null);
           this.#tellDriver({ kind: 'checkpoint-committed', batch });
         });
-      }
-      case 'evict-worker':
-        this.#dead.add(effect.worker);
         return;
+      }
+      case 'evict-worker': {
+        const life = this.#lifeOf(effect.worker, effect.incarnation);
+        assert(life !== undefined, `worker ${effect.worker} is evicted and was never there`);
+        life.lost = true;
+        life.declaredDead = true;
+        return this.#ensureEnough();
+      }
       case 'trace':
         if (effect.trace.kind === 'recovered') this.#rounds++;
+        this.#recoveryChecker?.driverTraced(effect.trace);
+        if (!this.#trace.wanted) return;
         return this.#trace.note(`driver ${this.#clock.nowMs} ${JSON.stringify(effect.trace)}`);
       case 'job-started':
       case 'report-received':
@@ -300,8 +375,15 @@ class Cluster {
     }
   }
 
+  #lifeOf(worker: WorkerId, incarnation: Incarnation): Member | undefined {
+    return this.#workers.find((member) => {
+      return member.worker === worker && member.incarnation === incarnation;
+    });
+  }
+
+  /** Until it has succeeded. */
   #store(action: () => void): void {
-    this.#clock.after(this.#random.float() * this.#options.costs.storeMsMax, action);
+    this.#clock.after(this.#stores.successMs(this.#random), action);
   }
 
   #end(outcome: ClusterRun['outcome']): void {
@@ -327,18 +409,13 @@ class Cluster {
 /** Epoch ms at which every simulation starts; small, so that fractions stay exact enough. */
 export const startMs = 1_000_000;
 
-const lostError: StreamErrorData = {
-  code: 'worker-lost',
-  message: 'a worker was lost',
-  hint: null,
-  fields: {},
-  stack: null,
-};
-
 /** Bounds of a run: several times what the slowest scenario needs. */
 const stepsMax = 2_000_000;
 /**
  * Ten minutes: a bulk-synchronous stage waits for six messages, one after another, each of which
  * may stall, and a source may be quiet again and again. A job that waits for ever is found anyway.
  */
-const elapsedMsMax = 600_000;
+const endsWithinMs = 600_000;
+
+/** A job that waits for workers gets one after this time, ms. */
+const rescueMs = 50;

@@ -3,17 +3,35 @@
 
 import type { Random } from '../base/random.ts';
 
+/**
+ * What happens next, at a moment, strikes whoever it happens to, before anybody hears of it.
+ * The last three are the driver's; they strike any worker.
+ */
+export const moments = [
+  'task-run',
+  'source-ended',
+  'blocks-sent',
+  'range-logged',
+  'output-visible',
+  'snapshot-stored',
+  'status-sent',
+  'state-restored',
+  'recover-sent',
+  'checkpoint-ordered',
+  'checkpoint-durable',
+] as const;
+
+export type Moment = (typeof moments)[number];
+
+/** Times are ms since the start; victims are given as a share of the workers that are alive. */
 export type Fault =
-  | {
-      /** The worker is gone with all it had; `backMs` later another one joins. */
+  | ({
+      /** The worker is gone with all it had. */
       readonly kind: 'crash';
-      readonly afterMs: number;
-      /** Which of the workers that are alive, as a share of them. */
       readonly victim: number;
-      /** From the crash until the driver hears of it, ms. */
-      readonly detectMs: number;
-      readonly backMs: number | null;
-    }
+      /** It crashes the next time that this happens; null: at once. */
+      readonly at: Moment | null;
+    } & Loss)
   | {
       /** The worker stands still and then goes on; meanwhile it may be declared dead. */
       readonly kind: 'pause';
@@ -22,32 +40,168 @@ export type Fault =
       readonly forMs: number;
       /** The driver gives it up after this time, ms; null: it does not notice. */
       readonly detectMs: number | null;
-    };
+      readonly back: Back | null;
+    }
+  | ({
+      /** The driver takes a worker for dead that is well. */
+      readonly kind: 'suspicion';
+      readonly victim: number;
+    } & Loss)
+  | ({
+      /** The connection of two breaks: what is under way is lost, and nothing passes any more. */
+      readonly kind: 'broken-link';
+      readonly victim: number;
+      /** A share of the other workers and the driver. */
+      readonly other: number;
+      /** From the victim to the other, or both ways. */
+      readonly oneWay: boolean;
+    } & Loss)
+  | {
+      /** For a time nothing passes from one to another; then all arrives, in order. */
+      readonly kind: 'partition';
+      readonly afterMs: number;
+      readonly victim: number;
+      readonly other: number;
+      /** From the victim to the other, or the other way. */
+      readonly outward: boolean;
+      readonly forMs: number;
+    }
+  | {
+      readonly kind: 'slow-store';
+      readonly afterMs: number;
+      readonly forMs: number;
+      readonly factor: number;
+    }
+  | {
+      /** What cannot wait fails; logs and reads are tried again until they succeed. */
+      readonly kind: 'failing-store';
+      readonly afterMs: number;
+      readonly forMs: number;
+    }
+  | { readonly kind: 'stalled-driver'; readonly afterMs: number; readonly forMs: number }
+  | {
+      /** A worker's clock is set, within the bounds of skew. */
+      readonly kind: 'clock-jump';
+      readonly afterMs: number;
+      readonly victim: number;
+      /** -1: as far behind the driver's as it may be; 1: as far ahead. */
+      readonly to: number;
+    }
+  | { readonly kind: 'join'; readonly afterMs: number };
+
+type Loss = {
+  readonly afterMs: number;
+  /** From the fault until the driver hears of it, ms. */
+  readonly detectMs: number;
+  readonly back: Back | null;
+};
+
+/** Another worker joins, or the same one in its next life. */
+export type Back = { readonly afterMs: number; readonly sameWorker: boolean };
 
 export type FaultModel = {
   readonly faults: readonly Fault[];
   readonly checkpointIntervalMs: number;
+  /** Workers join within this time, ms. */
+  readonly joinMsMax: number;
 };
 
-const faultKinds: readonly Fault['kind'][] = ['crash', 'pause'];
+export const faultKinds = [
+  'crash',
+  'pause',
+  'suspicion',
+  'broken-link',
+  'partition',
+  'slow-store',
+  'failing-store',
+  'stalled-driver',
+  'clock-jump',
+  'join',
+] as const satisfies readonly Fault['kind'][];
 
 export function drawFaults(random: Random): FaultModel {
-  const kinds = faultKinds.filter(() => random.chance(0.7));
-  const spreadMs = random.pick([50, 300, 1500]);
-  const faults: Fault[] = [];
-  for (let left = random.integer(0, 6); left > 0 && kinds.length > 0; left--) {
-    const kind = kinds[random.integer(0, kinds.length - 1)]!;
-    const afterMs = random.float() * spreadMs;
-    const victim = random.float();
-    const detectMs = random.float() * random.pick([1, 20, 200]);
-    if (kind === 'crash') {
-      const backMs = random.chance(0.7) ? random.float() * 200 : null;
-      faults.push({ kind, afterMs, victim, detectMs, backMs });
-    } else {
-      const forMs = random.float() * random.pick([20, 400]);
-      const noticed = random.chance(0.7);
-      faults.push({ kind, afterMs, victim, forMs, detectMs: noticed ? detectMs : null });
+  const chance = random.pick([0.3, 0.5, 0.8]);
+  const kinds = faultKinds.filter(() => random.chance(chance));
+  // Losses are what recovery is about.
+  const losses = kinds.filter((kind) => kind === 'crash' || kind === 'suspicion');
+  const pool = [...kinds, ...losses, ...losses];
+  const spreadMs = random.pick([30, 100, 100, 300, 1000]);
+  const detectMsMax = random.pick([1, 20, 200, 1000]);
+  // Most seeds are moderate; some are storms.
+  const count = random.integer(1, random.pick([2, 4, 4, 8, 12]));
+  // Two things that happen at once are rarer than one after the other, and worse.
+  const togetherMs = random.chance(0.3) ? random.float() * spreadMs : null;
+  const faults = Array.from({ length: pool.length > 0 ? count : 0 }, () => {
+    const kind = pool[random.integer(0, pool.length - 1)]!;
+    const atMs = random.float() * spreadMs;
+    const together = togetherMs !== null && random.chance(0.5);
+    const afterMs = together ? togetherMs + 2 * random.float() : atMs;
+    return drawFault(random, kind, { afterMs, detectMsMax });
+  });
+  return {
+    faults,
+    checkpointIntervalMs: random.pick([20, 100, 1000]),
+    joinMsMax: random.pick([0, 0, 0, 50]),
+  };
+}
+
+function drawFault(
+  random: Random,
+  kind: Fault['kind'],
+  { afterMs, detectMsMax }: { readonly afterMs: number; readonly detectMsMax: number },
+): Fault {
+  const victim = random.float();
+  const detectMs = random.float() * detectMsMax;
+  const back = random.chance(0.7)
+    ? { afterMs: random.float() * 200, sameWorker: random.chance(0.4) }
+    : null;
+  const loss = { afterMs, detectMs, back };
+  switch (kind) {
+    case 'crash':
+      return { kind, victim, at: random.chance(0.7) ? random.pick(moments) : null, ...loss };
+    case 'pause': {
+      const forMs = random.float() * random.pick([20, 400, 400, 3000]);
+      return { kind, victim, forMs, ...loss, detectMs: random.chance(0.7) ? detectMs : null };
     }
+    case 'suspicion':
+      return { kind, victim, ...loss };
+    case 'broken-link':
+      return { kind, victim, other: random.float(), oneWay: random.chance(0.3), ...loss };
+    case 'partition': {
+      const forMs = random.float() * random.pick([20, 400, 3000]);
+      const outward = random.chance(0.5);
+      return { kind, victim, other: random.float(), outward, afterMs, forMs };
+    }
+    case 'slow-store': {
+      const forMs = random.float() * random.pick([100, 1000]);
+      return { kind, afterMs, forMs, factor: random.pick([3, 30]) };
+    }
+    case 'failing-store':
+      return { kind, afterMs, forMs: random.float() * random.pick([20, 1000]) };
+    case 'stalled-driver':
+      return { kind, afterMs, forMs: random.float() * random.pick([20, 400, 3000]) };
+    case 'clock-jump':
+      return { kind, victim, afterMs, to: 2 * random.float() - 1 };
+    case 'join':
+      return { kind, afterMs };
   }
-  return { faults, checkpointIntervalMs: random.pick([20, 100, 1000]) };
+}
+
+/** When the last of what was drawn is over, ms: from then on only what it left behind counts. */
+export function overAfterMs(fault: Fault): number {
+  const forMs = 'forMs' in fault ? fault.forMs : 0;
+  const detectMs = 'detectMs' in fault ? (fault.detectMs ?? 0) : 0;
+  const backMs = 'back' in fault ? (fault.back?.afterMs ?? 0) : 0;
+  return fault.afterMs + Math.max(forMs, detectMs + backMs);
+}
+
+/** `crash after 12.3 ms of 0.45, at output-visible, …`: for people. */
+export function faultText({ kind, ...rest }: Fault): string {
+  const fields = Object.entries(rest).map(([name, value]) => {
+    const text = JSON.stringify(value, (_, inner: unknown) =>
+      typeof inner === 'number' ? Number(inner.toPrecision(6)) : inner,
+    );
+    return `${name} ${text}`;
+  });
+  return `${kind}: ${fields.join(', ')}`;
 }

@@ -1,5 +1,6 @@
-// Links between the driver and the workers. Each link keeps its order and has a delay of its own,
-// so that messages of different links overtake each other; some arrive a second time, later.
+// Links between the driver and the lives of workers. Each link keeps its order and has a delay of
+// its own, so that messages of different links overtake each other; some arrive a second time,
+// later. A link that breaks loses what is under way and carries nothing any more.
 
 import { assert } from '../base/assert.ts';
 import type { Random } from '../base/random.ts';
@@ -20,20 +21,34 @@ export type NetworkModel = {
   readonly stallChance: number;
   /** Share of messages that arrive twice. */
   readonly repeatChance: number;
+  /** How much later such a copy arrives at most, ms. */
+  readonly repeatMsMax: number;
 };
 
 export type Receive = (from: Peer, message: Message) => void;
 
-type Link = { readonly delayMs: number; arrivalMs: number };
+/** Whatever sends and receives: the driver, or one life of a worker. */
+export type Endpoint = {
+  readonly peer: Peer;
+  readonly receive: Receive;
+  /** It is gone with its connections: of what it had sent, what would come later is lost, ms. */
+  goneMs: number;
+  readonly links: Map<Endpoint, Link>;
+};
+
+type Link = {
+  readonly delayMs: number;
+  arrivalMs: number;
+  /** What would arrive later is lost, ms. */
+  brokenMs: number;
+};
 
 export class Network {
   readonly #clock: VirtualClock;
   readonly #random: Random;
   readonly #model: NetworkModel;
-  readonly #receivers = new Map<Peer, Receive>();
-  readonly #links = new Map<string, Link>();
-  /** By sender that is gone: what would arrive later is lost with its connections, ms. */
-  readonly #cutMs = new Map<Peer, number>();
+  /** The newest life of each. */
+  readonly #endpoints = new Map<Peer, Endpoint>();
 
   constructor(clock: VirtualClock, random: Random, model: NetworkModel) {
     this.#clock = clock;
@@ -41,36 +56,67 @@ export class Network {
     this.#model = model;
   }
 
-  attach(peer: Peer, receive: Receive): void {
-    this.#receivers.set(peer, receive);
+  attach(peer: Peer, receive: Receive): Endpoint {
+    const endpoint = { peer, receive, goneMs: Infinity, links: new Map<Endpoint, Link>() };
+    this.#endpoints.set(peer, endpoint);
+    return endpoint;
   }
 
-  /** The connections of a peer break: some of what it has sent still arrives. */
-  cut(peer: Peer): void {
-    this.#cutMs.set(peer, this.#clock.nowMs + this.#random.float() * this.#model.delayMsMax);
+  /** The connections of one that is gone break: some of what it has sent still arrives. */
+  cut(endpoint: Endpoint): void {
+    endpoint.goneMs = Math.min(endpoint.goneMs, this.#soonMs());
   }
 
-  send(from: Peer, to: Peer, message: Message): void {
-    const receive = this.#receivers.get(to);
-    assert(receive !== undefined, `a message to ${to}, whom nobody knows`);
-    assert(from !== to, `${from} sends itself a message`);
-    const link = this.#link(`${from}>${to}`);
-    const arrivalMs = Math.max(this.#clock.nowMs + this.#delayMs(link), link.arrivalMs + gapMs);
+  /** What is under way from one to the other is lost in part, and all that is sent from now on. */
+  break(from: Endpoint, to: Endpoint): void {
+    const link = this.#link(from, to);
+    link.brokenMs = Math.min(link.brokenMs, this.#soonMs());
+  }
+
+  /** What is sent from one to the other arrives after this time, ms; what is under way arrives. */
+  hold(from: Endpoint, to: Endpoint, untilMs: number): void {
+    const link = this.#link(from, to);
+    link.arrivalMs = Math.max(link.arrivalMs, untilMs);
+  }
+
+  send(from: Endpoint, to: Peer, message: Message): void {
+    const receiver = this.#endpoints.get(to);
+    assert(receiver !== undefined, `a message to ${to}, whom nobody knows`);
+    assert(from !== receiver, `${to} sends itself a message`);
+    const link = this.#link(from, receiver);
+    const { nowMs } = this.#clock;
+    const arrivalMs = Math.max(nowMs + this.#delayMs(link), link.arrivalMs + gapMs);
     link.arrivalMs = arrivalMs;
-    const arrive = (): void => {
-      if (this.#clock.nowMs < (this.#cutMs.get(from) ?? Infinity)) receive(from, message);
-    };
-    this.#clock.at(arrivalMs, arrive);
+    this.#arriveAt(arrivalMs, { from, receiver, link, message });
     if (!this.#random.chance(this.#model.repeatChance)) return;
-    const againMs = arrivalMs + this.#random.float() * repeatMsMax;
-    this.#clock.at(againMs, arrive);
+    const againMs = arrivalMs + this.#random.float() * this.#model.repeatMsMax;
+    this.#arriveAt(againMs, { from, receiver, link, message });
   }
 
-  #link(name: string): Link {
-    let link = this.#links.get(name);
+  #arriveAt(
+    atMs: number,
+    way: {
+      readonly from: Endpoint;
+      readonly receiver: Endpoint;
+      readonly link: Link;
+      readonly message: Message;
+    },
+  ): void {
+    this.#clock.at(atMs, () => {
+      const { from, receiver, link, message } = way;
+      if (atMs < from.goneMs && atMs < link.brokenMs) receiver.receive(from.peer, message);
+    });
+  }
+
+  #soonMs(): number {
+    return this.#clock.nowMs + this.#random.float() * this.#model.delayMsMax;
+  }
+
+  #link(from: Endpoint, to: Endpoint): Link {
+    let link = from.links.get(to);
     if (link === undefined) {
-      link = { delayMs: this.#random.float() * this.#model.delayMsMax, arrivalMs: 0 };
-      this.#links.set(name, link);
+      const delayMs = this.#random.float() * this.#model.delayMsMax;
+      from.links.set(to, (link = { delayMs, arrivalMs: 0, brokenMs: Infinity }));
     }
     return link;
   }
@@ -83,5 +129,3 @@ export class Network {
 
 /** Between two messages of a link: keeps their order apart from ties. */
 const gapMs = 1e-6;
-
-const repeatMsMax = 100;

@@ -7,6 +7,7 @@ import type { DriverEvent } from '../control/driver/events.ts';
 import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { Bindings } from '../plan/bindings.ts';
+import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { LogicalPlan } from '../plan/logical-plan.ts';
 import { partitionCountsOf } from '../plan/partition-counts.ts';
 import type { PhysicalPlan } from '../plan/physical-plan.ts';
@@ -17,32 +18,55 @@ import { planShape } from '../control/driver/plan-shape.ts';
 import type { ClusterOptions, ClusterRun } from './cluster.ts';
 import { runCluster } from './cluster.ts';
 import { PipelineRunner, simulatedSource, sourceOfStage } from './pipeline-runner.ts';
+import type { FaultModel } from './faults.ts';
 import { drawFaults } from './faults.ts';
 import { compareWithReference } from './reference-run.ts';
 import type { Scenario } from './scenarios.ts';
 import { scenarios } from './scenarios.ts';
 
-export type Simulation = {
+/** A run as a seed has drawn it. Faults and interventions may be left out: to find the culprits. */
+export type DrawnSimulation = {
   readonly seed: number;
   readonly scenario: Scenario;
   readonly logical: LogicalPlan;
   readonly plan: PhysicalPlan;
   readonly bindings: Bindings<Source, Sink>;
-  readonly run: ClusterRun;
+  readonly partitionCounts: readonly number[];
+  readonly cluster: DrawnCluster;
+  /** Null: nothing goes wrong, and nothing is kept for it. */
+  readonly faults: FaultModel | null;
 };
 
-export type SimulateOptions = {
+export type Simulation = DrawnSimulation & { readonly run: ClusterRun };
+
+export type DrawOptions = {
   /** Only this scenario; otherwise the seed chooses. */
   readonly pipeline?: string | undefined;
-  readonly onTrace?: ((line: string) => void) | undefined;
-  /** Whether workers are lost; by default the seed decides. */
+  /** Whether anything goes wrong; by default the seed decides. */
   readonly faults?: boolean | undefined;
+  readonly mode?: ExecutionMode | undefined;
 };
 
-/** Throws what went wrong. */
-export function simulate(seed: number, options: SimulateOptions = {}): Simulation {
+/** Draws and runs. Throws what went wrong. */
+export function simulate(seed: number, options: DrawOptions = {}): Simulation {
+  return runSimulation(drawSimulation(seed, options));
+}
+
+export function drawSimulation(seed: number, options: DrawOptions = {}): DrawnSimulation {
   const random = new Random(seed);
   const scenario = chooseScenario(random.fork(), options.pipeline);
+  return drawFor(seed, { ...options, random, scenario });
+}
+
+/** Draws everything but the scenario. */
+export function drawFor(
+  seed: number,
+  {
+    random = new Random(seed),
+    scenario,
+    ...options
+  }: DrawOptions & { readonly random?: Random; readonly scenario: Scenario },
+): DrawnSimulation {
   const built = scenario.build(random.fork());
   const logical = built.plan();
   const bindings = built.bindings();
@@ -51,25 +75,36 @@ export function simulate(seed: number, options: SimulateOptions = {}): Simulatio
   );
   const plan = planPhysical(logical, { partitions: random.integer(1, 5), sourcePartitions });
   const partitionCounts = partitionCountsOf(plan, (id) => sourcePartitions.get(id) ?? 0);
+  const cluster = drawCluster(random.fork(), planShape(plan, partitionCounts));
+  const mode = options.mode ?? cluster.mode;
+  const faultsRandom = random.fork();
+  // What comes of blocks as they come is not the same the second time.
+  const recovers = mode !== 'continuous' || scenario.anyOrder;
+  const faulty = recovers && (options.faults ?? faultsRandom.chance(0.8));
+  const faults = faulty ? drawFaults(faultsRandom) : null;
+  const planned = { logical, plan, bindings, partitionCounts };
+  return { seed, scenario, ...planned, cluster: { ...cluster, mode }, faults };
+}
+
+/** Throws what went wrong. */
+export function runSimulation(
+  drawn: DrawnSimulation,
+  onTrace?: (line: string) => void,
+): Simulation {
+  const { scenario, plan, bindings, partitionCounts, cluster, faults } = drawn;
   const runners: PipelineRunner[] = [];
   const runnerOf = (): PipelineRunner => {
     const runner = new PipelineRunner({ plan, bindings, partitionCounts });
     runners.push(runner);
     return runner;
   };
-  const shape = planShape(plan, partitionCounts);
-  const drawn = drawCluster(random.fork(), shape);
-  const faultsRandom = random.fork();
-  // What comes of blocks as they come is not the same the second time.
-  const recovers = drawn.mode !== 'continuous' || scenario.anyOrder;
-  const faulty = recovers && (options.faults ?? faultsRandom.chance(0.7));
   const run = runCluster({
-    ...drawn,
-    faults: faulty ? drawFaults(faultsRandom) : undefined,
+    ...cluster,
+    faults: faults ?? undefined,
     recordCount: (stage, partition) =>
       sourceOfStage({ plan, bindings }, stage).rows[partition]?.length ?? 0,
     runnerOf,
-    onTrace: options.onTrace,
+    onTrace,
   });
   if (run.outcome.kind === 'failed') {
     const { code, message, stack } = run.outcome.error;
@@ -78,9 +113,10 @@ export function simulate(seed: number, options: SimulateOptions = {}): Simulatio
   const late = runners.some(({ recordsLate }) => recordsLate > 0);
   // Where tasks take blocks as they come, what is late depends on who comes first.
   if (run.tasks.every(({ last }) => last) || (scenario.anyOrder && !late)) {
-    compareWithReference(run, shape, runnerOf());
+    assert(run.differences.length === 0, run.differences.join('; '));
+    compareWithReference(run, cluster.shape, runnerOf());
   }
-  return { seed, scenario, logical, plan, bindings, run };
+  return { ...drawn, run };
 }
 
 function chooseScenario(random: Random, name: string | undefined): Scenario {
@@ -91,9 +127,9 @@ function chooseScenario(random: Random, name: string | undefined): Scenario {
   return chosen;
 }
 
-type Drawn = Omit<ClusterOptions, 'recordCount' | 'runnerOf' | 'onTrace'>;
+type DrawnCluster = Omit<ClusterOptions, 'recordCount' | 'runnerOf' | 'onTrace' | 'faults'>;
 
-function drawCluster(random: Random, shape: PlanShape): Drawn {
+function drawCluster(random: Random, shape: PlanShape): DrawnCluster {
   const quick = random.chance(0.5);
   return {
     seed: random.uint32(),
@@ -106,6 +142,7 @@ function drawCluster(random: Random, shape: PlanShape): Drawn {
       delayMsMax: random.pick([0, 0.2, 5, 30]),
       stallChance: random.pick([0, 0.02, 0.2]),
       repeatChance: random.pick([0, 0.1, 0.5]),
+      repeatMsMax: random.pick([100, 100, 1000]),
     },
     costs: {
       taskMs: quick ? 0.05 : 2,

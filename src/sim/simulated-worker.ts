@@ -10,10 +10,13 @@ import type { DriverMessage, Peer, PeerMessage, Place } from '../control/protoco
 import type { WorkerEffect, WorkerEvent } from '../control/worker/events.ts';
 import { WorkerMachine } from '../control/worker/worker-machine.ts';
 import type { ScheduleChecker } from './checker.ts';
-import type { Message, Network } from './network.ts';
+import type { Moment } from './faults.ts';
+import type { Endpoint, Message, Network } from './network.ts';
+import type { LifeChecker } from './recovery-checker.ts';
 import type { SimulatedLog } from './simulated-log.ts';
 import type { SimulatedSinks } from './simulated-sinks.ts';
 import type { SimulatedSource } from './simulated-source.ts';
+import type { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
 import type { Trace } from './trace.ts';
 import type { Timer, VirtualClock } from './virtual-clock.ts';
@@ -30,6 +33,7 @@ export type CostModel = {
 
 export type SimulatedWorkerOptions = {
   readonly worker: WorkerId;
+  readonly incarnation: Incarnation;
   readonly clock: VirtualClock;
   /** By how much its clock is ahead of the driver's, ms. */
   readonly skewMs: number;
@@ -37,6 +41,8 @@ export type SimulatedWorkerOptions = {
   readonly costs: CostModel;
   readonly network: Network;
   readonly checker: ScheduleChecker | null;
+  readonly lifeChecker: LifeChecker | null;
+  readonly stores: StoreConditions;
   readonly trace: Trace;
   readonly runner: TaskRunner;
   readonly log: SimulatedLog;
@@ -46,6 +52,10 @@ export type SimulatedWorkerOptions = {
   readonly isSource: (stage: number) => boolean;
   readonly onTask: (task: RanTask) => void;
   readonly isDead: () => boolean;
+  readonly onVisible: (commit: Commit) => void;
+  readonly onBlocks: (blocks: Extract<PeerMessage, { kind: 'blocks' }>) => void;
+  /** Something has happened of which nobody has heard yet: a chance to crash. */
+  readonly onMoment: (moment: Moment) => void;
 };
 
 /** How far a source partition has been read. */
@@ -61,11 +71,15 @@ type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
 export class SimulatedWorker {
   readonly machine: WorkerMachine;
   readonly #options: SimulatedWorkerOptions;
-  readonly #name: string;
+  readonly name: string;
+  /** What it sends and receives by. */
+  readonly endpoint: Endpoint;
   readonly #sources = new Map<string, SimulatedSource>();
   readonly #positions = new Map<string, Position>();
   /** Output of tasks that waits for `commit-output`. */
   readonly #outputs = new Map<string, readonly Commit[]>();
+  /** Micro-batches whose output is not visible yet, by `stage/partition@batch`. */
+  readonly #uncommitted = new Map<string, number>();
   /** When the last thing of a kind that keeps its order is done, ms. */
   readonly #lastMs = new Map<string, number>();
   /** By sink partition: since which placement it is open here. */
@@ -75,6 +89,7 @@ export class SimulatedWorker {
   /** What happens while it stands still waits for it to go on. */
   #backlog: (() => void)[] | null = null;
   #busy = false;
+  #skewMs: number;
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
   stopped = false;
@@ -82,28 +97,46 @@ export class SimulatedWorker {
 
   constructor(options: SimulatedWorkerOptions) {
     this.#options = options;
-    const { worker, network } = options;
-    this.#name = `w${worker}`;
+    const { worker, incarnation, network, skewMs } = options;
+    this.#skewMs = skewMs;
+    this.name = incarnation === 1 ? `w${worker}` : `w${worker}#${incarnation}`;
     this.machine = new WorkerMachine({ worker, incarnation });
-    network.attach(worker, (from, message) => this.#act(() => this.#receive(from, message)));
+    this.endpoint = network.attach(worker, (from, message) => {
+      this.#act(() => this.#receive(from, message));
+    });
+  }
+
+  /** Of a partition: output through a micro-batch that was given and is not visible. */
+  hasUncommitted({ stage, partition }: Place, through: number): boolean {
+    const place = `${stage}/${partition}@`;
+    for (const [key, batch] of this.#uncommitted) {
+      if (batch <= through && key.startsWith(place)) return true;
+    }
+    return false;
   }
 
   crash(): void {
     this.crashed = true;
     this.#backlog = null;
-    this.#options.trace.note(`${this.#name} crashes`);
+    this.#options.trace.note(`${this.name} crashes`);
   }
 
   pause(forMs: number): void {
     if (this.#backlog !== null || this.crashed) return;
     const { clock, trace } = this.#options;
-    trace.note(`${this.#name} stands still for ${forMs}`);
+    trace.note(`${this.name} stands still for ${forMs}`);
     this.#backlog = [];
     clock.after(forMs, () => {
       const backlog = this.#backlog ?? [];
       this.#backlog = null;
       for (const action of backlog) this.#act(action);
     });
+  }
+
+  /** Its clock is set: what it plans from now on, it plans by the new time. */
+  setSkew(skewMs: number): void {
+    this.#skewMs = skewMs;
+    if (!this.crashed) this.#arm();
   }
 
   /** What happens to a worker happens when it is there and awake. */
@@ -117,21 +150,28 @@ export class SimulatedWorker {
     this.#options.clock.after(delayMs, () => this.#act(action));
   }
 
-  /** Things under one name are done one after the other, each a random while after the last. */
-  #inOrder(name: string, msMax: number, action: () => void): void {
-    const { clock, random } = this.#options;
+  /** Things under one name are done one after the other, each so long after the last. */
+  #inOrder(name: string, takesMs: number, action: () => void): void {
+    const { clock } = this.#options;
     const earliestMs = Math.max(clock.nowMs, this.#lastMs.get(name) ?? 0);
-    const atMs = earliestMs + gapMs + random.float() * msMax;
+    const atMs = earliestMs + gapMs + takesMs;
     this.#lastMs.set(name, atMs);
     clock.at(atMs, () => this.#act(action));
   }
 
+  /** True when something that has just happened is the last that it does. */
+  #diesAt(moment: Moment): boolean {
+    if (!this.crashed) this.#options.onMoment(moment);
+    return this.crashed;
+  }
+
   #receive(from: Peer, message: Message): void {
     const { trace } = this.#options;
-    trace.note(`${this.#name} < ${from} ${message.kind}`);
+    if (trace.wanted) trace.note(`${this.name} < ${from} ${message.kind}`);
     const event = { kind: 'message-received', from, message } as const;
     // The network carries messages of all kinds; those to a worker are of these two.
     this.#step({ ...event, message: message as DriverMessage | PeerMessage });
+    if (this.crashed) return;
     if (message.kind === 'install-template') this.#openSources(message);
   }
 
@@ -154,25 +194,36 @@ export class SimulatedWorker {
   }
 
   #step(event: WorkerEvent): void {
-    const { clock, skewMs, checker, worker } = this.#options;
-    this.machine.step(clock.nowMs + skewMs, event);
+    const { clock, checker, lifeChecker, worker } = this.#options;
+    this.machine.step(clock.nowMs + this.#skewMs, event);
     checker?.stepped(worker, this.machine);
-    for (const effect of this.machine.takeEffects()) this.#carryOut(effect);
+    const effects = this.machine.takeEffects();
+    lifeChecker?.stepped(this.machine, event, effects);
+    for (const effect of effects) {
+      this.#carryOut(effect);
+      if (this.crashed) return;
+    }
     this.#arm();
   }
 
   #carryOut(effect: WorkerEffect): void {
-    const { checker, costs, network, trace, worker } = this.#options;
+    const { checker, network, random, stores, trace, worker } = this.#options;
     switch (effect.kind) {
       case 'send-message':
         checker?.workerSent(worker, effect.to, effect.message);
-        return network.send(worker, effect.to, effect.message);
+        network.send(this.endpoint, effect.to, effect.message);
+        if (effect.message.kind === 'blocks') {
+          this.#options.onBlocks(effect.message);
+          this.#diesAt('blocks-sent');
+        }
+        if (effect.message.kind === 'status') this.#diesAt('status-sent');
+        return;
       case 'run-task':
         return this.#run(effect);
       case 'restore-state': {
         const name = `${effect.stage}/${effect.partition}`;
         this.#restoring.set(name, effect.since);
-        return this.#inOrder('store', costs.storeMsMax, () => {
+        return this.#inOrder('store', stores.successMs(random), () => {
           if (this.#restoring.get(name) === effect.since) this.#restore(effect);
         });
       }
@@ -181,15 +232,16 @@ export class SimulatedWorker {
         return;
       case 'read-range': {
         const { task, part } = effect;
-        return this.#inOrder('source', costs.storeMsMax / 10, () => {
+        return this.#inOrder('source', stores.callMs(random) / 10, () => {
           this.#step({ kind: 'range-read', task, part });
         });
       }
       case 'log-range': {
         const { kind: _kind, ...record } = effect;
-        return this.#inOrder('log', costs.storeMsMax, () => {
-          if (!this.#options.log.append(this.#name, record)) return;
+        return this.#inOrder('log', stores.successMs(random), () => {
+          if (!this.#options.log.append(this.name, record)) return;
           const { task, since, last } = record;
+          if (this.#diesAt('range-logged')) return;
           if (last) this.#step({ kind: 'range-logged', task, since });
         });
       }
@@ -201,7 +253,8 @@ export class SimulatedWorker {
         this.stopped = true;
         return;
       case 'trace':
-        return trace.note(`${this.#name} ${JSON.stringify(effect.trace)}`);
+        if (trace.wanted) trace.note(`${this.name} ${JSON.stringify(effect.trace)}`);
+        return;
       default:
         unreachable(effect);
     }
@@ -221,15 +274,20 @@ export class SimulatedWorker {
     const place = { stage, partition };
     const name = `${stage}/${partition}`;
     const { state, position } = (snapshot ?? { state: null, position: beginning }) as Snapshot;
-    trace.note(`${this.#name} restores s${stage}p${partition}`);
+    trace.note(`${this.name} restores s${stage}p${partition}`);
     for (const key of this.#outputs.keys()) {
       if (key.startsWith(`${name}@`)) this.#outputs.delete(key);
+    }
+    for (const key of this.#uncommitted.keys()) {
+      if (key.startsWith(`${name}@`)) this.#uncommitted.delete(key);
     }
     runner.restore(place, { snapshot: state, behind });
     const from = behind === null ? position : runner.rangeOf(behind);
     const { to, ended } = readsBehind === null ? from : runner.rangeOf(readsBehind);
     if (this.#options.isSource(stage)) this.#openSource(place, { to, ended });
+    if (this.#diesAt('state-restored')) return;
     this.#step({ kind: 'state-restored', ...place, since, ended: from.ended });
+    if (this.crashed) return;
     if (this.#options.isSource(stage)) this.#step({ kind: 'source-ready', ...place });
   }
 
@@ -240,9 +298,10 @@ export class SimulatedWorker {
     this.#busy = true;
     const { stage, partition, batch } = task;
     const again = replay === null ? '' : replay.rerun ? ' rerun' : ' again';
-    trace.note(
-      `${this.#name} ${this.#options.clock.nowMs} run s${stage}p${partition}@${batch}${again}`,
-    );
+    if (trace.wanted) {
+      const { nowMs } = this.#options.clock;
+      trace.note(`${this.name} ${nowMs} run s${stage}p${partition}@${batch}${again}`);
+    }
     checker?.taskStarted(worker, effect);
     const name = `${stage}/${partition}`;
     const source = inputs === null && replay === null ? this.#sources.get(name) : undefined;
@@ -265,11 +324,16 @@ export class SimulatedWorker {
       const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
       this.#options.onTask({ ...order, outputTexts, startedMs, zombie: this.#options.isDead() });
       checker?.taskFinished(worker, effect, outcome.outputs);
-      if (outcome.commits.length > 0) this.#outputs.set(`${name}@${batch}`, outcome.commits);
+      if (outcome.commits.length > 0) {
+        this.#outputs.set(`${name}@${batch}`, outcome.commits);
+        this.#uncommitted.set(`${name}@${batch}`, batch);
+      }
       if (range !== null && replay?.rerun !== true) this.#positions.set(name, range);
       const quietMs = source?.quietMs() ?? 0;
       if (source !== undefined && quietMs > 0)
         this.#wakeLater({ stage, partition }, { source, quietMs });
+      if (range?.ended === true && this.#diesAt('source-ended')) return;
+      if (this.#diesAt('task-run')) return;
       this.#step({
         kind: 'task-finished',
         run,
@@ -299,7 +363,7 @@ export class SimulatedWorker {
   }
 
   #commit(task: RunTask['task'], since: PlacementVersion): void {
-    const { costs, sinks, trace } = this.#options;
+    const { costs, random, sinks, trace } = this.#options;
     const key = `${task.stage}/${task.partition}@${task.batch}`;
     const commits = this.#outputs.get(key);
     assert(commits !== undefined, `${key} has nothing to commit`);
@@ -307,35 +371,41 @@ export class SimulatedWorker {
     let left = commits.length;
     for (const commit of commits) {
       const place = `${commit.sink}/${commit.partition}`;
-      this.#inOrder(`sink ${place}`, costs.commitMsMax, () => {
-        if (this.#opened.get(place) !== since) sinks.open(place, this.#name, since);
+      this.#inOrder(`sink ${place}`, random.float() * costs.commitMsMax, () => {
+        if (this.#opened.get(place) !== since) sinks.open(place, this.name, since);
         this.#opened.set(place, since);
-        const seen = sinks.commit(this.#name, commit);
-        trace.note(`${seen} ${place}@${commit.batch} ${JSON.stringify(commit.rows)}`);
+        const seen = sinks.commit(this.name, commit);
+        if (trace.wanted) {
+          trace.note(`${seen} ${place}@${commit.batch} ${JSON.stringify(commit.rows)}`);
+        }
         if (seen === 'fenced') {
           return this.#step({ kind: 'commit-failed', task, since, error: fencedError });
         }
+        if (seen === 'visible') this.#options.onVisible(commit);
+        if (this.#diesAt('output-visible')) return;
         left--;
+        if (left === 0) this.#uncommitted.delete(key);
         if (left === 0) this.#step({ kind: 'output-committed', task, since });
       });
     }
   }
 
   #takeSnapshot({ task, since }: Extract<WorkerEffect, { kind: 'take-snapshot' }>): void {
-    const { costs, random, runner } = this.#options;
+    const { random, runner, stores } = this.#options;
     const state = runner.snapshot(task);
     const position = this.#positions.get(`${task.stage}/${task.partition}`) ?? beginning;
     const snapshot: Snapshot = { state, position };
-    const fails = random.chance(costs.storeFailChance / 4);
-    this.#after(random.float() * costs.storeMsMax, () => {
+    this.#after(stores.callMs(random), () => {
+      const fails = stores.fails(random, 0.25);
+      if (!fails && this.#diesAt('snapshot-stored')) return;
       if (fails) this.#step({ kind: 'snapshot-failed', task, since, error: storeError });
       else this.#step({ kind: 'snapshot-stored', task, since, snapshot });
     });
   }
 
   #arm(): void {
-    const { clock, skewMs } = this.#options;
-    const deadlineMs = this.machine.nextDeadlineMs() - skewMs;
+    const { clock } = this.#options;
+    const deadlineMs = this.machine.nextDeadlineMs() - this.#skewMs;
     if (this.#timer !== null && deadlineMs === this.#timerAtMs) return;
     if (this.#timer !== null) this.#timer.cancelled = true;
     this.#timer = null;
@@ -353,8 +423,6 @@ export class SimulatedWorker {
 }
 
 type RestoreState = Extract<WorkerEffect, { kind: 'restore-state' }>;
-
-const incarnation = 1 as Incarnation;
 
 /** Keeps what must happen one after the other apart from ties. */
 const gapMs = 1e-6;

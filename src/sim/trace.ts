@@ -1,14 +1,19 @@
 // The trace of a run: every message, task and commit as a line. Two runs of one seed have equal
-// traces; the fingerprint stands for the lines where nobody wants to read them.
+// traces. Where nobody reads it, nothing is written: lines are a good part of a run's time.
 
 export class Trace {
-  readonly #onLine: (line: string) => void;
+  readonly #onLine: ((line: string) => void) | null;
   #low = 0x811c9dc5;
   #high = 0x01000193;
   #count = 0;
 
-  constructor(onLine: (line: string) => void = () => {}) {
+  constructor(onLine: ((line: string) => void) | null = null) {
     this.#onLine = onLine;
+  }
+
+  /** Somebody reads it: otherwise lines need not be made. */
+  get wanted(): boolean {
+    return this.#onLine !== null;
   }
 
   get count(): number {
@@ -23,6 +28,7 @@ export class Trace {
   }
 
   note(line: string): void {
+    if (this.#onLine === null) return;
     this.#count++;
     this.#onLine(line);
     for (let index = 0; index < line.length; index++) this.#mix(line.charCodeAt(index));

@@ -83,7 +83,7 @@ type State =
   | 'failed';
 
 type Member = {
-  /** Members are numbered from 0 in the order in which they joined. */
+  /** Once all are there, members are numbered from 0 in the order in which they joined. */
   readonly index: number;
   readonly worker: WorkerId;
   readonly incarnation: Incarnation;
@@ -251,6 +251,10 @@ export class DriverMachine {
     this.#version = 0 as PlacementVersion;
     const order = { version: this.#version, ...this.#execution };
     this.#placeAt(placeRoundRobin(this.#options.shape, [...this.#members.keys()], order));
+    // Some may have left before all were there.
+    [...this.#members.values()].forEach((one, at) => {
+      this.#members.set(one.worker, { ...one, index: at });
+    });
     this.#doneThrough = new LeastProgress(this.#members.size, noBatch);
     this.#state = 'installing';
     this.#installSentMs = this.#nowMs;

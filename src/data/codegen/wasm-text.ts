@@ -26,8 +26,25 @@ export function fixedMemory(bytes: number): WasmMemory {
 
 /** Assembles and starts the module on `memory` and gives its exports. */
 export function startModule<T>(source: string, memory: WasmMemory): T {
+  return new WebAssembly.Instance(moduleOf(source), { env: { memory } }).exports as T;
+}
+
+/**
+ * Modules have no state, and many executors of one thread compile the same text: simulated
+ * workers, and runs one after the other. The oldest of so many is assembled again when it is
+ * wanted.
+ */
+const modulesKeptMax = 32;
+const modules = new Map<string, object>();
+
+function moduleOf(source: string): object {
+  const known = modules.get(source);
+  if (known !== undefined) return known;
+  const [oldest] = modules.keys();
+  if (modules.size >= modulesKeptMax) modules.delete(oldest!);
   const module = new WebAssembly.Module(assembleModule(source));
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as T;
+  modules.set(source, module);
+  return module;
 }
 
 type Node = string | Node[];

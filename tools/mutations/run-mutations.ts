@@ -1,0 +1,42 @@
+// Switches known bugs on, one at a time, and shows after how many seeds the simulator finds each.
+
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Hunt } from './hunt.ts';
+import type { Mutation } from './mutations.ts';
+import { mutations } from './mutations.ts';
+
+/** True when all that were asked for were found. `only`: part of their names. */
+export async function runMutations(seedsMax: number, only = ''): Promise<boolean> {
+  const wanted = mutations.filter(({ name }) => name.includes(only));
+  const left = [...wanted];
+  let missed = 0;
+  const work = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const found = await huntFor(next, seedsMax);
+      if (found.error === null) missed++;
+      report(next, found);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  console.log(`${wanted.length - missed} of ${wanted.length} mutations found`);
+  return missed === 0;
+}
+
+async function huntFor({ name }: Mutation, seedsMax: number): Promise<Hunt> {
+  const hunt = join(import.meta.dirname, 'hunt.ts');
+  const child = spawn(process.execPath, [hunt, name, String(seedsMax)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const output = await text(child.stdout);
+  if (output === '') throw new Error(`could not hunt for mutation "${name}"`);
+  return JSON.parse(output) as Hunt;
+}
+
+function report({ name, breaks }: Mutation, { seeds, seconds, error }: Hunt): void {
+  const result = error === null ? `NOT FOUND in ${seeds} seeds` : `found by seed ${seeds - 1}`;
+  console.log(`${name}: ${result}, ${seconds.toFixed(1)} s (${breaks})`);
+  if (error !== null) console.log(`  ${error}`);
+}
