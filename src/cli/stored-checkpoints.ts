@@ -1,4 +1,4 @@
-// What commands that look into a store share: which store, which pipeline, which checkpoint.
+// What commands that look into a store have in common: which store, pipeline and checkpoint.
 
 import process from 'node:process';
 import type { CheckpointManifest } from '../control/protocol/checkpoint-manifest.ts';

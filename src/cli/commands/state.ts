@@ -47,8 +47,8 @@ Options:
   --pipeline NAME      of which pipeline, if the store has several
   --checkpoint N       of which checkpoint (default: the newest that is whole)
   --operator ID        only this operator; \`list\` shows them
-  --key NAME=VALUE     \`get\`: only rows with this value in this column of the key, which is text as
-                       \`get\` shows it: 12.5, true, null; times are milliseconds since 1970
+  --key NAME=VALUE     \`get\`: only rows with this value in this column of the key, as \`get\`
+                       shows it: 12.5, true, null; times are milliseconds since 1970
   --json               one JSON object a row, on a line each; int64 with all digits
 
 Exit codes: 0 done, 1 failed, 2 wrong command line.
