@@ -490,6 +490,7 @@ export class WorkerMachine {
     this.#reruns = rerunsOn(this.#worker, recovery, (at, batch) => this.#kept.rangeOf(at, batch));
     for (const local of adopted) this.#restore(local, recovery);
     this.#resend(recovery);
+    this.#giveWaiting();
     this.#doneThrough = checkpoint;
     this.#stagesDone = template.stages.map(() => checkpoint);
     this.#advanceDone();
@@ -607,6 +608,20 @@ export class WorkerMachine {
         if (entries.length === 0 || template.delivery === 'pull') continue;
         this.#giveTo(to, { batch, exchange, entries }, partitions);
       }
+    }
+  }
+
+  /** What waited for a partition that has moved away meanwhile waits for nobody any more. */
+  #giveWaiting(): void {
+    this.#gatedBlocks = [];
+    for (const batch of this.#kept.batches) {
+      this.#template!.exchanges.forEach((routed, exchange) => {
+        const bundles = new Set<number>();
+        for (const { sent, entry } of this.#kept.of(batch, exchange)) {
+          if (!sent) bundles.add(bundleOf(routed, entry.producer));
+        }
+        for (const bundle of bundles) this.#giveBundle(batch, exchange, bundle);
+      });
     }
   }
 
@@ -740,16 +755,23 @@ export class WorkerMachine {
    */
   #onProduced({ batch }: TaskName, exchange: number, entry: BlockEntry): void {
     this.#keep(batch, exchange, entry);
-    const { from } = this.#template!.exchanges[exchange]!;
     if (this.#template!.partMs !== null) {
       return this.#sendKept(batch, exchange, (kept) => kept === entry);
     }
+    this.#giveBundle(
+      batch,
+      exchange,
+      bundleOf(this.#template!.exchanges[exchange]!, entry.producer),
+    );
+  }
+
+  /** Sends what local producers gave for one consumer once the last of them is done. */
+  #giveBundle(batch: BatchNumber, exchange: number, bundle: number): void {
     const routed = this.#template!.exchanges[exchange]!;
-    const bundle = bundleOf(routed, entry.producer);
-    for (const { partition, next } of this.#localsOf[from]!) {
+    for (const { partition, next } of this.#localsOf[routed.from]!) {
       if (next <= batch && bundleOf(routed, partition) === bundle) return;
     }
-    if (this.#template!.reach === 'lost' && batch > this.#frontierFor(from)) {
+    if (this.#template!.reach === 'lost' && batch > this.#frontierFor(routed.from)) {
       this.#gatedBlocks.push({ batch, exchange, bundle });
       return;
     }
