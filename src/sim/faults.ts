@@ -9,6 +9,7 @@ import type { Random } from '../base/random.ts';
  */
 export const moments = [
   'task-run',
+  'source-ended',
   'blocks-sent',
   'range-logged',
   'output-visible',
@@ -124,7 +125,7 @@ export function drawFaults(random: Random): FaultModel {
   // Losses are what recovery is about.
   const losses = kinds.filter((kind) => kind === 'crash' || kind === 'suspicion');
   const pool = [...kinds, ...losses, ...losses];
-  const spreadMs = random.pick([50, 300, 300, 1000]);
+  const spreadMs = random.pick([30, 100, 100, 300, 1000]);
   const detectMsMax = random.pick([1, 20, 200, 1000]);
   // Most seeds are moderate; some are storms.
   const count = random.integer(1, random.pick([2, 4, 4, 8, 12]));
@@ -186,7 +187,7 @@ function drawFault(
   }
 }
 
-/** When the last of what was drawn is over, ms: from then on only what it has left behind counts. */
+/** When it is over, ms since the start: from then on only what it has left behind counts. */
 export function overAfterMs(fault: Fault): number {
   const forMs = 'forMs' in fault ? fault.forMs : 0;
   const detectMs = 'detectMs' in fault ? (fault.detectMs ?? 0) : 0;

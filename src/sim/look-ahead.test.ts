@@ -24,7 +24,7 @@ function gapsMs(pace: { readonly groupSize: number; readonly lookAhead: boolean 
     mode: 'drizzle',
     partMs: 10,
     pace: { ...pace, intervalMs },
-    network: { delayMsMax: 10, stallChance: 0, repeatChance: 0 },
+    network: { delayMsMax: 10, stallChance: 0, repeatChance: 0, repeatMsMax: 0 },
     costs: { taskMs: 0.05, commitMsMax: 0, storeMsMax: 0, storeFailChance: 0 },
     sources: { recordsPerTakeMax: 1, quietChance: 0, quietMsMax: 1 },
     skewMsMax: 0,

@@ -21,6 +21,8 @@ export type NetworkModel = {
   readonly stallChance: number;
   /** Share of messages that arrive twice. */
   readonly repeatChance: number;
+  /** How much later such a copy arrives at most, ms. */
+  readonly repeatMsMax: number;
 };
 
 export type Receive = (from: Peer, message: Message) => void;
@@ -87,7 +89,7 @@ export class Network {
     link.arrivalMs = arrivalMs;
     this.#arriveAt(arrivalMs, { from, receiver, link, message });
     if (!this.#random.chance(this.#model.repeatChance)) return;
-    const againMs = arrivalMs + this.#random.float() * repeatMsMax;
+    const againMs = arrivalMs + this.#random.float() * this.#model.repeatMsMax;
     this.#arriveAt(againMs, { from, receiver, link, message });
   }
 
@@ -127,5 +129,3 @@ export class Network {
 
 /** Between two messages of a link: keeps their order apart from ties. */
 const gapMs = 1e-6;
-
-const repeatMsMax = 100;

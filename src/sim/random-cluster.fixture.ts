@@ -75,6 +75,7 @@ export const clusters: fc.Arbitrary<ClusterOptions> = fc
       delayMsMax: fc.constantFrom(0, 0.1, 3, 40),
       stallChance: fc.constantFrom(0, 0.05),
       repeatChance: fc.constantFrom(0, 0.1, 0.5),
+      repeatMsMax: fc.constant(100),
     }),
     costs: fc.record({
       taskMs: fc.constantFrom(0, 0.05, 2),

@@ -1,10 +1,10 @@
-// What must hold at every step of a run in which workers are lost, judged by what the machines order
+// What must hold at every step of a run that loses workers, judged by what the machines order
 // and by what stores and sinks have: one owner of a partition per placement version, tasks in order
 // since the state they go on from, promises kept, the dead unheard, nothing visible before what it
 // depends on is durable, no checkpoint before its output is visible, and nothing kept after one.
 
 import { assert } from '../base/assert.ts';
-import type { DriverEffect } from '../control/driver/events.ts';
+import type { DriverEffect, DriverTrace } from '../control/driver/events.ts';
 import type { Incarnation, WorkerId } from '../control/protocol/ids.ts';
 import { noBatch } from '../control/protocol/ids.ts';
 import type { DriverMessage, Place, StartGroup, TaskName } from '../control/protocol/messages.ts';
@@ -25,6 +25,14 @@ export class RecoveryChecker {
   #checkpointed: number = noBatch;
   /** No micro-batch from here on was ever permitted. */
   #permittedEnd = 0;
+  readonly #checkpointIntervalMs: number;
+  /** The micro-batch of the checkpoint that is under way. */
+  #pending: number = noBatch;
+  #checkpointDueMs = Infinity;
+
+  constructor(checkpointIntervalMs: number) {
+    this.#checkpointIntervalMs = checkpointIntervalMs;
+  }
 
   lifeOf(worker: WorkerId): LifeChecker {
     return new LifeChecker(this, worker);
@@ -45,7 +53,7 @@ export class RecoveryChecker {
   }
 
   /** Once for every message, however many workers get it. */
-  driverSent(message: DriverMessage): void {
+  driverSent(nowMs: number, message: DriverMessage): void {
     switch (message.kind) {
       case 'install-template':
         return this.#publish(message.template);
@@ -54,25 +62,65 @@ export class RecoveryChecker {
         this.#publish(template);
         this.#recoveries.set(template.version, message.recovery);
         this.#permittedEnd = Math.max(this.#permittedEnd, end);
+        // Who is lost stores no part; and one that was complete was waited for.
+        this.#pending = noBatch;
         const newest = this.#checkpointed;
         return assert(checkpoint === newest, `goes on from @${checkpoint}, not from @${newest}`);
       }
       case 'start-group': {
         const { version, first, count, retireThrough } = message;
+        this.#checkWhetherDue(nowMs, message);
         assert(version === this.#newest, `a group of placement ${version} after ${this.#newest}`);
         this.#permittedEnd = Math.max(this.#permittedEnd, first + count);
         const kept = `retires @${retireThrough} with a checkpoint of @${this.#checkpointed}`;
         return assert(retireThrough === this.#checkpointed, kept);
       }
+      case 'set-boundary':
+        if (message.end <= this.#pending) this.#pending = noBatch;
+        break;
       default:
-        return;
+        break;
     }
   }
 
-  /** The driver knows that it is durable. */
-  checkpointed(batch: number): void {
-    assert(batch > this.#checkpointed, `a checkpoint of @${batch} after @${this.#checkpointed}`);
-    this.#checkpointed = batch;
+  driverTraced(trace: DriverTrace): void {
+    switch (trace.kind) {
+      case 'checkpointed': {
+        const { batch } = trace;
+        const before = this.#checkpointed;
+        assert(batch > before, `a checkpoint of @${batch} after @${before}`);
+        this.#checkpointed = batch;
+        this.#pending = noBatch;
+        return;
+      }
+      case 'checkpoint-failed':
+        if (trace.batch === this.#pending) this.#pending = noBatch;
+        return;
+      case 'ignored':
+        return assert(
+          trace.what !== 'checkpoint-committed',
+          'a checkpoint is durable and the driver goes on from an older one',
+        );
+      default:
+        break;
+    }
+  }
+
+  /** What is kept is released by checkpoints: none may fail to come. */
+  #checkWhetherDue(nowMs: number, { checkpointAt, final, first }: StartGroup): void {
+    // Where every stage has an order of its own, the first one of a micro-batch asks.
+    if (first < this.#permittedEnd && checkpointAt === noBatch) return;
+    if (this.#checkpointDueMs === Infinity) {
+      this.#checkpointDueMs = nowMs + this.#checkpointIntervalMs;
+    }
+    if (checkpointAt !== noBatch) {
+      this.#pending = checkpointAt;
+      this.#checkpointDueMs = nowMs + this.#checkpointIntervalMs;
+      return;
+    }
+    const lateMs = nowMs - this.#checkpointDueMs;
+    const missed = lateMs > checkpointLateMsMax && this.#pending === noBatch && !final;
+    assert(!missed, `nobody asks for a checkpoint that has been due for ${lateMs} ms`);
   }
 
   /** `isPending`: output of the partition through the micro-batch was given and is not visible. */
@@ -103,6 +151,9 @@ export class RecoveryChecker {
     this.#templates.set(version, template);
   }
 }
+
+/** Orders are rare where a micro-batch takes long; the next one of them asks. */
+const checkpointLateMsMax = 1;
 
 /** What concerns one life of a worker. */
 export class LifeChecker {
@@ -182,7 +233,7 @@ export class LifeChecker {
           `worker ${this.#worker} has no room for what it cannot use yet`,
         );
       default:
-        return;
+        break;
     }
   }
 

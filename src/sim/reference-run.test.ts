@@ -25,7 +25,7 @@ function goodRun(): ClusterRun {
     mode: 'drizzle',
     partMs: 10,
     pace: { groupSize: 3, intervalMs: 1, lookAhead: true },
-    network: { delayMsMax: 1, stallChance: 0, repeatChance: 0 },
+    network: { delayMsMax: 1, stallChance: 0, repeatChance: 0, repeatMsMax: 0 },
     costs: { taskMs: 0.1, commitMsMax: 1, storeMsMax: 0, storeFailChance: 0 },
     sources: { recordsPerTakeMax: 5, quietChance: 0, quietMsMax: 1 },
     skewMsMax: 0,

@@ -19,7 +19,7 @@ const usual: Omit<ClusterOptions, 'seed'> = {
   mode: 'drizzle',
   partMs: 10,
   pace: { groupSize: 2, intervalMs: 5, lookAhead: true },
-  network: { delayMsMax: 1, stallChance: 0, repeatChance: 0 },
+  network: { delayMsMax: 1, stallChance: 0, repeatChance: 0, repeatMsMax: 0 },
   costs: { taskMs: 0.05, commitMsMax: 1, storeMsMax: 1, storeFailChance: 0 },
   sources: { recordsPerTakeMax: 4, quietChance: 0, quietMsMax: 1 },
   skewMsMax: 0,
@@ -33,7 +33,7 @@ function check(options: ClusterOptions): void {
   compareWithReference(run, options.shape, new HashRunner([1, 0]));
 }
 
-test('a worker that leaves before all are there takes no place in what is counted (seed 539)', () => {
+test('a worker that leaves before all are there has no place in what is counted (seed 539)', () => {
   const loss = { kind: 'suspicion', victim: 0, detectMs: 0, back: null } as const;
   for (let seed = 0; seed < 20; seed++) {
     const faults = [20, 40].map((afterMs) => ({ ...loss, afterMs }));

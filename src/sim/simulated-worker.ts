@@ -53,6 +53,7 @@ export type SimulatedWorkerOptions = {
   readonly onTask: (task: RanTask) => void;
   readonly isDead: () => boolean;
   readonly onVisible: (commit: Commit) => void;
+  readonly onBlocks: (blocks: Extract<PeerMessage, { kind: 'blocks' }>) => void;
   /** Something has happened of which nobody has heard yet: a chance to crash. */
   readonly onMoment: (moment: Moment) => void;
 };
@@ -211,7 +212,10 @@ export class SimulatedWorker {
       case 'send-message':
         checker?.workerSent(worker, effect.to, effect.message);
         network.send(this.endpoint, effect.to, effect.message);
-        if (effect.message.kind === 'blocks') this.#diesAt('blocks-sent');
+        if (effect.message.kind === 'blocks') {
+          this.#options.onBlocks(effect.message);
+          this.#diesAt('blocks-sent');
+        }
         if (effect.message.kind === 'status') this.#diesAt('status-sent');
         return;
       case 'run-task':
@@ -316,6 +320,7 @@ export class SimulatedWorker {
       const quietMs = source?.quietMs() ?? 0;
       if (source !== undefined && quietMs > 0)
         this.#wakeLater({ stage, partition }, { source, quietMs });
+      if (range?.ended === true && this.#diesAt('source-ended')) return;
       if (this.#diesAt('task-run')) return;
       this.#step({
         kind: 'task-finished',
