@@ -29,6 +29,7 @@ const documented = [
   'src/runtime/terminal/run-in-terminal.ts',
   'src/schema/column-type.ts',
   'src/schema/schema.ts',
+  'src/testing/simulate.ts',
 ];
 
 /** What the examples take for granted. */
@@ -39,6 +40,7 @@ import {
   last, literal, max, memory, memoryBytes, min, pipeline, runInTerminal, schema, session, string,
   sum, table, timestamp, topK, tumbling, ysbAds, ysbEvent, ysbGenerator,
 } from '${root}/src/index.ts';
+import { checkDeterminism, simulate } from '${root}/src/testing/index.ts';
 import type { Row, TypedSink, TypedSource } from '${root}/src/index.ts';
 const Everything = schema({
   ad_id: string(), campaign_id: string(), event_type: string(), event_time: timestamp('ms'),
