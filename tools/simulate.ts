@@ -1,16 +1,23 @@
-// `npm run simulate -- --seeds N [--from S] [--pipeline NAME] [--no-faults] [--trace]`: simulates
-// clusters, seed by seed, and judges what became visible. Of each seed that fails it prints how to
+// `npm run simulate -- --seeds N [--from S] [--pipeline NAME|FILE] [--no-faults] [--trace]`:
+// simulates clusters, seed by seed, and judges what became visible. Of each seed that fails it prints how to
 // replay it and the fewest faults by which it still fails. `--mutations [--only NAME]` puts known
 // bugs into the engine instead, one at a time, and shows after how many seeds each is found.
 
 import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Pipeline } from '../src/api/pipeline.ts';
+import { Random } from '../src/base/random.ts';
+import { startMs } from '../src/sim/cluster.ts';
 import { faultText } from '../src/sim/faults.ts';
+import { withGivenRows } from '../src/sim/given-rows.ts';
 import { judgeIndependently } from '../src/sim/independent-judge.fixture.ts';
+import { randomRows } from '../src/sim/random-rows.ts';
 import { scenarios } from '../src/sim/scenarios.ts';
 import { shrink } from '../src/sim/shrink.ts';
 import type { DrawnSimulation, Simulation } from '../src/sim/simulate.ts';
-import { drawSimulation, runSimulation } from '../src/sim/simulate.ts';
+import { drawFor, drawSimulation, runSimulation } from '../src/sim/simulate.ts';
 import { runMutations } from './mutations/run-mutations.ts';
 
 const { values } = parseArgs({
@@ -51,13 +58,14 @@ async function main(): Promise<void> {
     if (!(await runMutations(count, values.only))) process.exitCode = 1;
     return;
   }
-  const startMs = performance.now();
+  const draw = await drawerOf(values.pipeline);
+  const beganMs = performance.now();
   const faults = new Map<string, number>();
   const totals = { tasks: 0, groups: 0, cuts: 0, virtualMs: 0, rounds: 0, checkpoints: 0, faults };
   let failures = 0;
   let seed = from;
   for (; seed < from + count && failures < failuresMax; seed++) {
-    const drawn = drawSimulation(seed, { pipeline: values.pipeline, faults: values.faults });
+    const drawn = draw(seed);
     try {
       const onTrace = values.trace ? (line: string): void => console.log(line) : undefined;
       add(totals, judged(drawn, onTrace));
@@ -66,8 +74,33 @@ async function main(): Promise<void> {
       explainFailure(drawn, error);
     }
   }
-  summarize(totals, { ran: seed - from, failures, seconds: (performance.now() - startMs) / 1000 });
+  summarize(totals, { ran: seed - from, failures, seconds: (performance.now() - beganMs) / 1000 });
   if (failures > 0) process.exitCode = 1;
+}
+
+/** A pipeline of the simulator by name, or one of a file over random rows. */
+async function drawerOf(pipeline: string | undefined): Promise<(seed: number) => DrawnSimulation> {
+  const { faults } = values;
+  const known = pipeline === undefined || scenarios.some(({ name }) => name === pipeline);
+  if (known) return (seed) => drawSimulation(seed, { pipeline, faults });
+  const loaded: { readonly default?: unknown } = await import(
+    pathToFileURL(resolve(pipeline)).href
+  );
+  const built = loaded.default;
+  if (!(built instanceof Pipeline)) {
+    const names = scenarios.map(({ name }) => name).join(', ');
+    throw new Error(`${pipeline} exports no pipeline as its default, and is none of ${names}`);
+  }
+  const scenario = { name: built.name, anyOrder: false, opaque: 'it may hold any function' };
+  return (seed) => {
+    const random = new Random(seed);
+    const rows = random.fork();
+    const given = withGivenRows(built.plan(), built.bindings(), (source) =>
+      randomRows(rows, source),
+    );
+    const aheadMs = given.latestMs - startMs;
+    return drawFor(seed, { random, scenario, faults, ...given, aheadMs });
+  };
 }
 
 function judged(drawn: DrawnSimulation, onTrace?: (line: string) => void): Simulation {

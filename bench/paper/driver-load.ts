@@ -138,8 +138,8 @@ export const driverLoad: Figure<DriverLoad> = {
         `groups of ${groupMs} ms: simulated ${percent(share)}, reckoned ${percent(reckoned)}`,
     ),
     `a real driver, ${figure.real.workers} workers on ${figure.real.hosts} hosts, G = ` +
-      `${figure.real.groupSize}, ${figure.real.intervalMs} ms: ${spreadText(figure.real.us, 1)} µs ` +
-      `a worker and group, reckoned ${figure.real.reckonedUs.toFixed(1)}`,
+      `${figure.real.groupSize}, ${figure.real.intervalMs} ms: ` +
+      `${spreadText(figure.real.us, 1)} µs a worker and group, reckoned ${figure.real.reckonedUs.toFixed(1)}`,
   ],
   plot: (figure) => [loadPlot(figure), ...stepPlots(figure)],
 };

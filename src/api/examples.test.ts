@@ -30,6 +30,7 @@ const documented = [
   'src/runtime/terminal/run-in-terminal.ts',
   'src/schema/column-type.ts',
   'src/schema/schema.ts',
+  'src/testing/simulate.ts',
 ];
 
 /** What the examples take for granted. */
@@ -41,6 +42,7 @@ import {
   sum, table, timestamp, topK, tumbling, ysbAds, ysbEvent, ysbGenerator,
 } from '${root}/src/index.ts';
 import { postgres } from '${root}/src/connectors/postgres/postgres.ts';
+import { checkDeterminism, simulate } from '${root}/src/testing/index.ts';
 import type { Row, TypedSink, TypedSource } from '${root}/src/index.ts';
 const Everything = schema({
   ad_id: string(), campaign_id: string(), event_type: string(), event_time: timestamp('ms'),

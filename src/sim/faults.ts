@@ -187,7 +187,7 @@ function drawFault(
   }
 }
 
-/** When the last of what was drawn is over, ms: from then on only what it left behind counts. */
+/** When it is over, ms since the start: from then on only what it has left behind counts. */
 export function overAfterMs(fault: Fault): number {
   const forMs = 'forMs' in fault ? fault.forMs : 0;
   const detectMs = 'detectMs' in fault ? (fault.detectMs ?? 0) : 0;

@@ -31,6 +31,8 @@ export type PipelineRunnerOptions = {
   readonly bindings: Bindings<Source, Sink>;
   /** By stage. */
   readonly partitionCounts: readonly number[];
+  /** What the data plane takes for time, less what the simulation does, ms. */
+  readonly aheadMs?: number;
 };
 
 export class PipelineRunner implements TaskRunner {
@@ -39,11 +41,13 @@ export class PipelineRunner implements TaskRunner {
   /** By stage and partition: the snapshots that its last one goes on from, and that one. */
   readonly #chains = new Map<string, readonly Uint8Array[]>();
   readonly #options: PipelineRunnerOptions;
+  readonly #aheadMs: number;
   readonly #executor: TaskExecutor;
   readonly #sinkPartitions: SinkPartitions;
 
   constructor(options: PipelineRunnerOptions) {
     this.#options = options;
+    this.#aheadMs = options.aheadMs ?? 0;
     const allocate = (byteLength: number): Uint8Array => new Uint8Array(byteLength);
     this.#executor = new TaskExecutor({ ...options, allocate });
     this.#sinkPartitions = new SinkPartitions(options.plan, options.partitionCounts);
@@ -73,7 +77,7 @@ export class PipelineRunner implements TaskRunner {
 
   rangeOf(record: Handle): ChosenRange & { readonly triggerMs: number } {
     const { from, to, ended, batchTimeMs } = record as RangeRecord;
-    return { from, to, ended, triggerMs: batchTimeMs };
+    return { from, to, ended, triggerMs: batchTimeMs - this.#aheadMs };
   }
 
   snapshot({ stage, partition }: Place): readonly Uint8Array[] {
@@ -123,7 +127,8 @@ export class PipelineRunner implements TaskRunner {
     }
     assert(range !== null, 'a source task has a range');
     const source = sourceOfStage(this.#options, task.stage);
-    return { kind: 'scan', chunk: source.chunk(task.partition, range), triggerMs };
+    const chunk = source.chunk(task.partition, range);
+    return { kind: 'scan', chunk, triggerMs: triggerMs + this.#aheadMs };
   }
 }
 

@@ -1,4 +1,4 @@
-// What must hold at every step of a run in which workers are lost, judged by what the machines order
+// What must hold at every step of a run that loses workers, judged by what the machines order
 // and by what stores and sinks have: one owner of a partition per placement version, tasks in order
 // since the state they go on from, promises kept, the dead unheard, nothing visible before what it
 // depends on is durable, no checkpoint before its output is visible, and nothing kept after one.
@@ -77,9 +77,9 @@ export class RecoveryChecker {
       }
       case 'set-boundary':
         if (message.end <= this.#pending) this.#pending = noBatch;
-        return;
+        break;
       default:
-        return;
+        break;
     }
   }
 
@@ -102,7 +102,7 @@ export class RecoveryChecker {
           'a checkpoint is durable and the driver goes on from an older one',
         );
       default:
-        return;
+        break;
     }
   }
 
@@ -233,7 +233,7 @@ export class LifeChecker {
           `worker ${this.#worker} has no room for what it cannot use yet`,
         );
       default:
-        return;
+        break;
     }
   }
 

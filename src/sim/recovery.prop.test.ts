@@ -1,6 +1,5 @@
-// The machines under random plans and clusters in which workers crash and stand still: the job
-// ends, and what became visible is what a sequential run over the same ranges gives, each row
-// once.
+// The machines under random plans and clusters in which everything goes wrong: the job ends, and
+// what became visible is what a sequential run over the logged ranges gives, each row once.
 
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { ClusterOptions } from './cluster.ts';
 import { runCluster } from './cluster.ts';
 import { compareWithReference } from './reference-run.ts';
+import { drawSimulation, runSimulation } from './simulate.ts';
 import { HashRunner } from './task-runner.ts';
 
 const usual: Omit<ClusterOptions, 'seed'> = {
@@ -33,11 +34,15 @@ function check(options: ClusterOptions): void {
   compareWithReference(run, options.shape, new HashRunner([1, 0]));
 }
 
-test('a worker that leaves before all are there does not count (seed 539)', () => {
+test('a worker that leaves before all are there has no place in what is counted (seed 539)', () => {
   const loss = { kind: 'suspicion', victim: 0, detectMs: 0, back: null } as const;
   for (let seed = 0; seed < 20; seed++) {
     const faults = [20, 40].map((afterMs) => ({ ...loss, afterMs }));
     const model = { faults, checkpointIntervalMs: 100, joinMsMax: 50 };
     check({ ...usual, seed, faults: model });
   }
+});
+
+test('blocks that waited for a partition that moves away are sent (seed 412)', () => {
+  runSimulation(drawSimulation(412));
 });

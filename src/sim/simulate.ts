@@ -27,15 +27,20 @@ import { scenarios } from './scenarios.ts';
 /** A run as a seed has drawn it. Faults and interventions may be left out: to find the culprits. */
 export type DrawnSimulation = {
   readonly seed: number;
-  readonly scenario: Scenario;
+  readonly scenario: Judgement;
   readonly logical: LogicalPlan;
   readonly plan: PhysicalPlan;
   readonly bindings: Bindings<Source, Sink>;
+  /** What operators take for time, less what the simulation does, ms. */
+  readonly aheadMs: number;
   readonly partitionCounts: readonly number[];
   readonly cluster: DrawnCluster;
   /** Null: nothing goes wrong, and nothing is kept for it. */
   readonly faults: FaultModel | null;
 };
+
+/** How a pipeline's output may be judged. */
+export type Judgement = Pick<Scenario, 'name' | 'anyOrder' | 'opaque'>;
 
 export type Simulation = DrawnSimulation & { readonly run: ClusterRun };
 
@@ -55,21 +60,26 @@ export function simulate(seed: number, options: DrawOptions = {}): Simulation {
 export function drawSimulation(seed: number, options: DrawOptions = {}): DrawnSimulation {
   const random = new Random(seed);
   const scenario = chooseScenario(random.fork(), options.pipeline);
-  return drawFor(seed, { ...options, random, scenario });
+  const built = scenario.build(random.fork());
+  const planned = { logical: built.plan(), bindings: built.bindings(), aheadMs: 0 };
+  return drawFor(seed, { ...options, ...planned, random, scenario });
 }
 
-/** Draws everything but the scenario. */
+/** Draws everything but the pipeline, whose sources are simulated. */
 export function drawFor(
   seed: number,
   {
     random = new Random(seed),
     scenario,
+    logical,
+    bindings,
+    aheadMs,
     ...options
-  }: DrawOptions & { readonly random?: Random; readonly scenario: Scenario },
+  }: DrawOptions &
+    Pick<DrawnSimulation, 'scenario' | 'logical' | 'bindings' | 'aheadMs'> & {
+      readonly random?: Random;
+    },
 ): DrawnSimulation {
-  const built = scenario.build(random.fork());
-  const logical = built.plan();
-  const bindings = built.bindings();
   const sourcePartitions = new Map(
     logical.sources.map(({ id }) => [id, simulatedSource(bindings, id).rows.length]),
   );
@@ -82,7 +92,7 @@ export function drawFor(
   const recovers = mode !== 'continuous' || scenario.anyOrder;
   const faulty = recovers && (options.faults ?? faultsRandom.chance(0.8));
   const faults = faulty ? drawFaults(faultsRandom) : null;
-  const planned = { logical, plan, bindings, partitionCounts };
+  const planned = { logical, plan, bindings, aheadMs, partitionCounts };
   return { seed, scenario, ...planned, cluster: { ...cluster, mode }, faults };
 }
 
@@ -91,10 +101,10 @@ export function runSimulation(
   drawn: DrawnSimulation,
   onTrace?: (line: string) => void,
 ): Simulation {
-  const { scenario, plan, bindings, partitionCounts, cluster, faults } = drawn;
+  const { scenario, plan, bindings, aheadMs, partitionCounts, cluster, faults } = drawn;
   const runners: PipelineRunner[] = [];
   const runnerOf = (): PipelineRunner => {
-    const runner = new PipelineRunner({ plan, bindings, partitionCounts });
+    const runner = new PipelineRunner({ plan, bindings, partitionCounts, aheadMs });
     runners.push(runner);
     return runner;
   };

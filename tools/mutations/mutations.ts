@@ -41,8 +41,8 @@ export const mutations: readonly Mutation[] = [
     name: 'start-after-status',
     breaks: 'a worker goes on starting micro-batches after it has said what it has',
     file: worker,
-    text: 'this.#snapshots = null;\n    this.#permissions.promiseFrom((this.#startedThrough + 1) as BatchNumber);',
-    replacement: 'this.#snapshots = null;',
+    text: 'null;\n    this.#permissions.promiseFrom((this.#startedThrough + 1) as BatchNumber);',
+    replacement: 'null;',
   },
   {
     name: 'promise-again',
@@ -97,9 +97,8 @@ export const mutations: readonly Mutation[] = [
     name: 'drop-an-announcement',
     breaks: 'one worker is not told of the blocks of one micro-batch',
     file: 'src/control/worker/delivery.ts',
-    text: 'for (const consumer of to) if (consumer !== worker) host.give(consumer, blocks);',
-    replacement:
-      'for (const consumer of to) if (consumer !== worker && blocks.batch !== 5) host.give(consumer, blocks);',
+    text: 'if (consumer !== worker) host.give(consumer, blocks);',
+    replacement: 'if (consumer !== worker && blocks.batch !== 5) host.give(consumer, blocks);',
   },
   {
     name: 'first-of-two-exchanges',
@@ -183,15 +182,15 @@ export const mutations: readonly Mutation[] = [
     name: 'stage-of-an-old-placement',
     breaks: 'a stage that was done before a recovery counts as done after it',
     file: driver,
-    text: "if (message.version !== this.#version) return this.#ignore('stage-done', 'old-placement');",
-    replacement: '',
+    text: "if (message.version !== this.#version) return this.#ignore('stage-done',",
+    replacement: "if (message.version < 0) return this.#ignore('stage-done',",
   },
   {
     name: 'forget-what-ended',
     breaks: 'a source that ended before it moved is read on for ever',
     file: worker,
-    text: 'if (ended) this.#onSourceEnded(local, { ...place(at), batch: (local.next - 1) as BatchNumber });',
-    replacement: '',
+    text: 'if (ended) this.#onSourceEnded(local, { ...place(at),',
+    replacement: 'if (at.stage < 0) this.#onSourceEnded(local, { ...place(at),',
   },
   {
     name: 'report-no-end-again',
@@ -232,8 +231,8 @@ export const mutations: readonly Mutation[] = [
     name: 'group-of-an-old-placement',
     breaks: 'a group that was permitted before a recovery is begun after it',
     file: worker,
-    text: "if (order.version !== this.#template!.version) return this.#ignore('start-group', 'old-round');",
-    replacement: '',
+    text: "if (order.version !== this.#template!.version) return this.#ignore('start-group',",
+    replacement: "if (order.version < 0) return this.#ignore('start-group',",
   },
   {
     name: 'report-of-an-old-placement',
