@@ -1,7 +1,7 @@
 // J(G): the mean extra latency of a micro-batch by group size, where the environment changes and
-// only a new plan cures it. Simulated with the real machines and a driver as slow as Spark's, without
-// look-ahead, with it, and with a cut for every change; beside the formula's curve and its optimum,
-// reckoned from what an estimator would have seen at the boundaries.
+// only a new plan cures it. Simulated with the real machines and a driver as slow as Spark's:
+// without look-ahead, with it, and with a cut for every change; beside the formula's curve and its
+// optimum, reckoned from what an estimator would have seen at the boundaries.
 
 import { Random } from '../../src/base/random.ts';
 import { runScale } from '../../src/sim/scale/scale-cluster.ts';
@@ -365,7 +365,7 @@ function plotOf({ curves, formula, optimum }: GroupSize): LinePlot {
   return {
     kind: 'lines',
     title: 'Mean extra latency of a micro-batch by group size',
-    subtitle: `A driver as slow as Spark’s, ${machines} machines; a change every 5 s makes one slow`,
+    subtitle: `A driver as slow as Spark’s, ${machines} machines; every 5 s one becomes slow`,
     x: { label: 'micro-batches in a group', scale: 'log', min: 0.9, max: 1200 },
     y: {
       label: 'ms of extra latency',

@@ -1,6 +1,6 @@
 // Draws plots as SVG: lines and points over linear or logarithmic axes, and stacked bars, each with
-// a legend beside it, and what happened in lanes of time. Draws on a white card, so that it reads the
-// same on any page.
+// a legend beside it, and what happened in lanes of time. Draws on a white card, so that it reads
+// the same on any page.
 
 import type { LanePlot } from './plot-lanes.ts';
 import { drawLanes, lanesHeight } from './plot-lanes.ts';
