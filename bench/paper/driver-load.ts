@@ -137,9 +137,7 @@ export const driverLoad: Figure<DriverLoad> = {
       ({ groupMs, share, reckoned }) =>
         `groups of ${groupMs} ms: simulated ${percent(share)}, reckoned ${percent(reckoned)}`,
     ),
-    `a real driver, ${figure.real.workers} workers on ${figure.real.hosts} hosts, G = ` +
-      `${figure.real.groupSize}, ${figure.real.intervalMs} ms: ` +
-      `${spreadText(figure.real.us, 1)} µs a worker and group, reckoned ${figure.real.reckonedUs.toFixed(1)}`,
+    realText(figure.real),
   ],
   plot: (figure) => [loadPlot(figure), ...stepPlots(figure)],
 };
@@ -256,6 +254,13 @@ function stepText(step: StepTime): string {
     `${spreadText(step.machineUs)} µs a worker and group, with monitor ` +
     `${spreadText(step.monitoredUs)}, with its order and ${reports.toFixed(1)} reports ` +
     `${step.wholeUs.toFixed(1)}`
+  );
+}
+
+function realText({ hosts, workers, groupSize, intervalMs, us, reckonedUs }: DriverLoad['real']) {
+  return (
+    `a real driver, ${workers} workers on ${hosts} hosts, G = ${groupSize}, ${intervalMs} ms: ` +
+    `${spreadText(us, 1)} µs a worker and group, reckoned ${reckonedUs.toFixed(1)}`
   );
 }
 

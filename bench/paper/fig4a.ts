@@ -1,17 +1,17 @@
 // Figure 4a: a single stage with under 1 ms of work, four tasks a machine, weak scaling. Time of a
 // micro-batch by machines: in model (b) beside the paper's points, in model (a) up to 10,000.
 
-import type { Cell, Schedule } from './cell.ts';
-import { msText, runCell, scheduleName } from './cell.ts';
+import type { CellOptions, Schedule } from './cell.ts';
+import { msText, scheduleName } from './cell.ts';
 import { measuredModel } from './costs.ts';
 import type { Figure } from './figure.ts';
 import type { SparkFit } from './models.ts';
 import { fitSpark, groupModel, smallWorkMs, sparkModel } from './models.ts';
 import type { LinePlot, Series } from './plot.ts';
 import { machineCounts, published4a, publishedDrizzle, tasksPerMachine } from './published.ts';
+import type { Curve } from './run-cells.ts';
+import { runCurves } from './run-cells.ts';
 import { oneStage } from './shapes.ts';
-
-type Curve = { readonly schedule: Schedule; readonly cells: readonly Cell[] };
 
 export type Figure4a = {
   readonly workMs: number;
@@ -38,23 +38,25 @@ export const schedules: readonly Schedule[] = [
 export const figure4a: Figure<Figure4a> = {
   name: 'fig4a',
   what: 'time of a micro-batch by machines: one stage, under 1 ms of work',
-  run({ quick, costs }) {
+  async run({ quick, costs }) {
     const fit = fitSpark(costs!);
     const few = quick ? [4, 16] : machineCounts;
     const many = quick ? [4, 32] : [...machineCounts, 1000, 10_000];
-    const modelA = schedules.map((schedule) => ({
+    const asked = schedules.map((schedule) => ({
       schedule,
       cells: many.map((machines) => cell(machines, schedule, measuredModel(costs!))),
     }));
-    const modelB = schedules.map((schedule) => ({
+    const askedB = schedules.map((schedule) => ({
       schedule,
       cells: few.map((machines) => {
         const model = schedule.mode === 'bsp' ? sparkModel : groupModel;
         return cell(machines, schedule, model(costs!, fit));
       }),
     }));
+    const modelA = await runCurves(asked, quick);
+    const modelB = await runCurves(askedB, quick);
     const last = few.length - 1;
-    return Promise.resolve({
+    return {
       workMs: smallWorkMs,
       fit,
       paper: published4a,
@@ -63,7 +65,7 @@ export const figure4a: Figure<Figure4a> = {
       modelB,
       coordinationRatioB: ratio(modelB, last),
       coordinationRatioA: ratio(modelA, last),
-    });
+    };
   },
   tell({ fit, modelA, modelB, coordinationRatioA, coordinationRatioB }) {
     const errors = fit.errors.map((error) => `${(100 * error).toFixed(0)} %`).join(', ');
@@ -88,18 +90,21 @@ export function curveText({ schedule, cells }: Curve): string {
   return `${scheduleName(schedule).padEnd(20)} ${points.join(', ')}`;
 }
 
-function cell(machines: number, schedule: Schedule, costs: Parameters<typeof runCell>[0]['costs']) {
+function cell(
+  machines: number,
+  schedule: Schedule,
+  costs: CellOptions['costs'],
+): Omit<CellOptions, 'schedule'> {
   // The driver of a group does not see tasks: at ten thousand machines, one stands for four.
   const tasks = machines > 1000 && schedule.mode === 'drizzle' ? 1 : tasksPerMachine;
   const groups = machines > 1000 ? (schedule.mode === 'bsp' ? 4 : groupsAtMany(schedule)) : null;
-  return runCell({
+  return {
     machines,
     shape: oneStage(machines * tasks),
-    schedule,
     costs,
     workMs: [smallWorkMs / tasks],
     ...(groups === null ? {} : { groups }),
-  });
+  };
 }
 
 function groupsAtMany({ groupSize }: Extract<Schedule, { mode: 'drizzle' }>): number {

@@ -1,13 +1,15 @@
 // Figure 4b: where the time of a micro-batch goes at 128 machines, as workers see it.
 
+import type { ScaleCosts } from '../../src/sim/scale/scale-costs.ts';
 import type { Cell, Schedule } from './cell.ts';
-import { msText, runCell, scheduleName } from './cell.ts';
+import { msText, scheduleName } from './cell.ts';
 import { measuredModel } from './costs.ts';
 import type { Figure } from './figure.ts';
 import { schedules } from './fig4a.ts';
 import { fitSpark, groupModel, smallWorkMs, sparkModel } from './models.ts';
 import type { BarPlot } from './plot.ts';
 import { tasksPerMachine } from './published.ts';
+import { runCurves } from './run-cells.ts';
 import { oneStage } from './shapes.ts';
 
 type Bar = { readonly schedule: Schedule; readonly cell: Cell };
@@ -22,25 +24,29 @@ export type Figure4b = {
 export const figure4b: Figure<Figure4b> = {
   name: 'fig4b',
   what: 'where the time of a micro-batch goes at 128 machines',
-  run({ quick, costs }) {
+  async run({ quick, costs }) {
     const machines = quick ? 16 : 128;
     const fit = fitSpark(costs!);
-    const bar = (schedule: Schedule, model: Parameters<typeof runCell>[0]['costs']): Bar => ({
-      schedule,
-      cell: runCell({
-        machines,
-        shape: oneStage(machines * tasksPerMachine),
+    const bars = async (modelOf: (schedule: Schedule) => ScaleCosts): Promise<readonly Bar[]> => {
+      const asked = schedules.map((schedule) => ({
         schedule,
-        costs: model,
-        workMs: [smallWorkMs / tasksPerMachine],
-      }),
+        cells: [
+          {
+            machines,
+            shape: oneStage(machines * tasksPerMachine),
+            costs: modelOf(schedule),
+            workMs: [smallWorkMs / tasksPerMachine],
+          },
+        ],
+      }));
+      const curves = await runCurves(asked, quick);
+      return curves.map(({ schedule, cells }) => ({ schedule, cell: cells[0]! }));
+    };
+    const modelB = await bars(({ mode }) => {
+      return mode === 'bsp' ? sparkModel(costs!, fit) : groupModel(costs!, fit);
     });
-    const modelB = schedules.map((schedule) => {
-      const model = schedule.mode === 'bsp' ? sparkModel : groupModel;
-      return bar(schedule, model(costs!, fit));
-    });
-    const modelA = schedules.map((schedule) => bar(schedule, measuredModel(costs!)));
-    return Promise.resolve({ machines, workMs: smallWorkMs, modelA, modelB });
+    const modelA = await bars(() => measuredModel(costs!));
+    return { machines, workMs: smallWorkMs, modelA, modelB };
   },
   tell({ modelA, modelB }) {
     const line = ({ schedule, cell }: Bar): string => {

@@ -1,17 +1,16 @@
 // Figure 5a: as figure 4a with 90 ms of work, where scheduling matters less and small groups are
 // enough.
 
-import type { Cell, Schedule } from './cell.ts';
-import { runCell } from './cell.ts';
+import type { CellOptions, Schedule } from './cell.ts';
 import { measuredModel } from './costs.ts';
 import type { Figure } from './figure.ts';
 import { curveText, machinesAxis, seriesOf } from './fig4a.ts';
 import { fitSpark, groupModel, sparkModel } from './models.ts';
 import type { LinePlot } from './plot.ts';
 import { machineCounts, tasksPerMachine } from './published.ts';
+import type { Curve } from './run-cells.ts';
+import { runCurves } from './run-cells.ts';
 import { oneStage } from './shapes.ts';
-
-type Curve = { readonly schedule: Schedule; readonly cells: readonly Cell[] };
 
 export type Figure5a = {
   readonly workMs: number;
@@ -32,25 +31,30 @@ const schedules: readonly Schedule[] = [
 export const figure5a: Figure<Figure5a> = {
   name: 'fig5a',
   what: 'time of a micro-batch by machines: one stage, 90 ms of work',
-  run({ quick, costs }) {
+  async run({ quick, costs }) {
     const fit = fitSpark(costs!);
     const counts = quick ? [4, 16] : machineCounts;
-    const cell = (machines: number, schedule: Schedule, model: 'a' | 'b'): Cell => {
+    const cell = (
+      machines: number,
+      schedule: Schedule,
+      model: 'a' | 'b',
+    ): Omit<CellOptions, 'schedule'> => {
       const modelB = schedule.mode === 'bsp' ? sparkModel : groupModel;
-      return runCell({
+      return {
         machines,
         shape: oneStage(machines * tasksPerMachine),
-        schedule,
         costs: model === 'a' ? measuredModel(costs!) : modelB(costs!, fit),
         workMs: [workMs / tasksPerMachine],
-      });
+      };
     };
-    const curves = (model: 'a' | 'b'): readonly Curve[] =>
-      schedules.map((schedule) => ({
+    const curves = (model: 'a' | 'b'): Promise<readonly Curve[]> => {
+      const asked = schedules.map((schedule) => ({
         schedule,
         cells: counts.map((machines) => cell(machines, schedule, model)),
       }));
-    return Promise.resolve({ workMs, modelA: curves('a'), modelB: curves('b') });
+      return runCurves(asked, quick);
+    };
+    return { workMs, modelA: await curves('a'), modelB: await curves('b') };
   },
   tell: ({ modelA, modelB }) => [
     ...modelB.map((curve) => `(b) ${curveText(curve)}`),

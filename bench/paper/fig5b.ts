@@ -1,8 +1,8 @@
 // Figure 5b: two stages, four producers a machine and 16 consumers. What pre-scheduling gives by
 // itself, in groups of one micro-batch, and with groups; the latter also as the paper charges them.
 
-import type { Cell, Schedule } from './cell.ts';
-import { msText, runCell, scheduleName } from './cell.ts';
+import type { CellOptions, Schedule } from './cell.ts';
+import { msText, scheduleName } from './cell.ts';
 import { measuredModel } from './costs.ts';
 import type { Figure } from './figure.ts';
 import { machinesAxis, msTicks } from './fig4a.ts';
@@ -10,13 +10,11 @@ import type { SparkFit } from './models.ts';
 import { fitSpark, groupModel, smallWorkMs, sparkModel } from './models.ts';
 import type { LinePlot, Series } from './plot.ts';
 import { machineCounts, published5b, tasksPerMachine } from './published.ts';
+import type { Curve as CellCurve } from './run-cells.ts';
+import { runCurves } from './run-cells.ts';
 import { twoStages } from './shapes.ts';
 
-type Curve = {
-  readonly name: string;
-  readonly schedule: Schedule;
-  readonly cells: readonly Cell[];
-};
+type Curve = CellCurve & { readonly name: string };
 
 export type Figure5b = {
   readonly workMs: readonly number[];
@@ -47,32 +45,35 @@ const ahead: Schedule = { mode: 'drizzle', groupSize: 10, lookAhead: true };
 export const figure5b: Figure<Figure5b> = {
   name: 'fig5b',
   what: 'time of a micro-batch by machines: two stages, 16 consumers',
-  run({ quick, costs }) {
+  async run({ quick, costs }) {
     const fit = fitSpark(costs!);
     const counts = quick ? [4, 16] : machineCounts;
-    const curve = (schedule: Schedule, costsOf: 'a' | 'b' | 'paper'): Curve => ({
-      name: nameOf(schedule),
-      schedule,
-      cells: counts.map((machines) =>
-        runCell({
+    const curves = async (
+      of: readonly Schedule[],
+      costsOf: 'a' | 'b' | 'paper',
+    ): Promise<readonly Curve[]> => {
+      const asked = of.map((schedule) => ({
+        schedule,
+        cells: counts.map((machines): Omit<CellOptions, 'schedule'> => ({
           machines,
           shape: twoStages(machines * tasksPerMachine, consumers),
-          schedule,
           costs: modelOf(schedule, costsOf, { fit, measured: costs! }),
           workMs,
           groupsPayPerTask: costsOf === 'paper',
-          ...(quick ? { groups: schedule.mode === 'bsp' ? 4 : fewGroups(schedule) } : {}),
-        }),
-      ),
-    });
+          groups: groupsOf(schedule, quick),
+        })),
+      }));
+      const ran = await runCurves(asked, quick);
+      return ran.map((curve, index) => ({ ...curve, name: nameOf(of[index]!) }));
+    };
     const bsp: Schedule = { mode: 'bsp' };
-    const modelA = [bsp, ...groups, ahead].map((schedule) => curve(schedule, 'a'));
-    const modelB = [bsp, ...groups, ahead].map((schedule) => curve(schedule, 'b'));
-    const asPaper = groups.map((schedule) => curve(schedule, 'paper'));
+    const modelA = await curves([bsp, ...groups, ahead], 'a');
+    const modelB = await curves([bsp, ...groups, ahead], 'b');
+    const asPaper = await curves(groups, 'paper');
     const last = ({ cells }: Curve): number => cells.at(-1)!.batchMs;
     const [one, ten, hundred] = asPaper.map(last);
     const spark = last(modelB[0]!);
-    return Promise.resolve({
+    return {
       workMs,
       consumers,
       paper: published5b,
@@ -82,7 +83,7 @@ export const figure5b: Figure<Figure5b> = {
       preSchedulingSavesMs: spark - one!,
       speedupAt10: spark / ten!,
       speedupAt100: spark / hundred!,
-    });
+    };
   },
   tell: ({ modelA, modelB, asPaper, preSchedulingSavesMs, speedupAt10, speedupAt100 }) => [
     ...modelB.map((curve) => `(b) ${lineOf(curve)}`),
@@ -111,14 +112,17 @@ function modelOf(
   schedule: Schedule,
   costsOf: 'a' | 'b' | 'paper',
   { fit, measured }: { readonly fit: SparkFit; readonly measured: Parameters<typeof fitSpark>[0] },
-): Parameters<typeof runCell>[0]['costs'] {
+): CellOptions['costs'] {
   if (costsOf === 'a') return measuredModel(measured);
   if (schedule.mode === 'bsp' || costsOf === 'paper') return sparkModel(measured, fit);
   return groupModel(measured, fit);
 }
 
-function fewGroups({ groupSize }: Extract<Schedule, { mode: 'drizzle' }>): number {
-  return Math.max(2, Math.ceil(20 / groupSize));
+/** Thousands of messages a micro-batch make it dear to simulate: no more than it takes. */
+function groupsOf(schedule: Schedule, quick: boolean): number {
+  const batches = schedule.mode === 'bsp' ? 9 : 60;
+  const groupSize = schedule.mode === 'bsp' ? 1 : schedule.groupSize;
+  return Math.max(2, Math.ceil((quick ? batches / 3 : batches) / groupSize));
 }
 
 function nameOf(schedule: Schedule): string {

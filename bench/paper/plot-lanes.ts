@@ -1,4 +1,5 @@
-// A plot of what happened when: a lane for each process, boxes for its work, arrows for messages.
+// A plot of what happened when: a lane for each process, boxes for what it did, and arrows for
+// messages.
 
 import type { Axis, Frame } from './plot-parts.ts';
 import {

@@ -9,7 +9,7 @@ export type ScaleOptions = {
   readonly seed: number;
   readonly shape: PlanShape;
   readonly workerCount: number;
-  /** Workers whose threads share a host's main thread and talk directly. Default: 1. */
+  /** Default: 1. Threads of a host share its main thread, and talk to each other directly. */
   readonly workersPerHost?: number;
   readonly mode: ExecutionMode;
   readonly pace: Pace;

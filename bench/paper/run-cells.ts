@@ -1,0 +1,70 @@
+// Runs simulated measurements on as many threads as there are cores. They share nothing, and the
+// same seed gives the same result wherever it runs.
+
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { Cell, CellOptions, Schedule } from './cell.ts';
+import { runCell } from './cell.ts';
+
+export type Curve = { readonly schedule: Schedule; readonly cells: readonly Cell[] };
+
+export type AskedCurve = {
+  readonly schedule: Schedule;
+  readonly cells: readonly Omit<CellOptions, 'schedule'>[];
+};
+
+/** `threads`: 0 runs them in this one. */
+export async function runCells(
+  cells: readonly CellOptions[],
+  threads: number,
+): Promise<readonly Cell[]> {
+  if (threads === 0) return cells.map(runCell);
+  const results: Cell[] = [];
+  // The last ones, of the most machines, take longest: they begin first.
+  let next = cells.length;
+  const work = async (): Promise<void> => {
+    const thread = new Worker(new URL('./cell-worker.ts', import.meta.url));
+    try {
+      while (next > 0) {
+        const index = --next;
+        results[index] = await answer(thread, cells[index]!);
+      }
+    } finally {
+      await thread.terminate();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(threads, cells.length) }, work));
+  return results;
+}
+
+/** In all threads that the machine has cores for, or in this one. */
+export async function runCurves(
+  curves: readonly AskedCurve[],
+  quick: boolean,
+): Promise<readonly Curve[]> {
+  // Cells of many machines are last in their curves, and shall be last among all.
+  const asked = curves
+    .flatMap(({ schedule, cells }, curve) =>
+      cells.map((cell, index) => ({ curve, index, options: { ...cell, schedule } })),
+    )
+    .sort((a, b) => a.index - b.index);
+  const options = asked.map((cell) => cell.options);
+  const results = await runCells(options, quick ? 0 : availableParallelism());
+  return curves.map(({ schedule }, curve) => {
+    const own = results.filter((_, index) => asked[index]!.curve === curve);
+    return { schedule, cells: own };
+  });
+}
+
+function answer(thread: Worker, cell: CellOptions): Promise<Cell> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      thread.removeAllListeners();
+      act();
+    };
+    thread.on('message', (result: Cell) => settle(() => resolve(result)));
+    thread.on('error', (error) => settle(() => reject(error)));
+    thread.on('exit', () => settle(() => reject(new Error('a simulation ended early'))));
+    thread.postMessage(cell);
+  });
+}
