@@ -8,6 +8,7 @@ import { figure4a } from './fig4a.ts';
 import { figure4b } from './fig4b.ts';
 import { figure5a } from './fig5a.ts';
 import { figure5b } from './fig5b.ts';
+import { figure7 } from './fig7.ts';
 import { real } from './real.ts';
 
 export const figures: readonly AnyFigure[] = [
@@ -19,3 +20,6 @@ export const figures: readonly AnyFigure[] = [
   anyFigure(driverLoad),
   anyFigure(real),
 ];
+
+/** Made by their names only: they take minutes and want an idle machine. */
+export const longFigures: readonly AnyFigure[] = [anyFigure(figure7)];

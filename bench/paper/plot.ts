@@ -18,8 +18,11 @@ export type Series = {
   readonly name: string;
   /** Index into the palette. */
   readonly color: number;
-  /** `paper`: hollow points of somebody else's measurement, joined by a thin line. */
-  readonly style: 'line' | 'dashed' | 'paper' | 'floor';
+  /**
+   * `paper`: hollow points of somebody else's measurement, joined by a thin line; `trace`: so many
+   * points that only their line is drawn.
+   */
+  readonly style: 'line' | 'dashed' | 'paper' | 'floor' | 'trace';
   readonly points: readonly Point[];
 };
 
@@ -109,7 +112,9 @@ function drawLines(plot: LinePlot, height: number): string {
   plot.series.forEach((series, index) => {
     const at = { x: width - legendWidth - 4, y: frame.top + 10 + index * 24 };
     const sample = [at, { x: at.x + 30, y: at.y }];
-    lines.push(drawSeries(series, series.style === 'floor' ? sample : middle(sample)));
+    lines.push(
+      drawSeries(series, ['floor', 'trace'].includes(series.style) ? sample : middle(sample)),
+    );
     lines.push(text(series.name, { x: at.x + 40, y: at.y + 4 }));
   });
   return lines.join('\n');
@@ -128,9 +133,10 @@ function drawSeries(series: Series, points: readonly Point[]): string {
     dashed: 'stroke-width="2.25" stroke-dasharray="7 4"',
     paper: 'stroke-width="1" stroke-dasharray="2 3"',
     floor: 'stroke-width="1.5" stroke-dasharray="1 4" stroke-linecap="round"',
+    trace: 'stroke-width="1.75" stroke-linejoin="round"',
   }[series.style];
   const line = `<polyline points="${path}" fill="none" stroke="${color}" ${stroke}/>`;
-  if (series.style === 'floor') return line;
+  if (series.style === 'floor' || series.style === 'trace') return line;
   // In a legend the ends are no points.
   const marked = points.length === 3 && points[0]!.y === points[2]!.y ? [points[1]!] : points;
   const fill = series.style === 'paper' ? '#ffffff' : color;

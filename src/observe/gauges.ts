@@ -63,8 +63,25 @@ function mergeTwo(a: WorkerGauges, b: WorkerGauges): WorkerGauges {
     lagMs: maxKnown(a.lagMs, b.lagMs),
     stateBytes: a.stateBytes + b.stateBytes,
     heapBytes: a.heapBytes + b.heapBytes,
-    offsets: [...a.offsets, ...b.offsets],
+    offsets: furthest([...a.offsets, ...b.offsets]),
   };
+}
+
+/** One entry a source partition: who had it before says less of it. */
+function furthest(offsets: readonly SourceOffset[]): readonly SourceOffset[] {
+  const byPlace = new Map<string, SourceOffset>();
+  for (const offset of offsets) {
+    const name = `${offset.source}/${offset.partition}`;
+    if (offset.to >= (byPlace.get(name)?.to ?? 0)) byPlace.set(name, offset);
+  }
+  return [...byPlace.values()];
+}
+
+/** The gauges of a worker that is gone. */
+export function countsOf(gauges: WorkerGauges): WorkerGauges {
+  const { recordsIn, recordsBad, recordsLate, bytesIn, rowsOut, offsets } = gauges;
+  const counts = { recordsIn, recordsBad, recordsLate, bytesIn, rowsOut, offsets };
+  return { ...noGauges, watermarkMs: Infinity, ...counts };
 }
 
 export function sumKnown(a: number | null, b: number | null): number | null {
