@@ -21,7 +21,7 @@ test('JobMonitor counts what a lost worker has done, and forgets how it stood wi
     monitor.reported(worker as WorkerId, {
       version: 0 as PlacementVersion,
       startedThrough: through as BatchNumber,
-      ended: false,
+      ended: [],
       tasksRun: 0,
       queued: 0,
       doneThrough: through as BatchNumber,
