@@ -121,6 +121,11 @@ export type WorkerEffect =
       readonly snapshot: Handle | null;
       /** Source partitions: go on behind this record; null: behind the snapshot. */
       readonly behind: Handle | null;
+      /**
+       * Source partitions: the last record that is known, behind which new ranges begin; those
+       * before it are read again one by one. Null: behind the snapshot.
+       */
+      readonly lastKnown: Handle | null;
     } & Place)
   | {
       /** Reads a range once more, for a `run-task` that will follow. */

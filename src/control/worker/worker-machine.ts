@@ -558,8 +558,9 @@ export class WorkerMachine {
     }
     local.state = 'restoring';
     const { since } = local;
-    const order = { stage, partition, since, snapshot: snapshot?.snapshot ?? null, behind };
-    this.#effects.push({ kind: 'restore-state', ...order });
+    const lastKnown = known?.ranges.at(-1)?.at(-1) ?? null;
+    const from = { snapshot: snapshot?.snapshot ?? null, behind, lastKnown };
+    this.#effects.push({ kind: 'restore-state', stage, partition, since, ...from });
   }
 
   #onRestored({ ended, since, ...at }: Extract<WorkerEvent, { kind: 'state-restored' }>): void {

@@ -258,7 +258,8 @@ export class WorkerShell {
   }
 
   /** Makes a partition's state anew, and opens its source where it goes on. */
-  async #restore({ stage, partition, since, snapshot, behind }: Restore): Promise<void> {
+  async #restore(order: Restore): Promise<void> {
+    const { stage, partition, since, snapshot, behind, lastKnown } = order;
     const place = { stage: stage as StageId, partition };
     const handle = snapshot as SnapshotHandle | null;
     const record = behind as RangeRecord | null;
@@ -273,7 +274,8 @@ export class WorkerShell {
       if (bytes.length > 0) this.#executor.restore(place, bytes);
       if (record !== null) this.#executor.resume(place, record);
       const at = this.#executor.rangeOf(place);
-      if (this.#sources.isSource(place)) await this.#sources.open(place, at);
+      const end = (lastKnown as RangeRecord | null) ?? at;
+      if (this.#sources.isSource(place)) await this.#sources.open(place, end);
       this.#startGauges();
       this.#step({ kind: 'state-restored', stage, partition, since, ended: at?.ended ?? false });
       if (this.#sources.ready(place)) this.#step({ kind: 'source-ready', stage, partition });
