@@ -7,6 +7,8 @@ import type { Plot } from './plot.ts';
 export type FigureOptions = {
   /** A small version that shows that it works, in seconds; its numbers mean little. */
   readonly quick: boolean;
+  /** How often a figure of real processes is measured; by default as often as it takes. */
+  readonly runs?: number;
   /** Null while they are being measured. */
   readonly costs: MeasuredCosts | null;
 };

@@ -8,6 +8,7 @@ import { figure4a } from './fig4a.ts';
 import { figure4b } from './fig4b.ts';
 import { figure5a } from './fig5a.ts';
 import { figure5b } from './fig5b.ts';
+import { figure7 } from './fig7.ts';
 import { groupSize } from './group-size.ts';
 import { real } from './real.ts';
 import { timeline } from './timeline.ts';
@@ -23,3 +24,6 @@ export const figures: readonly AnyFigure[] = [
   anyFigure(real),
   anyFigure(timeline),
 ];
+
+/** Made by their names only: they take minutes and want an idle machine. */
+export const longFigures: readonly AnyFigure[] = [anyFigure(figure7)];

@@ -27,8 +27,11 @@ export type Series = {
   readonly name: string;
   /** Index into the palette. */
   readonly color: number;
-  /** `paper`: hollow points of somebody else's measurement, joined by a thin line. */
-  readonly style: 'line' | 'dashed' | 'paper' | 'floor';
+  /**
+   * `paper`: hollow points of somebody else's measurement, joined by a thin line; `trace`: so many
+   * points that only their line is drawn.
+   */
+  readonly style: 'line' | 'dashed' | 'paper' | 'floor' | 'trace';
   readonly points: readonly Point[];
 };
 
@@ -118,9 +121,10 @@ function drawSeries(series: Series, points: readonly Point[], marked: readonly P
     dashed: 'stroke-width="2.25" stroke-dasharray="7 4"',
     paper: 'stroke-width="1" stroke-dasharray="2 3"',
     floor: 'stroke-width="1.5" stroke-dasharray="1 4" stroke-linecap="round"',
+    trace: 'stroke-width="1.75" stroke-linejoin="round"',
   }[series.style];
   const line = `<polyline points="${path}" fill="none" stroke="${color}" ${stroke}/>`;
-  if (series.style === 'floor') return line;
+  if (series.style === 'floor' || series.style === 'trace') return line;
   const fill = series.style === 'paper' ? '#ffffff' : color;
   const radius = series.style === 'paper' ? 4 : 3.25;
   const markers = marked.map(

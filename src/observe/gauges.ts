@@ -49,7 +49,24 @@ export function mergeGauges(all: Iterable<WorkerGauges>): WorkerGauges {
     merged = merged === null ? gauges : mergeTwo(merged, gauges);
     for (const offset of gauges.offsets) offsets.push(offset);
   }
-  return merged === null ? noGauges : { ...merged, offsets };
+  return merged === null ? noGauges : { ...merged, offsets: furthest(offsets) };
+}
+
+/** One entry a source partition: who had it before says less of it. */
+function furthest(offsets: readonly SourceOffset[]): readonly SourceOffset[] {
+  const byPlace = new Map<string, SourceOffset>();
+  for (const offset of offsets) {
+    const name = `${offset.source}/${offset.partition}`;
+    if (offset.to >= (byPlace.get(name)?.to ?? 0)) byPlace.set(name, offset);
+  }
+  return [...byPlace.values()];
+}
+
+/** The gauges of a worker that is gone. */
+export function countsOf(gauges: WorkerGauges): WorkerGauges {
+  const { recordsIn, recordsBad, recordsLate, bytesIn, rowsOut, offsets } = gauges;
+  const counts = { recordsIn, recordsBad, recordsLate, bytesIn, rowsOut, offsets };
+  return { ...noGauges, watermarkMs: Infinity, ...counts };
 }
 
 /** All but the offsets, which would be copied again and again. */

@@ -8,7 +8,7 @@ import type { BatchNumber, WorkerId } from '../control/protocol/ids.ts';
 import type { Report } from '../control/protocol/messages.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { WorkerGauges } from './gauges.ts';
-import { mergeGauges } from './gauges.ts';
+import { countsOf, mergeGauges } from './gauges.ts';
 
 /** Span of a rate, ms. */
 const rateSpanMs = 1000;
@@ -93,6 +93,13 @@ export class JobMonitor {
 
   stopped(worker: WorkerId, gauges: WorkerGauges | null): void {
     if (gauges !== null) this.#gauges.set(worker, gauges);
+  }
+
+  /** What it counted still counts; how things stood with it is of no interest any more. */
+  lost(worker: WorkerId): void {
+    this.#done.delete(worker);
+    const gauges = this.#gauges.get(worker);
+    if (gauges !== undefined) this.#gauges.set(worker, countsOf(gauges));
   }
 
   traced(trace: DriverTrace): void {

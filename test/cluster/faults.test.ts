@@ -237,11 +237,8 @@ function throwAt(port: number, bytes: Uint8Array): Socket {
   return socket;
 }
 
-test('a host that was let in and then sends garbage ends the run, which names it', async () => {
-  const driver = startDriver({ job: 'endless', out: outFile(), workers: 2 });
-  const port = await portOf(driver);
-  const host = startWorker(port, 1);
-  await driver.says(/missing=1/);
+/** Joins a driver as a host of one worker that the test plays. */
+async function joinAs(host: string, port: number): Promise<Connection> {
   const socket = connect({ host: '127.0.0.1', port });
   const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
   const connection = new Connection({ peer: 'driver', socket, allocate, timeoutMs: 5_000 });
@@ -250,7 +247,7 @@ test('a host that was let in and then sends garbage ends the run, which names it
     security: { secret: null, tls: null },
     introduction: {
       role: 'host',
-      host: 'liar',
+      host,
       incarnation: 1 as Incarnation,
       planHash: '',
       address: '127.0.0.1',
@@ -258,9 +255,30 @@ test('a host that was let in and then sends garbage ends the run, which names it
       workers: 1,
     },
   });
+  return connection;
+}
+
+test('a host that was let in and then sends garbage ends the run, which names it', async () => {
+  const driver = startDriver({ job: 'endless', out: outFile(), workers: 2 });
+  const port = await portOf(driver);
+  const host = startWorker(port, 1);
+  await driver.says(/missing=1/);
+  const connection = await joinAs('liar', port);
   connection.send([randomBytes(100).fill(0xee, 0, 1)]);
   failed(await driver.ended, /error \[host-lost\][^]*host "liar"[^]*could not read/);
   connection.destroy(null);
+  failed(await host.ended, /the driver ended the job/);
+});
+
+test('a host that is lost before its workers have joined ends also a durable run', async () => {
+  const checkpoints = ['--checkpoints', join(folder, 'store')];
+  const driver = startDriver({ job: 'endless', out: outFile(), workers: 2, options: checkpoints });
+  const port = await portOf(driver);
+  const host = startWorker(port, 1);
+  await driver.says(/missing=1/);
+  const lost = await joinAs('lost', port);
+  lost.listen({ onFrame: () => lost.destroy(null), onClosed: () => {} });
+  failed(await driver.ended, /error \[host-lost\]: lost host "lost"/);
   failed(await host.ended, /the driver ended the job/);
 });
 

@@ -44,15 +44,15 @@ function breakAt(amount: number): void {
 }
 
 function orders(): Pipeline {
-  const rows = pipeline('orders')
+  const sink = jsonLines(job.out);
+  const all = pipeline('orders')
     .from(input(), { time: 'at' })
     .filterRow((row) => {
       breakAt(row.amount);
       return true;
-    })
-    .groupBy('country')
-    .window(tumbling('1s'));
-  const sink = jsonLines(job.out);
+    });
+  if (job.aggregate === 'none') return all.to(sink);
+  const rows = all.groupBy('country').window(tumbling('1s'));
   if (job.aggregate === 'max') {
     return rows.aggregate((e) => ({ orders: count(), greatest: max(e.amount) })).to(sink);
   }

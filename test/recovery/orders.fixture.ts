@@ -15,7 +15,8 @@ export type RecoveryJob = {
     | { readonly events: number; readonly eventsPerSecond: number }
     | { readonly growing: readonly string[] }
     | 'standard input';
-  readonly aggregate?: 'max';
+  /** Default: orders and revenue of each country and second. */
+  readonly aggregate?: 'max' | 'none';
   readonly breaks?: readonly Break[];
 };
 
@@ -54,11 +55,16 @@ export function countedByHand(orders: readonly Order[]): readonly string[] {
   return [...cells].map(([key, cell]) => lineOf(key, cell)).toSorted();
 }
 
+/** Of a run that aggregates nothing. */
+export function orderLine({ country, amount, at }: Order): string {
+  return `${country}@${at}: ${amount}`;
+}
+
 function lineOf(key: string, { orders, revenue }: { orders: number; revenue: number }): string {
   return `${key}: ${orders}, ${revenue}`;
 }
 
-type Row = { country: string; windowStart: number; orders: number; revenue: number };
+type Row = { country: string; windowStart: number; orders: number; revenue: number } & Order;
 
 /** What can be seen now: one line for each row, so that a row that is there twice is two. */
 export function outputOf({ out }: RecoveryJob): readonly string[] {
@@ -71,6 +77,7 @@ export function outputOf({ out }: RecoveryJob): readonly string[] {
     .flatMap((text) => text.split('\n').slice(0, -1))
     .map((line) => {
       const row = JSON.parse(line) as Row;
+      if (row.windowStart === undefined) return orderLine(row);
       return lineOf(`${row.country}@${row.windowStart}`, row);
     })
     .toSorted();

@@ -74,7 +74,7 @@ async function kill(run: Process): Promise<void> {
 async function goesOn({ feed, job, store }: Setting, options: readonly string[]): Promise<Process> {
   const run = startRun(job, [...options, ...keeping(store)]);
   await feed.finish(run, job);
-  assertExact(job, feed.truth);
+  assertExact(job, feed.truth(job));
   return run;
 }
 
@@ -88,7 +88,7 @@ describe('a run that is killed', { concurrency: true }, () => {
     const after = new Set(outputOf(job));
     assert.ok(before.every((line) => after.has(line)));
     await endsWell(startRun(job, [...threads, ...keeping(store)]));
-    assertExact(job, feed.truth);
+    assertExact(job, feed.truth(job));
   });
 
   test('on threads goes on on hosts, with fewer workers, and on threads with more', async () => {
@@ -126,6 +126,6 @@ describe('a run that is killed', { concurrency: true }, () => {
     feed.feed(1_000);
     await kill(first);
     await feed.finish(second, job);
-    assertExact(job, feed.truth);
+    assertExact(job, feed.truth(job));
   });
 });

@@ -227,8 +227,11 @@ export class DriverHosts {
   }
 
   #clearWhenJoined(): void {
-    if (this.#members.some(({ joined, hello }) => joined.size < hello.workers)) return;
-    if (this.#startTimer !== null) clearTimeout(this.#startTimer);
+    if (this.#isComplete() && this.#startTimer !== null) clearTimeout(this.#startTimer);
+  }
+
+  #isComplete(): boolean {
+    return this.#members.every(({ joined, hello }) => joined.size === hello.workers);
   }
 
   /** A module that never finishes loading must not keep everybody waiting. */
@@ -404,6 +407,8 @@ export class DriverHosts {
     }
     this.#settleClosed();
     if (!this.#recovers()) return;
+    // The others wait for a connection that never comes; what was kept is as good for a new start.
+    if (!this.#isComplete()) this.#driver.fail(error);
     // It may live on and not know: nobody listens to it any more.
     member.connection.tell({ kind: 'end', error: errorToData(error) });
     member.connection.end();

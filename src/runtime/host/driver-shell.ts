@@ -142,6 +142,7 @@ export class DriverShell {
       }
       case 'evict-worker':
         this.#onLoss(errorFromData(effect.error));
+        monitor.lost(effect.worker);
         this.#options.onEvicted(effect.worker, errorFromData(effect.error));
         break;
       case 'trace':

@@ -1,0 +1,138 @@
+// One run of a figure: the benchmark on three host processes at a steady rate, one of which gets
+// SIGKILL; when it was missed, and when each window became visible, by the files themselves.
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import type { ExecutionMode, RunOptions } from '../../src/index.ts';
+import { ysbExpectedCounts } from '../../src/index.ts';
+import type { JobBundle } from '../../src/runtime/cluster/bundle-job.ts';
+import { runLocalCluster } from '../../src/runtime/cluster/local-cluster.ts';
+import { orRelease } from '../../src/runtime/host/durable-start.ts';
+import { setUpJob } from '../../src/runtime/host/job-setup.ts';
+import type { YsbIntoFolder } from './ysb-into-folder.ts';
+import { ysbIntoFolder } from './ysb-into-folder.ts';
+
+export type KilledRunOptions = {
+  readonly mode: ExecutionMode;
+  readonly bundle: JobBundle;
+  readonly hosts: number;
+  readonly eventsPerSecond: number;
+  readonly windowMs: number;
+  readonly checkpointMs: number;
+  /** How long the job has run when the host is killed, and for how long it runs on. */
+  readonly beforeMs: number;
+  readonly afterMs: number;
+};
+
+/** A window: when it ended, after the kill, and until when its last row was visible. */
+export type WindowSeen = { readonly endMs: number; readonly latencyMs: number };
+
+export type KilledRun = {
+  /** From the kill until the driver knew. */
+  readonly detectionMs: number;
+  /** In order of their ends; without the last, which the end of the input closes. */
+  readonly windows: readonly WindowSeen[];
+  /** Counts that are wrong, missing or there twice. */
+  readonly wrong: number;
+  readonly counts: number;
+  /** Share of the workers' time that went into tasks before the kill. */
+  readonly busy: number;
+};
+
+export async function killedRun(options: KilledRunOptions): Promise<KilledRun> {
+  const folder = mkdtempSync(join(tmpdir(), 'mizzle-fig7-'));
+  try {
+    return await killedRunIn(folder, options);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function killedRunIn(folder: string, options: KilledRunOptions): Promise<KilledRun> {
+  const { mode, bundle, hosts, eventsPerSecond, windowMs, beforeMs, afterMs } = options;
+  const job: YsbIntoFolder = { out: `${folder}/out/`, eventsPerSecond, windowMs };
+  const own: RunOptions = {
+    workers: hosts,
+    mode,
+    checkpoints: { store: join(folder, 'store'), interval: options.checkpointMs },
+  };
+  const pids: number[] = [];
+  let lostMs: number | null = null;
+  const setup = await setUpJob(ysbIntoFolder(job), own, 'structure');
+  const running = await orRelease(setup.durable, () =>
+    runLocalCluster(setup, own, {
+      hosts,
+      workersPerHost: 1,
+      bundle,
+      argv: [JSON.stringify(job)],
+      log: (_level, message) => {
+        const pid = /^host "[^"]*-(\d+)-[0-9a-f]+" .* joined$/.exec(message)?.[1];
+        if (pid !== undefined) pids.push(Number(pid));
+        if (message.startsWith('lost host')) lostMs ??= nowMs();
+      },
+    }),
+  );
+  const { startMs } = setup.config;
+  while (running.status().batches === 0) await sleep(10);
+  await sleep(beforeMs);
+  const { busy } = running.status();
+  const killedMs = nowMs();
+  process.kill(pids.at(-1)!, 'SIGKILL');
+  await sleep(afterMs);
+  const { offsets } = await running.stop();
+  if (lostMs === null) throw new Error('nobody missed the host that was killed');
+  const taken = offsets.toSorted((a, b) => a.partition - b.partition).map(({ to }) => to);
+  const truth = ysbExpectedCounts({ eventsPerSecond, seed: 1, startMs, windowMs, taken });
+  const rows = rowsIn(job.out);
+  const last = Math.max(...rows.map(({ windowEnd }) => windowEnd));
+  const visible = new Map<number, number>();
+  for (const { windowEnd, visibleMs } of rows) {
+    if (windowEnd === last) continue;
+    visible.set(windowEnd, Math.max(visible.get(windowEnd) ?? 0, visibleMs));
+  }
+  const windows = [...visible]
+    .toSorted(([a], [b]) => a - b)
+    .map(([end, visibleMs]) => ({ endMs: end - killedMs, latencyMs: visibleMs - end }));
+  const wrong = differences(rows, truth);
+  return { detectionMs: lostMs - killedMs, windows, wrong, counts: truth.length, busy };
+}
+
+type Row = {
+  readonly campaign_id: string;
+  readonly windowStart: number;
+  readonly windowEnd: number;
+  readonly views: number;
+};
+
+/** A file appears whole, by a renaming, which is the last change of its entry. */
+function rowsIn(folder: string): readonly (Row & { readonly visibleMs: number })[] {
+  const names = readdirSync(folder).filter((name) => name.startsWith('part-'));
+  return names.flatMap((name) => {
+    const path = join(folder, name);
+    const visibleMs = statSync(path).ctimeMs;
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    return lines.map((line) => ({ ...(JSON.parse(line) as Row), visibleMs }));
+  });
+}
+
+function differences(rows: readonly Row[], truth: ReturnType<typeof ysbExpectedCounts>): number {
+  const key = (row: { readonly campaign_id: string; readonly windowStart: number }): string =>
+    `${row.campaign_id}@${row.windowStart}`;
+  const missing = new Map(truth.map((each) => [key(each), each.count]));
+  let wrong = 0;
+  for (const row of rows) {
+    if (missing.get(key(row)) !== row.views) wrong++;
+    missing.delete(key(row));
+  }
+  return wrong + missing.size;
+}
+
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
