@@ -79,6 +79,14 @@ async function goesOn({ feed, job, store }: Setting, options: readonly string[])
 }
 
 describe('a run that is killed', { concurrency: true }, () => {
+  test('goes on with the history that --fresh has begun, not with the one before', async () => {
+    const own = setting();
+    await kill(await underWay(own, threads));
+    const anew = { ...own, job: { ...own.job, out: freshPath('/') } };
+    await kill(await underWay(anew, [...threads, '--fresh']));
+    await goesOn(anew, threads);
+  });
+
   test('goes on when it is started again, and has nothing to do the third time', async () => {
     const own = setting();
     const { job, store, feed } = own;

@@ -3,7 +3,7 @@
 //   <pipeline>/manifests/<sequence>.json
 //   <pipeline>/savepoints/<sequence>.json: marks a manifest as a savepoint's, should it be damaged
 //   <pipeline>/state/<term>-<worker>-<incarnation>/<stage>-<partition>-<batch>-<base|delta>
-//   <pipeline>/log/<writer>/<number>
+//   <pipeline>/log/<history>/<writer>/<number>
 //   <pipeline>/lease.json, <pipeline>/journal.json
 
 import { keyPart, nameOfKeyPart, numberPart } from './blob-key.ts';
@@ -32,6 +32,11 @@ export function pipelineKeys(pipeline: string): PipelineKeys {
     lease: `${folder}lease.json`,
     journal: `${folder}journal.json`,
   };
+}
+
+/** The folder of a history's range log: another history numbers its micro-batches anew. */
+export function logFolder({ log }: PipelineKeys, history: string): string {
+  return `${log}${keyPart(history)}/`;
 }
 
 export function manifestKey({ manifests }: PipelineKeys, sequence: number): string {

@@ -6,7 +6,7 @@ import type { BlobStore } from '../../ports/blob-store.ts';
 import type { RangeLog } from '../../ports/range-log.ts';
 import type { Incarnation, PlacementVersion, WorkerId } from '../../control/protocol/ids.ts';
 import type { Reach } from '../../control/protocol/template.ts';
-import { pipelineKeys } from '../../control/storage/pipeline-keys.ts';
+import { logFolder, pipelineKeys } from '../../control/storage/pipeline-keys.ts';
 import { DirectoryStore } from '../storage/directory-store.ts';
 import { FileRangeLog } from '../storage/file-range-log.ts';
 import { ObjectRangeLog } from '../storage/object-range-log.ts';
@@ -15,6 +15,8 @@ import { openStore, parseStoreAddress } from '../storage/open-store.ts';
 export type Durability = {
   /** The store's address, as the user gave it; keys are in the environment of each host. */
   readonly store: string;
+  /** Each history has a range log of its own. */
+  readonly history: string;
   /** The driver's epoch. */
   readonly term: number;
   /** The run goes on where an earlier one was. */
@@ -27,17 +29,18 @@ export type Durability = {
 export type OpenDurability = { readonly store: BlobStore; readonly log: RangeLog };
 
 export async function openDurability(
-  { store: address, isOneHost }: Durability,
+  { store: address, history, isOneHost }: Durability,
   pipeline: string,
   nowMs: () => number,
 ): Promise<OpenDurability> {
   const store = await openStore(address);
   const parsed = parseStoreAddress(address);
+  const folder = logFolder(pipelineKeys(pipeline), history);
   // An append to a file costs a tenth of what a new object does.
   const log =
     isOneHost && parsed.kind === 'directory' && store instanceof DirectoryStore
-      ? new FileRangeLog(join(parsed.folder, pipelineKeys(pipeline).log))
-      : new ObjectRangeLog(store, pipeline, nowMs);
+      ? new FileRangeLog(join(parsed.folder, folder))
+      : new ObjectRangeLog(store, folder, nowMs);
   return { store, log };
 }
 

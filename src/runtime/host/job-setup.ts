@@ -119,6 +119,7 @@ export async function setUpJob(
         });
   return orRelease(durable, async () => {
     const latest = durable?.latest ?? null;
+    const history = latest?.history ?? randomUUID();
     const startMs = latest?.startMs ?? Math.round(clock.nowMs());
     const former = new Map(latest?.sources.map(({ source, layout }) => [source, layout]));
     const sourcePartitions = new Map<SourceId, number>();
@@ -154,13 +155,14 @@ export async function setUpJob(
       layouts,
       workerCount,
       startMs,
-      history: latest?.history ?? randomUUID(),
+      history,
       clockBase: clock.base,
       durability:
         kept === null || durable === null
           ? null
           : {
               store: kept.store,
+              history,
               term: durable.term,
               resumes: latest !== null,
               checkpointIntervalMs: kept.intervalMs,

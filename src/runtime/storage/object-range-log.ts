@@ -10,7 +10,6 @@ import {
   releaseObjects,
   sealObjects,
 } from '../../control/storage/object-log-script.ts';
-import { pipelineKeys } from '../../control/storage/pipeline-keys.ts';
 import { encodeFrame } from '../../control/storage/range-frame.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
@@ -23,9 +22,10 @@ export class ObjectRangeLog implements RangeLog {
   readonly #log: string;
   readonly #nowMs: () => number;
 
-  constructor(store: BlobStore, pipeline: string, nowMs: () => number) {
+  /** `folder`: the folder of the log's objects, which ends in `/`. */
+  constructor(store: BlobStore, folder: string, nowMs: () => number) {
     this.#store = store;
-    this.#log = pipelineKeys(pipeline).log;
+    this.#log = folder;
     this.#nowMs = nowMs;
     this.description = store.description;
   }

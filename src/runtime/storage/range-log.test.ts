@@ -37,7 +37,7 @@ test('FileRangeLog keeps the laws of a range log', async (context) => {
 test('ObjectRangeLog keeps the laws of a range log, over memory', async (context) => {
   await checkLog(context, () => {
     const store = new SimulatedBlobStore();
-    const open = (): ObjectRangeLog => new ObjectRangeLog(store, 'p', () => 0);
+    const open = (): ObjectRangeLog => new ObjectRangeLog(store, 'p/log/', () => 0);
     return { log: open(), another: open() };
   });
 });
@@ -45,7 +45,7 @@ test('ObjectRangeLog keeps the laws of a range log, over memory', async (context
 test('ObjectRangeLog keeps the laws of a range log, over a folder', async (context) => {
   await checkLog(context, (place) => {
     const open = (): ObjectRangeLog =>
-      new ObjectRangeLog(new DirectoryStore(join(base, place)), 'p', Date.now);
+      new ObjectRangeLog(new DirectoryStore(join(base, place)), 'p/log/', Date.now);
     return { log: open(), another: open() };
   });
 });
@@ -109,7 +109,7 @@ test('FileRangeLog goes on in a new segment, and releases whole ones', async () 
 
 test('ObjectRangeLog refuses a gap and a damaged object', async () => {
   const core = new SimulatedStore();
-  const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p', () => 0);
+  const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p/log/', () => 0);
   const writer = log.writer('w');
   for (let batch = 0; batch < 6; batch++) await writer.append([range(batch, 0)]);
   const key = 'p/log/w/000000000003';
@@ -123,7 +123,7 @@ test('ObjectRangeLog refuses a gap and a damaged object', async () => {
 
 test('ObjectRangeLog seals a writer that is faster than the driver', async () => {
   const core = new SimulatedStore();
-  const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p', () => 0);
+  const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p/log/', () => 0);
   const writer = log.writer('w');
   let batch = 0;
   let isWriting = false;
@@ -135,7 +135,7 @@ test('ObjectRangeLog seals a writer that is faster than the driver', async () =>
       return core.create(key, bytes);
     },
   });
-  await new ObjectRangeLog(slow, 'p', () => 0).seal('w');
+  await new ObjectRangeLog(slow, 'p/log/', () => 0).seal('w');
   await assert.rejects(writer.append([range(batch++, 0)]), isFenced);
   const found = await log.read(-1);
   assert.ok(isWriting || found.length < batch);
@@ -147,7 +147,7 @@ test('ObjectRangeLog seals a writer that is faster than the driver', async () =>
 test('ObjectRangeLog: the next driver finishes a seal that its predecessor began', async () => {
   for (let diesAfter = 0; diesAfter < 6; diesAfter++) {
     const core = new SimulatedStore();
-    const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p', () => 0);
+    const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p/log/', () => 0);
     const writer = log.writer('w');
     for (let batch = 0; batch < 3; batch++) await writer.append([range(batch, 0)]);
     let changes = 0;
@@ -159,7 +159,7 @@ test('ObjectRangeLog: the next driver finishes a seal that its predecessor began
         return core.create(key, bytes);
       },
     });
-    await new ObjectRangeLog(dying, 'p', () => 0).seal('w').catch(() => {});
+    await new ObjectRangeLog(dying, 'p/log/', () => 0).seal('w').catch(() => {});
     const before = await log.read(-1);
     await log.release(100);
     await log.seal('w');
@@ -174,7 +174,7 @@ test('ObjectRangeLog: the next driver finishes a seal that its predecessor began
 test('ObjectRangeLog forgets a seal only when its writer cannot matter any more', async () => {
   let nowMs = 0;
   const core = new SimulatedStore(() => nowMs);
-  const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p', () => nowMs);
+  const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p/log/', () => nowMs);
   const writer = log.writer('w');
   for (let batch = 0; batch < 6; batch++) await writer.append([range(batch, 0)]);
   await log.seal('w');
@@ -204,7 +204,7 @@ test('ObjectRangeLog settles a write that was given up before it goes on', async
       return created;
     },
   });
-  const log = new ObjectRangeLog(unreliable, 'p', () => 0);
+  const log = new ObjectRangeLog(unreliable, 'p/log/', () => 0);
   const writer = log.writer('w');
   let batch = 0;
   for (const how of ['before', 'after'] as const) {
