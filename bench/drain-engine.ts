@@ -1,9 +1,9 @@
 // The engine's part of `drain`, a process of its own: reads the rings and prints what it took as
-// JSON. The rate is taken between two news of how many records were read, the first and the last,
+// JSON; with `--checkpoints STORE` it keeps one every second. The rate is taken between two news of how many records were read, the first and the last,
 // so that start-up and the age of the news do not count.
 
 import process from 'node:process';
-import { numberArgument } from './figures.ts';
+import { numberArgument, textArgument } from './figures.ts';
 import { counts, ysbOverRing } from './ysb-ring.ts';
 
 const ringEvents = 540_000;
@@ -12,6 +12,8 @@ const bytesPerTask = 4 * 1024 * 1024;
 const wanted = numberArgument(process.argv, 'events', 20e6);
 const times = Math.max(1, Math.round(wanted / (ringEvents * partitions)));
 
+const store = textArgument(process.argv, 'checkpoints');
+
 type News = { readonly atMs: number; readonly records: number; readonly cpu: NodeJS.CpuUsage };
 
 const job = await ysbOverRing({ ringEvents, partitions, times }).run({
@@ -19,6 +21,7 @@ const job = await ysbOverRing({ ringEvents, partitions, times }).run({
   interval: 0,
   module: new URL('./drain-pipeline.ts', import.meta.url),
   bytesPerTask,
+  ...(store === null ? {} : { checkpoints: { store, interval: '1s' } }),
 });
 const news: News[] = [];
 let peakRssBytes = 0;

@@ -31,6 +31,12 @@ export function print(lines: readonly string[], json: object | null): void {
   if (json !== null) process.stdout.write(`${JSON.stringify(json)}\n`);
 }
 
+/** The text behind `--name`; null: it is not there. */
+export function textArgument(args: readonly string[], name: string): string | null {
+  const at = args.indexOf(`--${name}`);
+  return at < 0 ? null : (args[at + 1] ?? null);
+}
+
 /** The number behind `--name`, or what it is by default. */
 export function numberArgument(args: readonly string[], name: string, fallback: number): number {
   const at = args.indexOf(`--${name}`);

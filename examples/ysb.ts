@@ -59,6 +59,7 @@ const summary = await runInTerminal(
     interval: options.interval,
     groupSize: options.group,
     mode: options.mode,
+    ...(options.checkpoints === null ? {} : { checkpoints: options.checkpoints }),
   },
   { quiet: options.json && !process.stderr.isTTY, extra: () => latency.lines() },
 );

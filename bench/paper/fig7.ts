@@ -14,11 +14,11 @@ import type { LinePlot } from './plot.ts';
 
 type Setting = Omit<KilledRunOptions, 'mode' | 'bundle'>;
 
-type RunFigures = {
+export type RunFigures = {
   readonly detectionMs: number;
   readonly medianBeforeMs: number;
   readonly peakMs: number;
-  /** From the kill until latency is, for a second, within 1.5 × of the median; null: never. */
+  /** From the kill until latency is within 1.5 × of the median before; null: never. */
   readonly backMs: number | null;
   /** The same, from when the driver knew. */
   readonly backAfterDetectionMs: number | null;
@@ -124,7 +124,7 @@ const warmUpMs = 3_000;
 const backFactor = 1.5;
 const backForMs = 1_000;
 
-function runFigures(run: KilledRun, { beforeMs }: Setting): RunFigures {
+export function runFigures(run: KilledRun, { beforeMs }: Pick<Setting, 'beforeMs'>): RunFigures {
   const { detectionMs, windows, wrong, busy } = run;
   const before = windows.filter(({ endMs, latencyMs }) => {
     return endMs > warmUpMs - beforeMs && endMs + latencyMs < 0;
@@ -143,15 +143,20 @@ function runFigures(run: KilledRun, { beforeMs }: Setting): RunFigures {
   };
 }
 
-/** When the first of the windows of a whole second that are all quick enough became visible. */
+/**
+ * When the first window was visible that is quick enough and begins a second whose median is: where
+ * windows become visible only at barriers, they are never all as quick.
+ */
 function backAt(windows: readonly WindowSeen[], quickMs: number): number | null {
-  let first: WindowSeen | null = null;
-  for (const window of windows) {
-    if (window.latencyMs > quickMs) first = null;
-    else first ??= window;
-    if (first !== null && window.endMs - first.endMs >= backForMs) {
-      return first.endMs + first.latencyMs;
-    }
+  const lastEndMs = windows.at(-1)?.endMs ?? 0;
+  for (const { endMs, latencyMs } of windows) {
+    if (endMs + backForMs > lastEndMs) return null;
+    if (latencyMs > quickMs) continue;
+    const second = windows.filter((other) => {
+      return other.endMs >= endMs && other.endMs < endMs + backForMs;
+    });
+    if (spread(second.map((window) => window.latencyMs)).median > quickMs) continue;
+    return endMs + latencyMs;
   }
   return null;
 }

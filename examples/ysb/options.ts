@@ -18,6 +18,8 @@ export type YsbOptions = {
   /** A file or folder of events as JSON lines, `-` for standard input; null: the generator. */
   readonly input: string | null;
   readonly output: string | null;
+  /** A store of checkpoints, and the time between two; null: none. */
+  readonly checkpoints: { readonly store: string; readonly interval: Duration } | null;
   readonly json: boolean;
   readonly seed: number;
 };
@@ -37,6 +39,8 @@ The Yahoo Streaming Benchmark on an embedded Mizzle.
   --window TIME    length of the windows (default 1s; the benchmark's own figure is 10s)
   --input FILE     events as JSON lines from a file, a folder, or - for standard input
   --output FILE    the counts as JSON lines, too
+  --checkpoints STORE  keep state and ranges there, so that a worker can be lost
+  --checkpoint-interval TIME  time between two checkpoints (default 10s)
   --json           the result as one JSON object on the last line
   --seed N         seed of the generator and of the table of ads (default 1)
 `;
@@ -65,6 +69,8 @@ function parsed(argv: readonly string[]): YsbOptions {
       window: { type: 'string', default: '1s' },
       input: { type: 'string' },
       output: { type: 'string' },
+      checkpoints: { type: 'string' },
+      'checkpoint-interval': { type: 'string', default: '10s' },
       json: { type: 'boolean', default: false },
       seed: { type: 'string', default: '1' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -87,6 +93,10 @@ function parsed(argv: readonly string[]): YsbOptions {
     window: duration(values.window),
     input: values.input ?? null,
     output: values.output ?? null,
+    checkpoints:
+      values.checkpoints === undefined
+        ? null
+        : { store: values.checkpoints, interval: duration(values['checkpoint-interval']) },
     json: values.json,
     seed: number('seed', values.seed),
   };

@@ -48,6 +48,7 @@ export class DriverStorage {
   readonly #sources: ReadonlyMap<number, SourceId>;
   readonly #log: RangeLogWriter;
   #hasClosedFormer = false;
+  #committing: Promise<unknown> = Promise.resolve();
 
   constructor(options: DriverStorageOptions) {
     this.#options = options;
@@ -99,7 +100,13 @@ export class DriverStorage {
     await this.#log.append(records);
   }
 
-  async commit({ batch, snapshots }: Checkpoint): Promise<void> {
+  commit(checkpoint: Checkpoint): Promise<void> {
+    const committed = this.#commit(checkpoint);
+    this.#committing = committed.catch(() => {});
+    return committed;
+  }
+
+  async #commit({ batch, snapshots }: Checkpoint): Promise<void> {
     const { manifests, open } = this.#options;
     await manifests.commit(checkpointContent(this.#options, { batch, snapshots }));
     const { oldestBatch } = await manifests.retain();
@@ -107,7 +114,9 @@ export class DriverStorage {
     if (oldestBatch !== null) await open.log.release(oldestBatch);
   }
 
+  /** A run that has ended leaves nothing under way. */
   async close(): Promise<void> {
+    await this.#committing;
     await this.#log.close();
   }
 

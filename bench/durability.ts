@@ -1,0 +1,88 @@
+// What being safe costs: the engine with a store of checkpoints in a folder against the engine
+// without, in rounds that alternate. Throughput without a pause between micro-batches, and the end
+// of a window to its visible count at a steady rate. Each run is a process of its own.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { formatCount } from '../src/base/format.ts';
+import type { BenchOptions } from './main.ts';
+import { numberArgument, print, spread, spreadText } from './figures.ts';
+
+const rate = 50_000;
+const intervalMs = 10;
+
+type Measured = { readonly off: number[]; readonly on: number[] };
+
+/** Alternates, so that what else the machine does meets both. */
+function rounds(count: number, measure: (store: string | null) => number): Measured {
+  const measured: Measured = { off: [], on: [] };
+  for (let round = 0; round < count; round++) {
+    measured.off.push(measure(null));
+    const folder = mkdtempSync(join(tmpdir(), 'mizzle-durability-'));
+    try {
+      measured.on.push(measure(join(folder, 'store')));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return measured;
+}
+
+function lastLineOf(script: string, args: readonly string[], store: string | null): unknown {
+  const kept = store === null ? [] : ['--checkpoints', store];
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  const output = execFileSync(process.execPath, [path, ...args, ...kept], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return JSON.parse(output.trim().split('\n').at(-1)!);
+}
+
+function throughput(events: number, store: string | null): number {
+  const result = lastLineOf('./drain-engine.ts', ['--events', `${events}`], store);
+  return (result as { readonly eventsPerSecond: number }).eventsPerSecond;
+}
+
+function latencyMsP99(seconds: number, store: string | null): number {
+  const args = ['--json', '--seconds', `${seconds}`, '--rate', `${rate}`];
+  const pace = ['--interval', `${intervalMs}`, '--checkpoint-interval', '1s'];
+  const result = lastLineOf('../examples/ysb.ts', [...args, ...pace], store);
+  const { latencyMs, exact } = result as {
+    readonly latencyMs: { readonly p99: number };
+    readonly exact: boolean;
+  };
+  if (!exact) throw new Error('a run with wrong counts is no measurement');
+  return latencyMs.p99;
+}
+
+export async function run({ json, args }: BenchOptions): Promise<void> {
+  const count = numberArgument(args, 'rounds', 5);
+  const events = numberArgument(args, 'events', 40e6);
+  const seconds = numberArgument(args, 'seconds', 12);
+  const rates = rounds(count, (store) => throughput(events, store));
+  const delays = rounds(count, (store) => latencyMsP99(seconds, store));
+  const ratios = ({ on, off }: Measured): ReturnType<typeof spread> =>
+    spread(on.map((value, round) => value / off[round]!));
+  const result = {
+    events,
+    eventsPerSecond: { off: spread(rates.off), on: spread(rates.on), ratio: ratios(rates) },
+    seconds,
+    latencyMsP99: { off: spread(delays.off), on: spread(delays.on), ratio: ratios(delays) },
+  };
+  const { eventsPerSecond: speed, latencyMsP99: p99 } = result;
+  print(
+    [
+      `checkpoints in a folder every second against none, ${count} rounds that alternate`,
+      `throughput  ${formatCount(speed.off.median)} events/s without, ` +
+        `${formatCount(speed.on.median)} with: ratio ${spreadText(speed.ratio, 3)}`,
+      `p99         ${spreadText(p99.off, 1)} ms without, ${spreadText(p99.on, 1)} with, at ` +
+        `${formatCount(rate)} events/s and ${intervalMs} ms: ratio ${spreadText(p99.ratio)}`,
+    ],
+    json ? result : null,
+  );
+  await Promise.resolve();
+}
