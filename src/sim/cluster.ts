@@ -294,6 +294,10 @@ class Cluster {
       this.#backlog.push(event);
       return;
     }
+    if (event.kind === 'worker-joined') {
+      const life = this.#lifeOf(event.worker, event.incarnation);
+      if (life !== undefined) this.#network.announce(life.shell.endpoint);
+    }
     this.#driver.step(this.#clock.nowMs, event);
     const sent = new Set<object>();
     let recovers = false;

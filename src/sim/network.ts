@@ -47,7 +47,7 @@ export class Network {
   readonly #clock: VirtualClock;
   readonly #random: Random;
   readonly #model: NetworkModel;
-  /** The newest life of each. */
+  /** The life of each that the driver knows, and that others therefore reach by its name. */
   readonly #endpoints = new Map<Peer, Endpoint>();
 
   constructor(clock: VirtualClock, random: Random, model: NetworkModel) {
@@ -58,8 +58,13 @@ export class Network {
 
   attach(peer: Peer, receive: Receive): Endpoint {
     const endpoint = { peer, receive, goneMs: Infinity, links: new Map<Endpoint, Link>() };
-    this.#endpoints.set(peer, endpoint);
+    if (!this.#endpoints.has(peer)) this.#endpoints.set(peer, endpoint);
     return endpoint;
+  }
+
+  /** The driver has heard of a next life: connections lead to it from now on. */
+  announce(endpoint: Endpoint): void {
+    this.#endpoints.set(endpoint.peer, endpoint);
   }
 
   /** The connections of one that is gone break: some of what it has sent still arrives. */

@@ -10,6 +10,7 @@ import { noBatch } from '../control/protocol/ids.ts';
 import type { DriverMessage, Place, StartGroup, TaskName } from '../control/protocol/messages.ts';
 import type { Recovery } from '../control/protocol/recovery.ts';
 import { replaysInOrder } from '../control/protocol/recovery.ts';
+import { bundleFor, producersOf } from '../control/protocol/routing.ts';
 import type { Template } from '../control/protocol/template.ts';
 import type { WorkerEffect, WorkerEvent } from '../control/worker/events.ts';
 import type { WorkerMachine } from '../control/worker/worker-machine.ts';
@@ -168,6 +169,8 @@ export class LifeChecker {
   #round = -1;
   readonly #dead = new Map<WorkerId, Incarnation>();
   #retired: number = noBatch;
+  /** By the worker's own clock, which never goes back for it. */
+  #nowMs = 0;
   #lastGroup = -1;
 
   constructor(all: RecoveryChecker, worker: WorkerId) {
@@ -175,7 +178,12 @@ export class LifeChecker {
     this.#worker = worker;
   }
 
-  stepped(machine: WorkerMachine, event: WorkerEvent, effects: readonly WorkerEffect[]): void {
+  stepped(
+    nowMs: number,
+    machine: WorkerMachine,
+    { event, effects }: { readonly event: WorkerEvent; readonly effects: readonly WorkerEffect[] },
+  ): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
     if (event.kind === 'message-received') this.#received(machine, event, effects);
     for (const effect of effects) this.#ordered(effect);
     // Of every micro-batch something is kept until a checkpoint covers it, and not longer.
@@ -266,9 +274,12 @@ export class LifeChecker {
     });
   }
 
-  #started({ task, part, last, replay }: RunTask): void {
+  #started({ task, part, last, replay, inputs, triggerMs }: RunTask): void {
     assert(this.#template !== null, 'a task runs before there is a placement');
     if (replay?.rerun === true) return;
+    const early = replay === null && triggerMs > this.#nowMs;
+    assert(!early, `${nameOf(task)} starts before its time`);
+    if (inputs !== null && this.#template.partMs === null) this.#checkComplete(task, inputs);
     const { stage, partition, batch } = task;
     const owner = this.#template.stages[stage]!.placement[partition];
     assert(owner === this.#worker, `${nameOf(task)} runs on ${this.#worker}, not on ${owner}`);
@@ -279,6 +290,18 @@ export class LifeChecker {
     const inOrder = next.batch === batch && next.part === part;
     assert(inOrder, `${nameOf(task)} part ${part} where @${next.batch} part ${next.part} was next`);
     this.#next.set(place, last ? { batch: batch + 1, part: 0 } : { batch, part: part + 1 });
+  }
+
+  #checkComplete(task: TaskName, inputs: NonNullable<RunTask['inputs']>): void {
+    const { stages, exchanges } = this.#template!;
+    stages[task.stage]!.inputs.forEach((input, index) => {
+      const exchange = exchanges[input]!;
+      const { length } = stages[exchange.from]!.placement;
+      const { first, end } = producersOf(exchange, bundleFor(exchange, task.partition), length);
+      const got = inputs[index]!.map(({ producer }) => producer);
+      const complete = got.length === end - first && got.every((one, at) => one === first + at);
+      assert(complete, `${nameOf(task)} runs without all its inputs`);
+    });
   }
 }
 

@@ -3,6 +3,7 @@
 import { test } from 'node:test';
 import type { ClusterOptions } from './cluster.ts';
 import { runCluster } from './cluster.ts';
+import type { Fault } from './faults.ts';
 import { compareWithReference } from './reference-run.ts';
 import { drawSimulation, runSimulation } from './simulate.ts';
 import { HashRunner } from './task-runner.ts';
@@ -45,4 +46,54 @@ test('a worker that leaves before all are there has no place in what is counted 
 
 test('blocks that waited for a partition that moves away are sent (seed 412)', () => {
   runSimulation(drawSimulation(412));
+});
+
+/** A few falsely suspected workers: they live on, and what they send is still under way. */
+function suspicions(...timesMs: readonly number[]): readonly Fault[] {
+  return timesMs.map((afterMs, index) => {
+    return { kind: 'suspicion', afterMs, victim: 0.3 * index, detectMs: 0, back: null };
+  });
+}
+
+test('a task that a recovery queues on the way is queued once (seed 892)', () => {
+  for (let seed = 0; seed < 40; seed++) {
+    check({
+      ...usual,
+      seed,
+      pace: { groupSize: 3, intervalMs: 10, lookAhead: true },
+      network: { ...usual.network, delayMsMax: 5 },
+      faults: { faults: suspicions(50, 80), checkpointIntervalMs: 100, joinMsMax: 0 },
+    });
+  }
+});
+
+test('after a rollback no snapshot of before it gets into a checkpoint (seed 2240)', () => {
+  for (let seed = 0; seed < 40; seed++) {
+    check({
+      ...usual,
+      seed,
+      mode: 'bsp',
+      workerCount: 5,
+      network: { ...usual.network, delayMsMax: 5, repeatChance: 0.5, repeatMsMax: 100 },
+      costs: { ...usual.costs, taskMs: 2, storeMsMax: 20 },
+      faults: { faults: suspicions(60, 120), checkpointIntervalMs: 1, joinMsMax: 0 },
+    });
+  }
+});
+
+test('a round reads the log when what the round before adds is in it (seed 2486)', () => {
+  // The one that knew what the first had read is lost, too; the third knows nothing.
+  const losses = [25, 60].map((afterMs): Fault => {
+    return { kind: 'suspicion', afterMs, victim: 0, detectMs: 0, back: null };
+  });
+  const faults: readonly Fault[] = [{ kind: 'join', afterMs: 5 }, ...losses];
+  for (let seed = 0; seed < 40; seed++) {
+    check({
+      ...usual,
+      seed,
+      workerCount: 2,
+      costs: { ...usual.costs, storeMsMax: 50 },
+      faults: { faults, checkpointIntervalMs: 20, joinMsMax: 0 },
+    });
+  }
 });

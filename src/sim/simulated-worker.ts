@@ -198,7 +198,7 @@ export class SimulatedWorker {
     this.machine.step(clock.nowMs + this.#skewMs, event);
     checker?.stepped(worker, this.machine);
     const effects = this.machine.takeEffects();
-    lifeChecker?.stepped(this.machine, event, effects);
+    lifeChecker?.stepped(clock.nowMs + this.#skewMs, this.machine, { event, effects });
     for (const effect of effects) {
       this.#carryOut(effect);
       if (this.crashed) return;

@@ -269,4 +269,25 @@ export const mutations: readonly Mutation[] = [
     text: 'this.#members.set(one.worker, { ...one, index: at });',
     replacement: 'this.#members.set(one.worker, { ...one, index: Math.max(at, one.index) });',
   },
+  {
+    name: 'queue-twice',
+    breaks: 'a task that is queued while a recovery is carried out is queued once more',
+    file: worker,
+    text: 'while (this.#queue.pop() !== undefined);',
+    replacement: '',
+  },
+  {
+    name: 'snapshots-of-an-old-placement',
+    breaks: 'state that was stored before a rollback gets into a checkpoint after it',
+    file: driver,
+    text: "if (message.version !== this.#version) {\n          return this.#ignore('snapshots-",
+    replacement: "if (message.version < 0) {\n          return this.#ignore('snapshots-",
+  },
+  {
+    name: 'read-the-log-beside-a-write',
+    breaks: 'a round reads the range log while what the one before adds is on its way',
+    file: driver,
+    text: 'if (!this.#writesLog) this.#readLog();',
+    replacement: 'this.#readLog();',
+  },
 ];

@@ -138,6 +138,8 @@ export class DriverMachine {
   readonly #dead: DeadWorker[] = [];
   readonly #statuses = new Map<WorkerId, WorkerStatus>();
   #logged: readonly KnownRanges[] | null = null;
+  /** Ranges that only survivors knew are on their way into the log. */
+  #writesLog = false;
   #recovery: Recovery | null = null;
   #started = false;
   /** Micro-batches through here have ranges that are read again. */
@@ -194,8 +196,10 @@ export class DriverMachine {
         this.#planRecovery();
         break;
       case 'ranges-logged':
+        this.#writesLog = false;
         if (this.#state === 'logging' && event.round === this.#rounds) this.#publish();
         else this.#ignore('ranges-logged', 'old-round');
+        if (this.#state === 'asking' && this.#members.size > 0) this.#readLog();
         break;
       case 'checkpoint-committed':
         this.#onCheckpointCommitted(event.batch);
@@ -316,6 +320,13 @@ export class DriverMachine {
     }
     const moves = this.#rebalances;
     this.#sendAll({ kind: 'ask-status', term: this.#options.term, round, dead, moves });
+    // What a round before this one adds to the log must not come behind what is read.
+    if (!this.#writesLog) this.#readLog();
+  }
+
+  #readLog(): void {
+    const round = this.#rounds;
+    const dead = [...this.#dead];
     const after = this.#checkpoints.last.batch;
     const closesAll = this.#execution.reach === 'all';
     const living = Array.from(this.#members.values(), ({ worker, incarnation }) => {
@@ -370,6 +381,7 @@ export class DriverMachine {
     this.#answerByMs = Infinity;
     if (unlogged.length === 0) return this.#publish();
     this.#state = 'logging';
+    this.#writesLog = true;
     this.#effects.push({ kind: 'log-ranges', round: this.#rounds, ranges: unlogged });
   }
 
@@ -474,9 +486,16 @@ export class DriverMachine {
       case 'status':
         return this.#onStatus(member, message.round, message.status);
       case 'snapshots-stored':
+        // After a rollback the same micro-batch is run once more.
+        if (message.version !== this.#version) {
+          return this.#ignore('snapshots-stored', 'old-placement');
+        }
         this.#checkpoints.stored(from, message.batch, message.snapshots);
         return this.#commitCheckpoint();
       case 'snapshot-failed':
+        if (message.version !== this.#version) {
+          return this.#ignore('snapshot-failed', 'old-placement');
+        }
         return this.#onCheckpointFailed(message.batch, message.error);
       case 'task-failed':
         return this.#fail(from, message.error, message.task);

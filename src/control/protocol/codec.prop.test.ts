@@ -188,7 +188,7 @@ const heads: Readonly<Record<string, readonly number[]>> = {
   ranges: [23, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1],
   parts: [23, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 1],
   'kept micro-batches': [23, 1, 1, 1, 1, 1, 1, 0, 0],
-  snapshots: [24, 1, 1, 1],
+  snapshots: [24, 1, 1, 1, 1],
   producers: [32, 1, 1, 0, 1, 0, 0],
   'partitions meant': [32, 1, 1, 0, 1, 0],
   'dead workers': [7, 1, 1, 0],

@@ -82,7 +82,7 @@ test('worker messages fit by the partitions they name; only sources end and have
     status({ owned: [{ ...place, next: batch, endedAt: batch }] });
   const stored = (place: Place): WorkerMessage => {
     const snapshots = [{ ...place, snapshot: 's', range: null }];
-    return { kind: 'snapshots-stored', ...signed, batch, snapshots };
+    return { kind: 'snapshots-stored', ...signed, version, batch, snapshots };
   };
   const fits = (message: WorkerMessage): boolean => workerMessageFits(message, plan);
   for (const about of [ended, ranges, kept, owned, stored]) {

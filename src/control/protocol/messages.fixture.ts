@@ -274,10 +274,18 @@ export const workerMessage: fc.Arbitrary<WorkerMessage> = fc.oneof(
     kind: fc.constant('snapshots-stored' as const),
     term,
     incarnation,
+    version,
     batch,
     snapshots,
   }),
-  fc.record({ kind: fc.constant('snapshot-failed' as const), term, incarnation, batch, error }),
+  fc.record({
+    kind: fc.constant('snapshot-failed' as const),
+    term,
+    incarnation,
+    version,
+    batch,
+    error,
+  }),
 );
 
 const sent = { term, incarnation, version };

@@ -129,6 +129,8 @@ export type WorkerMessage =
       readonly kind: 'snapshots-stored';
       readonly term: Term;
       readonly incarnation: Incarnation;
+      /** The placement under which the state was taken: another one may come to the same number. */
+      readonly version: PlacementVersion;
       readonly batch: BatchNumber;
       readonly snapshots: readonly PartitionSnapshot[];
     }
@@ -136,6 +138,7 @@ export type WorkerMessage =
       readonly kind: 'snapshot-failed';
       readonly term: Term;
       readonly incarnation: Incarnation;
+      readonly version: PlacementVersion;
       readonly batch: BatchNumber;
       readonly error: StreamErrorData;
     }

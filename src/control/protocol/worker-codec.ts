@@ -18,8 +18,8 @@
 // | 23         | status             | v round, v version + 1 (0: none), b+1 started, b+1 done,   |
 // |            |                    | v count, for each that is owned: place, b+1 next,          |
 // |            |                    | u8 ended; known ranges; kept spans                         |
-// | 24         | snapshots-stored   | b+1 batch, snapshots                                       |
-// | 25         | snapshot-failed    | b+1 batch, error                                           |
+// | 24         | snapshots-stored   | placement version, b+1 batch, snapshots                    |
+// | 25         | snapshot-failed    | placement version, b+1 batch, error                        |
 //
 // Places, tasks, known ranges, spans and snapshots are those of message-fields.ts.
 
@@ -85,9 +85,11 @@ export function writeWorkerMessage(
       to.varint(message.round);
       return writeStatus(to, message.status, codecs.range);
     case 'snapshots-stored':
+      to.varint(message.version);
       writeBatchNumber(to, message.batch);
       return writeSnapshots(to, message.snapshots, codecs);
     case 'snapshot-failed':
+      to.varint(message.version);
       writeBatchNumber(to, message.batch);
       return writeError(to, message.error);
     default:
@@ -152,13 +154,16 @@ export function readWorkerMessage(
       return from.finish({ kind: 'status', ...signed, round, status });
     }
     case 24: {
+      const version = from.varint('placement version') as PlacementVersion;
       const batch = readBatchNumber(from, 'micro-batch');
       const snapshots = readSnapshots(from, codecs);
-      return from.finish({ kind: 'snapshots-stored', ...signed, batch, snapshots });
+      return from.finish({ kind: 'snapshots-stored', ...signed, version, batch, snapshots });
     }
     case 25: {
+      const version = from.varint('placement version') as PlacementVersion;
       const batch = readBatchNumber(from, 'micro-batch');
-      return from.finish({ kind: 'snapshot-failed', ...signed, batch, error: readError(from) });
+      const error = readError(from);
+      return from.finish({ kind: 'snapshot-failed', ...signed, version, batch, error });
     }
     default:
       return unknownKind(from);

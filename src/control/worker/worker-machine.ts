@@ -481,7 +481,6 @@ export class WorkerMachine {
     this.#checkpointAt = Math.min(this.#checkpointAt, end - 1) as BatchNumber;
     this.#cutsDecided = Math.max(this.#cutsDecided, cut);
     this.#permissions.restart(end, { version: template.version, final });
-    while (this.#queue.pop() !== undefined);
     const adopted = this.#takeOver(recovery);
     this.#place(template);
     this.#downstream!.begin(checkpoint);
@@ -625,7 +624,9 @@ export class WorkerMachine {
     }
   }
 
+  /** What was queued on the way here is queued anew, each once. */
   #requeue(): void {
+    while (this.#queue.pop() !== undefined);
     for (const local of this.#locals) if (local.state === 'queued') local.state = 'waiting';
     this.#wakeAll();
     for (const rerun of this.#reruns) this.#readFor(rerun);
@@ -901,7 +902,8 @@ export class WorkerMachine {
     if (!round.stored(event.task, event.snapshot)) return;
     this.#snapshots = null;
     const { batch, snapshots } = round;
-    this.#tellDriver({ kind: 'snapshots-stored', ...this.#signed(), batch, snapshots });
+    const { version } = this.#template!;
+    this.#tellDriver({ kind: 'snapshots-stored', ...this.#signed(), version, batch, snapshots });
   }
 
   #onSnapshotFailed(event: Extract<WorkerEvent, { kind: 'snapshot-failed' }>): void {
@@ -911,7 +913,8 @@ export class WorkerMachine {
       return this.#ignore('snapshot-failed', 'old-round');
     }
     this.#snapshots = null;
-    this.#tellDriver({ kind: 'snapshot-failed', ...this.#signed(), batch, error });
+    const { version } = this.#template!;
+    this.#tellDriver({ kind: 'snapshot-failed', ...this.#signed(), version, batch, error });
   }
 
   #deliveryHost(template: Template): DeliveryHost {
