@@ -277,7 +277,7 @@ export class LifeChecker {
   #started({ task, part, last, replay, inputs, triggerMs }: RunTask): void {
     assert(this.#template !== null, 'a task runs before there is a placement');
     if (replay?.rerun === true) return;
-    const early = replay === null && triggerMs > this.#nowMs;
+    const early = inputs === null && replay === null && triggerMs > this.#nowMs;
     assert(!early, `${nameOf(task)} starts before its time`);
     if (inputs !== null && this.#template.partMs === null) this.#checkComplete(task, inputs);
     const { stage, partition, batch } = task;

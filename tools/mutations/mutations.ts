@@ -87,11 +87,19 @@ export const mutations: readonly Mutation[] = [
     replacement: 'if (logged.ranges.length > 0) known.push(logged);',
   },
   {
+    name: 'wait-for-a-partition-that-moved',
+    breaks: 'blocks that waited for one of a worker’s source partitions stay when it moves away',
+    file: worker,
+    text: 'this.#giveWaiting();',
+    replacement: '',
+  },
+  {
     name: 'leave-the-log-open',
     breaks: 'a worker that was declared dead goes on writing to its range log',
     file: driver,
-    text: "this.#effects.push({ kind: 'read-log', round, closesAll, dead, after });",
-    replacement: "this.#effects.push({ kind: 'read-log', round, closesAll, dead: [], after });",
+    text: "this.#effects.push({ kind: 'read-log', round, closesAll, dead, living, version, after });",
+    replacement:
+      "this.#effects.push({ kind: 'read-log', round, closesAll, dead: [], living, version, after });",
   },
   {
     name: 'drop-an-announcement',

@@ -223,11 +223,13 @@ test('messageBytes comes close to what the codec writes', () => {
     reportAt: 395,
     retireThrough: 250,
     final: false,
+    checkpointAt: -1,
   } as unknown as DriverMessage;
   const report = {
     kind: 'report',
     ...life,
     report: {
+      version: 0,
       startedThrough: 300,
       doneThrough: 299,
       ended: [],
