@@ -97,9 +97,8 @@ export const mutations: readonly Mutation[] = [
     name: 'leave-the-log-open',
     breaks: 'a worker that was declared dead goes on writing to its range log',
     file: driver,
-    text: "this.#effects.push({ kind: 'read-log', round, closesAll, dead, living, version, after });",
-    replacement:
-      "this.#effects.push({ kind: 'read-log', round, closesAll, dead: [], living, version, after });",
+    text: 'const dead = [...this.#dead];\n    const after',
+    replacement: 'const dead: readonly DeadWorker[] = [];\n    const after',
   },
   {
     name: 'drop-an-announcement',
