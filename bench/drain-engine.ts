@@ -1,7 +1,7 @@
 // The engine's part of `drain`, a process of its own: reads the rings and prints what it took as
-// JSON; with `--checkpoints STORE` it keeps one every second. The rate is taken between two news of
-// how many records were read, the first and the last, so that start-up and the age of the news do
-// not count.
+// JSON; with `--checkpoints STORE` it takes a checkpoint every second. The rate is taken between
+// two news of how many records were read, the first and the last, so that start-up and the age of
+// the news do not count.
 
 import process from 'node:process';
 import { numberArgument, textArgument } from './figures.ts';

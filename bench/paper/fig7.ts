@@ -1,6 +1,6 @@
-// `fig7`: what a lost machine does to latency. The Yahoo Streaming Benchmark on three processes of
-// this machine at a steady rate; one of them gets SIGKILL. Recovery in `drizzle` mode beside the
-// two baselines, at the same checkpoint interval. [Drizzle §5.3]
+// `fig7`: what a lost machine does to latency. The Yahoo Streaming Benchmark on three host
+// processes of this machine at a steady rate; one of them gets SIGKILL. Recovery in `drizzle` mode
+// beside the two baselines, at the same checkpoint interval. [Drizzle §5.3]
 
 import { availableParallelism } from 'node:os';
 import type { ExecutionMode } from '../../src/index.ts';

@@ -20,8 +20,8 @@ async function main(args: readonly string[]): Promise<void> {
   const chosen = name === 'all' ? figures : known.filter((figure) => figure.name === name);
   if (chosen.length === 0) {
     const lines = known.map((figure) => `  ${figure.name.padEnd(14)}${figure.what}`);
-    const long = longFigures.map((figure) => figure.name).join(', ');
-    const all = `  ${'all'.padEnd(14)}every one but ${long}`;
+    const others = longFigures.map((figure) => figure.name).join(', ');
+    const all = `  ${'all'.padEnd(14)}every one but ${others}`;
     process.stderr.write(
       `npm run paper -- NAME [--json] [--quick] [--runs N]\n\n${[...lines, all].join('\n')}\n`,
     );

@@ -22,11 +22,11 @@ const hosts = ['--hosts', '2', '--workers', '1'];
 
 type Setting = { readonly feed: Feed; readonly job: RecoveryJob; readonly store: string };
 
-function setting(): Setting {
+function setting(end: string): Setting {
   const feed = new Feed();
   return {
     feed,
-    job: { out: freshPath('/'), from: { growing: feed.paths } },
+    job: { out: freshPath(end), from: { growing: feed.paths } },
     store: freshPath('.store'),
   };
 }
@@ -80,7 +80,7 @@ async function goesOn({ feed, job, store }: Setting, options: readonly string[])
 
 describe('a run that is killed', { concurrency: true }, () => {
   test('goes on with the history that --fresh has begun, not with the one before', async () => {
-    const own = setting();
+    const own = setting('/');
     await kill(await underWay(own, threads));
     const anew = { ...own, job: { ...own.job, out: freshPath('/') } };
     await kill(await underWay(anew, [...threads, '--fresh']));
@@ -88,7 +88,7 @@ describe('a run that is killed', { concurrency: true }, () => {
   });
 
   test('goes on when it is started again, and has nothing to do the third time', async () => {
-    const own = setting();
+    const own = setting('/');
     const { job, store, feed } = own;
     await kill(await underWay(own, threads));
     const before = outputOf(job);
@@ -100,7 +100,7 @@ describe('a run that is killed', { concurrency: true }, () => {
   });
 
   test('on threads goes on on hosts, with fewer workers, and on threads with more', async () => {
-    const own = setting();
+    const own = setting('.jsonl');
     await kill(await underWay(own, moreThreads));
     const again = startRun(own.job, [...hosts, ...keeping(own.store)]);
     const before = checkpointsOf(own.store);
@@ -110,7 +110,7 @@ describe('a run that is killed', { concurrency: true }, () => {
   });
 
   test('takes a checkpoint that is whole, with warnings that name what is not', async () => {
-    const own = setting();
+    const own = setting('.jsonl');
     await kill(await underWay(own, oneThread));
     const [newest, second] = manifestsOf(own.store);
     const { state } = JSON.parse(readFileSync(second!, 'utf8')).content;
@@ -126,7 +126,7 @@ describe('a run that is killed', { concurrency: true }, () => {
   });
 
   test('leaves the lease to a second driver, which has waited for it', async () => {
-    const own = setting();
+    const own = setting('.jsonl');
     const { job, store, feed } = own;
     const first = await underWay(own, oneThread);
     const second = startRun(job, [...oneThread, ...keeping(store)]);
