@@ -34,7 +34,7 @@ function runnable(name: string): string {
 const fragmentPrelude = `
 import { float64, jsonLines, pipeline, schema, string, sum } from 'mizzle';
 import { timestamp, tumbling } from 'mizzle';
-import type { TypedSource } from 'mizzle';
+import type { Pipeline, TypedSource } from 'mizzle';
 const Event = schema({ user: string(), tags: string(), at: timestamp() });
 declare const source: TypedSource<typeof Event.columns>;
 declare function isInteresting(user: string, tags: string): boolean;
@@ -44,6 +44,7 @@ const Sale = schema({ currency: string(), amount: float64(), at: timestamp() });
 const Rate = schema({ currency: string(), euros: float64() });
 declare const sold: TypedSource<typeof Sale.columns>;
 declare const rates: TypedSource<typeof Rate.columns>;
+declare const orders: Pipeline;
 `;
 
 let folder: Folder;
@@ -71,6 +72,7 @@ test('README: all its TypeScript compiles', async () => {
       typeRoots: [join(root, 'node_modules', '@types')],
       paths: {
         mizzle: [join(root, 'src', 'index.ts')],
+        'mizzle/testing': [join(root, 'src', 'testing', 'index.ts')],
         'mizzle/postgres': [join(root, 'src', 'connectors', 'postgres', 'postgres.ts')],
       },
     },
