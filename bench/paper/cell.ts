@@ -122,7 +122,12 @@ function partsOf(steady: ScaleRun['steady']): Parts {
 
 /** `193 ms`, `4.1 ms`, `0.62 ms`. */
 export function msText(ms: number): string {
-  return `${ms >= 100 ? ms.toFixed(0) : ms.toPrecision(ms >= 10 ? 3 : 2)} ms`;
+  return `${digits(ms)} ms`;
+}
+
+/** `193`, `4.1`, `0.62`. */
+export function digits(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(value >= 10 ? 3 : 2);
 }
 
 /** `bsp`, `G = 25`, `G = 10, look-ahead`. */

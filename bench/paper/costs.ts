@@ -3,19 +3,23 @@
 
 import { runScale } from '../../src/sim/scale/scale-cluster.ts';
 import type { ScaleCosts } from '../../src/sim/scale/scale-costs.ts';
-import { machine, spread } from '../figures.ts';
+import { machine, spread, spreadText } from '../figures.ts';
 import type { Spread } from '../figures.ts';
 import { Peer } from './costs-sockets.ts';
 import { entryUs, taskCosts } from './costs-tasks.ts';
 import { threadHop } from './costs-threads.ts';
 import { timeDriver } from './driver-steps.ts';
 import type { Figure, FigureOptions } from './figure.ts';
+import { coresUsed, othersText, processorUse } from './processor-use.ts';
+import type { CoresUsed } from './processor-use.ts';
 import { oneStage } from './shapes.ts';
 
 /** All in µs of a processor, but the delay, which is µs of time. */
 export type MeasuredCosts = {
   readonly machine: string;
   readonly rounds: number;
+  /** How busy the machine was meanwhile. */
+  readonly cores: CoresUsed;
   readonly driverSendUs: Spread;
   readonly driverReceiveUs: Spread;
   readonly hostSendUs: Spread;
@@ -40,7 +44,10 @@ export type MeasuredCosts = {
   readonly linkBytesPerMs: number;
 };
 
-type Key = Exclude<keyof MeasuredCosts, 'machine' | 'rounds' | 'linkDelayUs' | 'linkBytesPerMs'>;
+type Key = Exclude<
+  keyof MeasuredCosts,
+  'machine' | 'rounds' | 'cores' | 'linkDelayUs' | 'linkBytesPerMs'
+>;
 
 /** One way between two machines of a data centre. */
 const linkDelayUs = 100;
@@ -86,10 +93,20 @@ export const costsFigure: Figure<MeasuredCosts> = {
   },
   tell: (measured) =>
     Object.entries(measured).flatMap(([key, value]) => {
-      if (typeof value !== 'object') return [];
+      if (typeof value !== 'object' || !('median' in value)) return [];
       const { min, median, max } = value;
       return [`${key.padEnd(18)} ${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)}) µs`];
     }),
+  shows(measured) {
+    const us = (key: Key): string => spreadText(measured[key], 1);
+    return (
+      `Processor time of a message: the driver ${us('driverSendUs')} µs to send and ` +
+      `${us('driverReceiveUs')} to receive, a host ${us('hostSendUs')} and ` +
+      `${us('hostReceiveUs')}; ${us('driverWakeUs')} more where the driver had nothing to do, ` +
+      `${us('wakeUs')} a host's or a worker's thread. A task without work: ` +
+      `${us('taskUs')} µs${othersText(measured.cores)}.`
+    );
+  },
   plot: () => null,
 };
 
@@ -99,6 +116,7 @@ export async function measureCosts(options: {
   readonly quick: boolean;
 }): Promise<MeasuredCosts> {
   const { rounds, quick } = options;
+  const from = processorUse();
   const samples = new Map<Key, number[]>();
   // Messages in a row go to the first, over as many connections as there might be hosts.
   const peers = [await Peer.start(quick ? 8 : 64)];
@@ -113,11 +131,13 @@ export async function measureCosts(options: {
       samples.set(key as Key, [...(samples.get(key as Key) ?? []), value]);
     }
   }
+  const cores = coresUsed(from, processorUse());
   for (const peer of peers) peer.end();
   const spreads = Object.fromEntries([...samples].map(([key, values]) => [key, spread(values)]));
   return {
     machine: machine(),
     rounds,
+    cores,
     ...(spreads as Record<Key, Spread>),
     linkDelayUs,
     linkBytesPerMs,

@@ -2,7 +2,7 @@
 
 import type { ScaleCosts } from '../../src/sim/scale/scale-costs.ts';
 import type { Cell, Schedule } from './cell.ts';
-import { msText, scheduleName } from './cell.ts';
+import { digits, msText, scheduleName } from './cell.ts';
 import { measuredModel } from './costs.ts';
 import type { Figure } from './figure.ts';
 import { schedules } from './fig4a.ts';
@@ -57,6 +57,16 @@ export const figure4b: Figure<Figure4b> = {
       );
     };
     return [...modelB.map((bar) => `(b) ${line(bar)}`), ...modelA.map((bar) => `(a) ${line(bar)}`)];
+  },
+  shows({ machines, modelB }) {
+    const texts = modelB.map(({ schedule, cell: { batchMs, parts } }) => {
+      const { schedulingMs, computeMs } = parts;
+      return (
+        `${scheduleName(schedule)} ${msText(batchMs)}: scheduling ${digits(schedulingMs)}, work ` +
+        `${digits(computeMs)}`
+      );
+    });
+    return `${machines} machines, model (b): ${texts.join('; ')} ms.`;
   },
   plot({ machines, modelA, modelB }) {
     const groupsB = modelB.filter(({ schedule }) => schedule.mode !== 'bsp');

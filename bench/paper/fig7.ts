@@ -94,6 +94,15 @@ export const figure7: Figure<Figure7> = {
       }),
     ];
   },
+  shows: ({ setting, modes: all }) =>
+    `checkpoints every ${setting.checkpointMs / 1000} s. ` +
+    all
+      .map(({ mode, medianBeforeMs, peakMs, backAfterDetectionMs }) => {
+        const [before, peak] = [spreadText(medianBeforeMs, 1), spreadText(peakMs, 0)];
+        const back = spreadText(backAfterDetectionMs, 0);
+        return `\`${mode}\`: median ${before} ms, peak ${peak}, back after ${back} ms`;
+      })
+      .join('; '),
   plot: (result) => [plotOf(result)],
 };
 

@@ -18,6 +18,8 @@ export type Figure<Result = unknown> = {
   readonly what: string;
   run(options: FigureOptions): Promise<Result>;
   tell(result: Result): readonly string[];
+  /** What it shows, in a sentence or two with the numbers: its row of docs/figures.md. */
+  shows(result: Result): string;
   /** The page that is drawn, or null where there is nothing to see. */
   plot(result: Result): readonly Plot[] | null;
 };
@@ -29,6 +31,7 @@ export type AnyFigure = {
   readonly make: (options: FigureOptions) => Promise<{
     readonly result: object;
     readonly lines: readonly string[];
+    readonly shows: string;
     readonly plots: readonly Plot[] | null;
   }>;
 };
@@ -40,7 +43,8 @@ export function anyFigure<Result extends object>(figure: Figure<Result>): AnyFig
     what,
     async make(options) {
       const result = await figure.run(options);
-      return { result, lines: figure.tell(result), plots: figure.plot(result) };
+      const { tell, shows, plot } = figure;
+      return { result, lines: tell(result), shows: shows(result), plots: plot(result) };
     },
   };
 }

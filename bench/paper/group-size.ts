@@ -9,6 +9,7 @@ import type { ScaleCosts } from '../../src/sim/scale/scale-costs.ts';
 import type { ScaleRun } from '../../src/sim/scale/scale-run.ts';
 import type { Spread } from '../figures.ts';
 import { spread, spreadText } from '../figures.ts';
+import { digits } from './cell.ts';
 import type { MeasuredCosts } from './costs.ts';
 import type { Figure } from './figure.ts';
 import { fitSpark, groupModel } from './models.ts';
@@ -160,6 +161,28 @@ export const groupSize: Figure<GroupSize> = {
     `measured optimum ${optimum.measured}, formula ${optimum.formula.toFixed(1)}: there ` +
       `${(100 * optimum.regret).toFixed(1)} % more than the least`,
   ],
+  shows({ curves, traces, optimum }) {
+    const at = (way: Way, size: number): string => {
+      const { points } = curves.find((curve) => curve.way === way)!;
+      const point = points.find(({ groupSize: own }) => own === size);
+      return point?.extraMs == null ? 'too slow' : digits(point.extraMs.median);
+    };
+    const { bubbleMs, slackMs, changesPerSecond: rate, excessMs: excess } = traces[0]!.estimates;
+    const ahead = traces[1]!.estimates;
+    return (
+      `Without look-ahead the formula's optimum is G* = ${optimum.formula.toFixed(0)}, the measured ` +
+      `one ${optimum.measured}; at G* a micro-batch waits ${(100 * optimum.regret).toFixed(1)} % ` +
+      `longer than at the best. Estimated from boundaries: a = ${digits(bubbleMs)} ms, d = ` +
+      `${digits(slackMs)} ms, ν = ${rate.toFixed(2)}/s (true: ${changesPerSecond}), Δ = ` +
+      `${digits(excess)} ms (true: ${excessMs}). Extra latency at G = 10, 100, 1000: without ` +
+      `look-ahead ${at('no look-ahead', 10)}, ${at('no look-ahead', 100)}, ` +
+      `${at('no look-ahead', 1000)} ms; with it (a = ${digits(ahead.bubbleMs)} ms, G* = ` +
+      `${ahead.best.toFixed(0)}) ${at('look-ahead', 10)}, ${at('look-ahead', 100)}, ` +
+      `${at('look-ahead', 1000)}; with a cut for each change ` +
+      `${at('look-ahead, cut at once', 10)}, ${at('look-ahead, cut at once', 100)}, ` +
+      `${at('look-ahead, cut at once', 1000)}.`
+    );
+  },
   plot: (figure) => [plotOf(figure)],
 };
 

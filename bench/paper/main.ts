@@ -13,6 +13,7 @@ import { figures, longFigures } from './figures.ts';
 import { drawSvg } from './plot.ts';
 
 const committed = join(import.meta.dirname, '..', '..', 'results');
+const page = join(import.meta.dirname, '..', '..', 'docs', 'figures.md');
 
 async function main(args: readonly string[]): Promise<void> {
   const [name] = args.filter((argument) => !argument.startsWith('--'));
@@ -37,7 +38,7 @@ async function main(args: readonly string[]): Promise<void> {
   for (const figure of chosen) {
     const startMs = performance.now();
     const costs = figure.name === 'costs' ? null : costsBefore();
-    const { result, lines, plots } = await figure.make({
+    const { result, lines, shows, plots } = await figure.make({
       quick,
       costs,
       ...(runs > 0 ? { runs } : {}),
@@ -45,12 +46,25 @@ async function main(args: readonly string[]): Promise<void> {
     const json = JSON.stringify(result, rounded, 1);
     writeFileSync(join(results, `${figure.name}.json`), `${json}\n`);
     if (plots !== null) writeFileSync(join(results, `${figure.name}.svg`), drawSvg(plots));
+    if (!quick) renewRow(figure.name, shows);
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     process.stdout.write(`${figure.name} (${seconds} s): ${figure.what}\n`);
     if (quick) process.stdout.write(`  in ${results}\n`);
     for (const line of lines) process.stdout.write(`  ${line}\n`);
     if (args.includes('--json')) process.stdout.write(`${JSON.stringify(result, rounded)}\n`);
   }
+}
+
+/** The figure's row of the table in docs/figures.md, so that its numbers are those of the results. */
+function renewRow(name: string, shows: string): void {
+  const text = readFileSync(page, 'utf8');
+  const row = `| \`${name}\` | ${shows} |`;
+  const old = text.split('\n').find((line) => line.startsWith(`| \`${name}\` |`));
+  if (old === undefined) throw new Error(`docs/figures.md has no row for ${name}`);
+  writeFileSync(
+    page,
+    text.replace(old, () => row),
+  );
 }
 
 function costsBefore(): MeasuredCosts {

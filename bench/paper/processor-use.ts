@@ -33,6 +33,11 @@ export function coresUsed(from: ProcessorUse, to: ProcessorUse): CoresUsed {
   return { own, others: Math.max(0, all - own) };
 }
 
+/** Empty where the system does not tell. */
+export function othersText({ others }: CoresUsed): string {
+  return others === null ? '' : ` (other programs used ${others.toFixed(1)} cores meanwhile)`;
+}
+
 /** Linux alone tells it: fields 14 and 15 of `stat` are ticks of 10 ms. */
 function childrenMs(): number | null {
   try {

@@ -15,7 +15,7 @@ import type { Figure } from './figure.ts';
 import { idleOneStage, tasksPerWorker } from './idle-one-stage.ts';
 import { idleTwoStages } from './idle-two-stages.ts';
 import type { LinePlot, Series } from './plot.ts';
-import { coresUsed, processorUse } from './processor-use.ts';
+import { coresUsed, othersText, processorUse } from './processor-use.ts';
 import type { CoresUsed } from './processor-use.ts';
 import { oneStage, twoStages } from './shapes.ts';
 
@@ -122,6 +122,19 @@ export const real: Figure<Real> = {
       `${spreadText(four.latencyMsP50)} ms, p99 ${spreadText(four.latencyMsP99)} ms, simulated ` +
       `${msText(four.simulatedLatencyMs)}${othersText(four.cores)}`,
   ],
+  shows({ cells, ratio, cpuRatio, fourProcesses: four }) {
+    const of = (mode: Schedule['mode']): Ratio =>
+      ratioOf(cells.filter(({ schedule }) => schedule.mode === mode).map((cell) => cell.ratio));
+    const cpu = cpuRatio === null ? '' : `, of its processor time ${ratioText(cpuRatio)}`;
+    return (
+      `The simulation gives ${ratioText(ratio)} of the real time of a micro-batch (mean of ` +
+      `${cells.length} cells, least and greatest)${cpu}; in groups ${ratioText(of('drizzle'))}, ` +
+      `in \`bsp\` ${ratioText(of('bsp'))}. Two stages without data on four processes, groups of ` +
+      `${four.groupSize}: ${spreadText(four.back.batchMs, 3)} ms a micro-batch back to back; ` +
+      `every ${four.intervalMs} ms, trigger to completion ${spreadText(four.latencyMsP50)} ms in ` +
+      `the median, simulated ${msText(four.simulatedLatencyMs)}${othersText(four.cores)}.`
+    );
+  },
   plot: ({ cores, cells }) => ([1, 2] as const).map((stages) => plotOf(stages, { cores, cells })),
 };
 
@@ -304,10 +317,6 @@ function cellText({ stages, schedule, hosts, workers, real: own, ...cell }: Real
 
 function ratioText({ mean, min, max }: Ratio): string {
   return `${mean.toFixed(2)} × (${min.toFixed(2)}–${max.toFixed(2)})`;
-}
-
-function othersText({ others }: CoresUsed): string {
-  return others === null ? '' : ` (others used ${others.toFixed(1)} cores)`;
 }
 
 function plotOf(stages: 1 | 2, { cores, cells }: Pick<Real, 'cores' | 'cells'>): LinePlot {

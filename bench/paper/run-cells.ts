@@ -4,7 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Cell, CellOptions, Schedule } from './cell.ts';
-import { runCell } from './cell.ts';
+import { runCell, scheduleName } from './cell.ts';
 
 export type Curve = { readonly schedule: Schedule; readonly cells: readonly Cell[] };
 
@@ -54,6 +54,14 @@ export async function runCurves(
     const own = results.filter((_, index) => asked[index]!.curve === curve);
     return { schedule, cells: own };
   });
+}
+
+/** The time of a micro-batch on a curve, ms. */
+export function batchMsAt(curves: readonly Curve[], schedule: Schedule, machines: number): number {
+  const curve = curves.find((own) => scheduleName(own.schedule) === scheduleName(schedule));
+  const cell = curve?.cells.find((own) => own.machines === machines);
+  if (cell === undefined) throw new Error(`no ${scheduleName(schedule)} at ${machines} machines`);
+  return cell.batchMs;
 }
 
 function answer(thread: Worker, cell: CellOptions): Promise<Cell> {

@@ -93,6 +93,18 @@ export const timeline: Figure<TimelineFigure> = {
         `${spreadText(profile.latencyMs)} ms`,
       `  ${profile.path.join(' → ')}`,
     ]),
+  shows: ({ profiles, intervalMs }) =>
+    profiles
+      .map((profile) => {
+        const { mode, driverMessagesOnPath: onPath, driverMessagesBeside: beside } = profile;
+        return (
+          `\`${mode}\`: ${profile.batches} micro-batches, one every ${intervalMs} ms; an output ` +
+          `waited for ${spreadText(onPath, 0)} messages from or to the driver, for none in ` +
+          `${(100 * profile.withoutDriver).toFixed(1)} % (${spreadText(beside, 0)} were on their ` +
+          `way beside it); trigger to output ${spreadText(profile.latencyMs)} ms.`
+        );
+      })
+      .join(' '),
   plot: ({ profiles }) => profiles.map(plotOf),
 };
 
