@@ -1,8 +1,8 @@
 // `npm run simulate -- --seeds N [--from S] [--pipeline NAME|FILE] [--no-faults] [--trace]`:
 // simulates clusters, seed by seed, and judges what became visible. Of each seed that fails it
-// prints how to replay it and the fewest faults by which it still fails. `--mutations [--only NAME]`
-// puts known bugs into the engine instead, one at a time, and shows after how many seeds each is
-// found.
+// prints how to replay it and the fewest faults by which it still fails. With `--mutations [--only
+// NAME]` it puts known bugs into the engine instead, one at a time, and shows after how many seeds
+// each is found.
 
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
