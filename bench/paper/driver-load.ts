@@ -148,11 +148,14 @@ export const driverLoad: Figure<DriverLoad> = {
     const enough = underHalf.map(({ intervalMs, groupSize }) => `${groupSize} at ${intervalMs} ms`);
     const ratios = simulated.map(({ share, reckoned }) => (share / reckoned).toFixed(2));
     return (
-      `The driver's machine takes ${range(({ machineUs }) => machineUs.median)} µs of a processor ` +
-      `for each worker and group, with the monitor ` +
-      `${range(({ monitoredUs }) => monitoredUs.median)}, at 100 to 10,000 workers, 1 to 64 source ` +
-      `partitions each, one stage or two, groups of 1 to 1,000: none of them makes it dearer than ` +
-      `its messages. An order and two reports take ${least[0]?.wholeUs.toFixed(1)} µs with coding ` +
+      `The driver's machine takes ${range(({ machineUs }) => machineUs.median)} µs of a ` +
+      `processor for each worker and group, with the monitor ` +
+      `${range(({ monitoredUs }) => monitoredUs.median)}, at 100 to 10,000 workers, 1 to 64 ` +
+      `source ` +
+      `partitions each, one stage or two, groups of 1 to 1,000: none of them makes it dearer ` +
+      `than ` +
+      `its messages. An order and two reports take ${least[0]?.wholeUs.toFixed(1)} µs with ` +
+      `coding ` +
       `and sockets (target: 20). ${workers.toLocaleString('en-US')} workers take under half a ` +
       `core from G = ${enough.join(', ')} on; simulated by reckoned ${ratios.join(', ')}. A real ` +
       `driver of ${own.workers} workers, which wakes for most messages, takes ` +

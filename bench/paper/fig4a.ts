@@ -102,7 +102,8 @@ export const figure4a: Figure<Figure4a> = {
       `${machines} machines. Model (b): \`bsp\` ${msText(b(bsp))} (the paper's Spark: 193, which ` +
       `the fit meets within ${(100 * worst).toFixed(1)} % everywhere); G = 25, 50, 100 without ` +
       `look-ahead ${groups} ms (paper: ${paper}): ${digits(b(bsp) / b(groupsOf(100)))} × less at ` +
-      `G = 100, ${digits(coordinationRatioB)} × counted above the work (${workMs} ms); G = 10 with ` +
+      `G = 100, ${digits(coordinationRatioB)} × counted above the work (${workMs} ms); G = 10 ` +
+      `with ` +
       `look-ahead ${msText(b(aheadOf(10)))}. Model (a): \`bsp\` ${msText(a(bsp))}, G = 100 ` +
       `${msText(a(groupsOf(100)))}, G = 10 with look-ahead ${msText(a(aheadOf(10)))}, ` +
       `${msText(a(aheadOf(10)) - workMs)} above the work. ` +

@@ -67,8 +67,8 @@ export const figure5a: Figure<Figure5a> = {
         .map(({ schedule, cells }) => `${scheduleName(schedule)} ${digits(cells.at(-1)!.batchMs)}`)
         .join('; ');
     return (
-      `128 machines, ${workMs} ms of work. Model (b): ${text(modelB)} ms: groups of 25 take nearly ` +
-      `all of the benefit, as in the paper. Model (a): ${text(modelA)} ms.`
+      `128 machines, ${workMs} ms of work. Model (b): ${text(modelB)} ms: groups of 25 take ` +
+      `nearly all of the benefit, as in the paper. Model (a): ${text(modelA)} ms.`
     );
   },
   plot({ modelB }): readonly LinePlot[] {

@@ -97,10 +97,10 @@ export const figure5b: Figure<Figure5b> = {
     const text = (curves: readonly Curve[]): string =>
       curves.map(({ name, cells }) => `${name} ${digits(cells.at(-1)!.batchMs)}`).join('; ');
     return (
-      `128 machines, ${consumers} consumers. Charged as in the paper, a cost for every task once a ` +
-      `group: pre-scheduling alone saves ${msText(preSchedulingSavesMs)} (paper: about ` +
-      `${published5b.preSchedulingSavesMs}), groups of 10 are ${digits(speedupAt10)} × and of 100 ` +
-      `${digits(speedupAt100)} × faster than \`bsp\` (paper: ${published5b.speedupMin}–` +
+      `128 machines, ${consumers} consumers. Charged as in the paper, a cost for every task once ` +
+      `a group: pre-scheduling alone saves ${msText(preSchedulingSavesMs)} (paper: about ` +
+      `${published5b.preSchedulingSavesMs}), groups of 10 are ${digits(speedupAt10)} × and of ` +
+      `100 ${digits(speedupAt100)} × faster than \`bsp\` (paper: ${published5b.speedupMin}–` +
       `${published5b.speedupMax} ×). Our groups, model (b): ${text(modelB)} ms. Model (a): ` +
       `${text(modelA)} ms.`
     );

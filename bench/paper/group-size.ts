@@ -170,7 +170,8 @@ export const groupSize: Figure<GroupSize> = {
     const { bubbleMs, slackMs, changesPerSecond: rate, excessMs: excess } = traces[0]!.estimates;
     const ahead = traces[1]!.estimates;
     return (
-      `Without look-ahead the formula's optimum is G* = ${optimum.formula.toFixed(0)}, the measured ` +
+      `Without look-ahead the formula's optimum is G* = ${optimum.formula.toFixed(0)}, the ` +
+      `measured ` +
       `one ${optimum.measured}; at G* a micro-batch waits ${(100 * optimum.regret).toFixed(1)} % ` +
       `longer than at the best. Estimated from boundaries: a = ${digits(bubbleMs)} ms, d = ` +
       `${digits(slackMs)} ms, ν = ${rate.toFixed(2)}/s (true: ${changesPerSecond}), Δ = ` +

@@ -55,7 +55,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** The figure's row of the table in docs/figures.md, so that its numbers are those of the results. */
+/** The figure's row in docs/figures.md, so that its numbers are those of the results. */
 function renewRow(name: string, shows: string): void {
   const text = readFileSync(page, 'utf8');
   const row = `| \`${name}\` | ${shows} |`;
