@@ -1042,13 +1042,20 @@ export class WorkerMachine {
         continue;
       }
       const group = this.#permissions.groupOf(runnable.next, runnable.stage);
-      if (group === null) {
-        // Withdrawn by a cut while it waited for the processor.
+      if (group === null || this.#isEarly(runnable, group)) {
+        // Withdrawn by a cut while it waited for the processor, and perhaps permitted anew.
         runnable.state = 'waiting';
+        this.#wake(runnable);
         continue;
       }
       this.#start(runnable, group);
     }
+  }
+
+  #isEarly(local: LocalPartition, group: PermittedGroup): boolean {
+    const { source, part, next, known } = local;
+    if (!source || part > 0 || known.has(next)) return false;
+    return Permissions.triggerMs(group, next) > this.#nowMs;
   }
 
   #startRerun(rerun: Rerun): void {
