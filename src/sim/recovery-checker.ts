@@ -169,6 +169,8 @@ export class LifeChecker {
   #round = -1;
   readonly #dead = new Map<WorkerId, Incarnation>();
   #retired: number = noBatch;
+  /** By `stage/partition`: the trigger of its last task, ms. */
+  readonly #triggersMs = new Map<string, number>();
   /** By the worker's own clock, which never goes back for it. */
   #nowMs = 0;
   #lastGroup = -1;
@@ -277,8 +279,7 @@ export class LifeChecker {
   #started({ task, part, last, replay, inputs, triggerMs }: RunTask): void {
     assert(this.#template !== null, 'a task runs before there is a placement');
     if (replay?.rerun === true) return;
-    const early = inputs === null && replay === null && triggerMs > this.#nowMs;
-    assert(!early, `${nameOf(task)} starts before its time`);
+    this.#checkTime(task, { triggerMs, isFree: inputs === null && replay === null });
     if (inputs !== null && this.#template.partMs === null) this.#checkComplete(task, inputs);
     const { stage, partition, batch } = task;
     const owner = this.#template.stages[stage]!.placement[partition];
@@ -290,6 +291,18 @@ export class LifeChecker {
     const inOrder = next.batch === batch && next.part === part;
     assert(inOrder, `${nameOf(task)} part ${part} where @${next.batch} part ${next.part} was next`);
     this.#next.set(place, last ? { batch: batch + 1, part: 0 } : { batch, part: part + 1 });
+  }
+
+  /** A source task that is not read again starts when it is triggered; time never goes back. */
+  #checkTime(
+    task: TaskName,
+    { triggerMs, isFree }: { readonly triggerMs: number; readonly isFree: boolean },
+  ): void {
+    const place = `${task.stage}/${task.partition}`;
+    const lastMs = this.#triggersMs.get(place) ?? -Infinity;
+    const early = isFree && triggerMs > Math.max(this.#nowMs, lastMs);
+    assert(!early, `${nameOf(task)} starts before its time`);
+    this.#triggersMs.set(place, triggerMs);
   }
 
   #checkComplete(task: TaskName, inputs: NonNullable<RunTask['inputs']>): void {

@@ -97,3 +97,20 @@ test('a round reads the log when what the round before adds is in it (seed 2486)
     });
   }
 });
+
+test('what a cut withdraws and permits anew starts at its new time (seed 6265)', () => {
+  const event = { kind: 'pace-changed', groupSize: 2, intervalMs: 60, urgent: true } as const;
+  for (let seed = 0; seed < 40; seed++) {
+    check({
+      ...usual,
+      seed,
+      workerCount: 1,
+      pace: { groupSize: 3, intervalMs: 1, lookAhead: true },
+      network: { ...usual.network, delayMsMax: 0.1 },
+      costs: { ...usual.costs, taskMs: 5 },
+      skewMsMax: 5,
+      interventions: [20, 45, 70].map((afterMs) => ({ afterMs, event })),
+      faults: { faults: [], checkpointIntervalMs: 100, joinMsMax: 0 },
+    });
+  }
+});

@@ -1094,13 +1094,20 @@ export class WorkerMachine {
       }
       const group = this.#permissions.groupOf(runnable.next, runnable.stage);
       const waits = this.#sourcesWait && runnable.source && !runnable.known.has(runnable.next);
-      if (group === null || waits) {
-        // Withdrawn by a cut, or by a question, while it waited for the processor.
+      if (group === null || waits || this.#isEarly(runnable, group)) {
+        // Withdrawn by a question, or by a cut, and perhaps permitted anew.
         runnable.state = 'waiting';
+        this.#wake(runnable);
         continue;
       }
       this.#start(runnable, group);
     }
+  }
+
+  #isEarly(local: LocalPartition, group: PermittedGroup): boolean {
+    const { source, part, next, known } = local;
+    if (!source || part > 0 || known.has(next)) return false;
+    return Permissions.triggerMs(group, next) > this.#nowMs;
   }
 
   #startRerun(rerun: Rerun): void {
