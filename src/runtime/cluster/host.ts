@@ -186,7 +186,10 @@ class Host {
       security,
       check: async (said) => {
         const job = await this.#jobSoon();
-        const entry = job === null ? null : await this.#entrySoon(job, said.host);
+        // Strangers need not wait: only who works for the plan may be one that comes later.
+        const isStranger = said.role !== 'peer' || said.planHash !== job?.config.planHash;
+        if (job === null || isStranger) return peerRefusal(connection.peer, said, job);
+        const entry = await this.#entrySoon(job, said.host);
         return peerRefusal(connection.peer, said, job, entry === null ? [] : [entry]);
       },
     });
