@@ -123,13 +123,15 @@ export const real: Figure<Real> = {
       `${msText(four.simulatedLatencyMs)}${othersText(four.cores)}`,
   ],
   shows({ cells, ratio, cpuRatio, fourProcesses: four }) {
-    const of = (mode: Schedule['mode']): Ratio =>
-      ratioOf(cells.filter(({ schedule }) => schedule.mode === mode).map((cell) => cell.ratio));
+    const of = (mode: Schedule['mode']): string => {
+      const some = cells.filter(({ schedule }) => schedule.mode === mode);
+      return some.length === 0 ? '(not run)' : ratioText(ratioOf(some.map((cell) => cell.ratio)));
+    };
     const cpu = cpuRatio === null ? '' : `, of its processor time ${ratioText(cpuRatio)}`;
     return (
       `The simulation gives ${ratioText(ratio)} of the real time of a micro-batch (mean of ` +
-      `${cells.length} cells, least and greatest)${cpu}; in groups ${ratioText(of('drizzle'))}, ` +
-      `in \`bsp\` ${ratioText(of('bsp'))}. Two stages without data on four processes, groups of ` +
+      `${cells.length} cells, least and greatest)${cpu}; in groups ${of('drizzle')}, ` +
+      `in \`bsp\` ${of('bsp')}. Two stages without data on four processes, groups of ` +
       `${four.groupSize}: ${spreadText(four.back.batchMs, 3)} ms a micro-batch back to back; ` +
       `every ${four.intervalMs} ms, trigger to completion ${spreadText(four.latencyMsP50)} ms in ` +
       `the median, simulated ${msText(four.simulatedLatencyMs)}${othersText(four.cores)}.`

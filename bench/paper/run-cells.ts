@@ -65,14 +65,15 @@ export function batchMsAt(curves: readonly Curve[], schedule: Schedule, machines
 }
 
 function answer(thread: Worker, cell: CellOptions): Promise<Cell> {
-  return new Promise((resolve, reject) => {
-    const settle = (act: () => void): void => {
-      thread.removeAllListeners();
-      act();
-    };
-    thread.on('message', (result: Cell) => settle(() => resolve(result)));
-    thread.on('error', (error) => settle(() => reject(error)));
-    thread.on('exit', () => settle(() => reject(new Error('a simulation ended early'))));
-    thread.postMessage(cell);
+  const { promise, resolve, reject } = Promise.withResolvers<Cell>();
+  const onExit = (): void => reject(new Error('a simulation ended early'));
+  thread.once('message', resolve);
+  thread.once('error', reject);
+  thread.once('exit', onExit);
+  thread.postMessage(cell);
+  return promise.finally(() => {
+    thread.off('message', resolve);
+    thread.off('error', reject);
+    thread.off('exit', onExit);
   });
 }

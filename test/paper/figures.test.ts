@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { MeasuredCosts } from '../../bench/paper/costs.ts';
-import { costsFigure } from '../../bench/paper/costs.ts';
+import { costsFigure, measuredModel } from '../../bench/paper/costs.ts';
 import { driverLoad } from '../../bench/paper/driver-load.ts';
 import { figure4a } from '../../bench/paper/fig4a.ts';
 import { figure4b } from '../../bench/paper/fig4b.ts';
@@ -13,6 +13,8 @@ import type { Figure } from '../../bench/paper/figure.ts';
 import { groupSize } from '../../bench/paper/group-size.ts';
 import { drawSvg } from '../../bench/paper/plot.ts';
 import { real } from '../../bench/paper/real.ts';
+import { runCells } from '../../bench/paper/run-cells.ts';
+import { oneStage } from '../../bench/paper/shapes.ts';
 import { timeline } from '../../bench/paper/timeline.ts';
 
 let costs: MeasuredCosts;
@@ -128,4 +130,16 @@ test('timeline finds the driver on the way to an output in bsp only', async () =
   for (const step of ['stage-done to driver', 'ask-locations to driver']) {
     assert.ok(path.includes(step), path.join(', '));
   }
+});
+
+test('runCells gives the same in threads as in this one, in the order asked', async () => {
+  const cells = [3, 8, 5].map((machines) => ({
+    machines,
+    shape: oneStage(machines),
+    schedule: { mode: 'drizzle', groupSize: 5, lookAhead: false } as const,
+    costs: measuredModel(costs),
+    workMs: [0.5],
+    groups: 3,
+  }));
+  assert.deepEqual(await runCells(cells, 2), await runCells(cells, 0));
 });
