@@ -86,7 +86,7 @@ async function measured(
   const { round, appends, writers, partitions } = work;
   const latency = new Histogram();
   const write = async (number: number): Promise<void> => {
-    const writer = log.writer(`1-${number}-${round + 1}`);
+    const writer = log.writer(`1-${number}-${round + 1}`, 1);
     for (let batch = 0; batch < appends; batch++) {
       const records = Array.from({ length: partitions }, (_, partition): LoggedRange => ({
         source: 'source-clicks',

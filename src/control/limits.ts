@@ -97,9 +97,6 @@ export const placesMax = 16 * partitionsMax;
  */
 export const rangesMax = 4 * 1024 * 1024;
 
-/** Lives of workers that end in one term: one every ten seconds for a week. */
-export const deadMax = 65_536;
-
 /** The highest number of a micro-batch: one can add to it and still count exactly. */
 export const batchNumberMax = 2 ** 52;
 

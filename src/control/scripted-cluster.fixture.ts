@@ -8,7 +8,7 @@ import { DriverMachine } from './driver/driver-machine.ts';
 import type { DriverEffect, DriverEvent } from './driver/events.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { PlanShape } from './driver/placement.ts';
-import type { Incarnation, Term, WorkerId } from './protocol/ids.ts';
+import type { Incarnation, PlacementVersion, Term, WorkerId } from './protocol/ids.ts';
 import type {
   BlockEntry,
   DriverMessage,
@@ -64,7 +64,9 @@ export class ScriptedCluster {
     const pace = { groupSize, intervalMs, lookAhead };
     const { checkpointIntervalMs } = options;
     const recovery =
-      checkpointIntervalMs === undefined ? undefined : { checkpointIntervalMs, from: null };
+      checkpointIntervalMs === undefined
+        ? undefined
+        : { checkpointIntervalMs, from: null, published: -1 as PlacementVersion };
     const job = { shape, workerCount, mode, pace, term: 1 as Term, recovery };
     this.driver = new DriverMachine(job);
     for (let id = 1; id <= workerCount; id++) {
@@ -209,6 +211,8 @@ export class ScriptedCluster {
           'driver',
           `log-ranges round=${effect.round}${printKnown(effect.ranges)}`,
         );
+      case 'journal-placement':
+        return this.#print('driver', `journal-placement round=${effect.round} v${effect.version}`);
       case 'commit-checkpoint':
         return this.#print('driver', `commit-checkpoint @${effect.batch}`);
       case 'evict-worker':
@@ -380,7 +384,7 @@ export function printMessage(message: Message): string {
     case 'ask-status':
       return (
         `ask-status round=${message.round}` +
-        ` dead=${message.dead.map(({ worker }) => name(worker)).join(',')}`
+        ` members=${message.members.map(({ worker }) => name(worker)).join(',')}`
       );
     case 'status': {
       const { status } = message;

@@ -13,8 +13,16 @@ export type LoggedRange = {
 export interface RangeLog {
   /** Where it is, for messages. */
   readonly description: string;
-  /** The log of one life of one worker; its name is a part of a blob's key. One object per name. */
-  writer(name: string): RangeLogWriter;
+  /**
+   * The log of one life of one worker; its name is a part of a blob's key. One object per name.
+   * `term`: of the driver by whose order it begins.
+   */
+  writer(name: string, term: number): RangeLogWriter;
+  /**
+   * Once it resolves, no writer of a lesser term that has not appended yet ever will: it rejects
+   * with `fenced`, and holds nothing. Those that have are in `writers`. Idempotent.
+   */
+  fence(term: number): Promise<void>;
   /**
    * Once it resolves, no append of that writer that has not resolved yet will: it rejects with
    * `fenced`, and what the log holds of the writer never grows. Idempotent, by any driver.

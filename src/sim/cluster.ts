@@ -4,22 +4,25 @@
 import { assert, unreachable } from '../base/assert.ts';
 import type { StreamErrorData } from '../base/stream-error.ts';
 import { Random } from '../base/random.ts';
-import { DriverMachine } from '../control/driver/driver-machine.ts';
 import type { RecoveryOptions } from '../control/driver/driver-machine.ts';
 import type { DriverEffect, DriverEvent } from '../control/driver/events.ts';
 import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
+import type { Checkpoint } from '../control/driver/recovery-round.ts';
+import { noCheckpoint } from '../control/driver/recovery-round.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
-import type { Incarnation, Term, WorkerId } from '../control/protocol/ids.ts';
-import type { Place, WorkerMessage } from '../control/protocol/messages.ts';
+import type { Incarnation, PlacementVersion, Term, WorkerId } from '../control/protocol/ids.ts';
+import type { DriverMessage, Place } from '../control/protocol/messages.ts';
 import { ScheduleChecker } from './checker.ts';
+import { lostError } from './fault-injector.ts';
 import type { FaultHost, Member } from './fault-injector.ts';
 import { FaultInjector } from './fault-injector.ts';
-import type { FaultModel, Moment } from './faults.ts';
-import type { Endpoint, NetworkModel } from './network.ts';
+import type { Fault, FaultModel, Moment } from './faults.ts';
+import type { NetworkModel } from './network.ts';
 import { Network } from './network.ts';
 import { RecoveryChecker } from './recovery-checker.ts';
 import type { SourceModel } from './simulated-source.ts';
+import { SimulatedDriver } from './simulated-driver.ts';
 import { SimulatedLog } from './simulated-log.ts';
 import { SimulatedSinks } from './simulated-sinks.ts';
 import { SimulatedSource } from './simulated-source.ts';
@@ -28,7 +31,6 @@ import { SimulatedWorker, storeError } from './simulated-worker.ts';
 import { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 import { Trace } from './trace.ts';
-import type { Timer } from './virtual-clock.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export type ClusterOptions = {
@@ -89,7 +91,6 @@ class Cluster {
   readonly #recoveryChecker: RecoveryChecker | null;
   readonly #injector: FaultInjector;
   readonly #stores: StoreConditions;
-  readonly #endpoint: Endpoint;
   readonly #log = new SimulatedLog();
   readonly #sinks: SimulatedSinks;
   readonly #random: Random;
@@ -98,17 +99,24 @@ class Cluster {
   #groups = 0;
   #cuts = 0;
   readonly #trace: Trace;
-  readonly #driver: DriverMachine;
+  /** The one in charge; the one before it may not know yet that it is not. */
+  #driver: SimulatedDriver;
+  readonly #succession = new Succession();
+  /** Drivers that have read the log. */
+  readonly #hasRead = new Set<SimulatedDriver>();
+  /** What a driver that begins now finds. */
+  #latest: Checkpoint = noCheckpoint;
+  #published = -1 as PlacementVersion;
   /** Every life of every worker, in the order in which they came. */
   readonly #workers: Member[] = [];
-  /** While the driver stands still, what it will hear. */
-  #backlog: DriverEvent[] | null = null;
   #workerCount = 0;
   readonly #sourcePlaces: readonly Place[];
-  readonly #tasks: RanTask[] = [];
+  readonly #tasks: {
+    readonly task: Omit<RanTask, 'zombie'>;
+    readonly by: Member;
+    readonly atMs: number;
+  }[] = [];
   #outcome: ClusterRun['outcome'] | null = null;
-  #timer: Timer | null = null;
-  #timerAtMs = Infinity;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -116,7 +124,7 @@ class Cluster {
     this.#trace = new Trace(options.onTrace);
     this.#clock = new VirtualClock(random.fork(), startMs);
     this.#network = new Network(this.#clock, random.fork(), options.network);
-    const { shape, workerCount, mode, partMs, pace, faults } = options;
+    const { shape, workerCount, mode, faults } = options;
     this.#sinks = new SimulatedSinks(mode === 'continuous');
     this.#checker = faults === undefined ? new ScheduleChecker() : null;
     this.#recoveryChecker =
@@ -127,18 +135,8 @@ class Cluster {
         return { stage, partition };
       }),
     );
-    const recovery: RecoveryOptions | undefined =
-      faults === undefined
-        ? undefined
-        : { checkpointIntervalMs: faults.checkpointIntervalMs, from: null };
-    const job = { shape, workerCount, mode, partMs, pace, term: 1 as Term, recovery };
-    this.#driver = new DriverMachine(job);
-    this.#endpoint = this.#network.attach('driver', (from, message) => {
-      assert(from !== 'driver', 'the driver does not speak to itself');
-      if (this.#trace.wanted) this.#trace.note(`driver < ${from} ${message.kind}`);
-      this.#tellDriver({ kind: 'message-received', from, message: message as WorkerMessage });
-    });
     this.#random = random.fork();
+    this.#driver = this.#newDriver(1 as Term, null);
     for (let id = 1; id <= workerCount; id++) this.#addWorker(null);
     this.#injector = new FaultInjector(this.#faultHost(), faults?.faults ?? []);
   }
@@ -148,7 +146,7 @@ class Cluster {
       clock: this.#clock,
       network: this.#network,
       stores: this.#stores,
-      driver: this.#endpoint,
+      driver: () => this.#driver.endpoint,
       skewMsMax: this.#options.skewMsMax,
       living: () => this.#living(),
       ended: () => this.#outcome !== null,
@@ -157,7 +155,8 @@ class Cluster {
       },
       ensureEnough: () => this.#ensureEnough(),
       tellDriver: (event) => this.#tellDriver(event),
-      stallDriver: (forMs) => this.#stallDriver(forMs),
+      stallDriver: (forMs) => this.#driver.stall(forMs),
+      loseDriver: (loss) => this.#loseDriver(loss),
     };
   }
 
@@ -184,7 +183,7 @@ class Cluster {
       outcome,
       visible: this.#sinks.visible,
       differences: this.#sinks.differences,
-      tasks: this.#tasks,
+      tasks: this.#tasks.map(({ task, by, atMs }) => ({ ...task, zombie: atMs >= by.deadSinceMs })),
       trace: this.#trace,
       elapsedMs,
       groups: this.#groups,
@@ -202,21 +201,29 @@ class Cluster {
   }
 
   #living(): readonly Member[] {
-    return this.#workers.filter(({ joined, lost, shell }) => joined && !lost && !shell.crashed);
+    return this.#workers.filter(({ joined, lost, shell }) => {
+      return joined && !lost && !shell.crashed && !shell.stopped;
+    });
   }
 
   /** A job that waits for workers gets some. */
   #ensureEnough(): void {
-    const enough = this.#driver.state !== 'gathering' && this.#living().length > 0;
-    if (enough || this.#outcome !== null) return;
-    this.#clock.after(rescueMs, () => {
+    const enough = this.#driver.machine.state !== 'gathering' && this.#living().length > 0;
+    if (enough || this.#outcome !== null || this.#succession.underWay) return;
+    this.#clock.after(this.#random.float() * rescueMsMax, () => {
       if (this.#outcome === null) this.#join(this.#addWorker(null));
     });
   }
 
   #join(member: Member): void {
     const { worker, incarnation } = member;
+    if (this.#succession.underWay) {
+      if (this.#ended()) member.lost = true;
+      else this.#succession.arrivals.push(member);
+      return;
+    }
     member.joined = true;
+    member.shell.driver = this.#driver.endpoint;
     this.#tellDriver({ kind: 'worker-joined', worker, incarnation });
   }
 
@@ -249,8 +256,7 @@ class Cluster {
         const options = { random: random.fork(), model, from };
         return new SimulatedSource({ ...options, recordCount: recordCount(stage, partition) });
       },
-      onTask: (task) => this.#tasks.push(task),
-      isDead: () => member.declaredDead,
+      onTask: (task) => this.#tasks.push({ task, by: member, atMs: this.#clock.nowMs }),
       onVisible: ({ sink, partition, batch }) => {
         this.#checkDurable(batch, `${sink}/${partition}@${batch} is visible`);
       },
@@ -262,7 +268,7 @@ class Cluster {
       },
       onMoment,
     });
-    const fate = { joined: false, lost: false, declaredDead: false, returned: false };
+    const fate = { joined: false, lost: false, deadSinceMs: Infinity, returned: false };
     const member: Member = { worker, incarnation, shell, ...fate };
     this.#workers.push(member);
     return member;
@@ -277,99 +283,190 @@ class Cluster {
     }
   }
 
-  #stallDriver(forMs: number): void {
-    if (this.#backlog !== null) return;
-    this.#backlog = [];
-    this.#clock.after(forMs, () => {
-      const backlog = this.#backlog ?? [];
-      this.#backlog = null;
-      // After a stall a timer may go off before what has come meanwhile is read.
-      if (this.#random.chance(0.5)) this.#tellDriver({ kind: 'time-passed' });
-      for (const event of backlog) this.#tellDriver(event);
+  #newDriver(term: Term, from: Checkpoint | null): SimulatedDriver {
+    const { shape, workerCount, mode, partMs, pace, faults } = this.#options;
+    const recovery: RecoveryOptions | undefined =
+      faults === undefined
+        ? undefined
+        : {
+            checkpointIntervalMs: faults.checkpointIntervalMs,
+            from,
+            published: this.#published,
+          };
+    const driver: SimulatedDriver = new SimulatedDriver({
+      machine: { shape, workerCount, mode, partMs, pace, term, recovery },
+      clock: this.#clock,
+      network: this.#network,
+      random: this.#random,
+      trace: this.#trace,
+      onEvent: (event) => this.#beforeStep(event),
+      onEffects: (effects) => this.#afterStep(driver, effects),
     });
+    return driver;
   }
 
   #tellDriver(event: DriverEvent): void {
-    if (this.#backlog !== null) {
-      this.#backlog.push(event);
-      return;
+    // A new driver hears of those who come; whoever is lost meanwhile does not.
+    if (!this.#succession.isGathering) this.#driver.tell(event);
+  }
+
+  #beforeStep(event: DriverEvent): void {
+    if (event.kind === 'message-received' && event.message.kind === 'snapshots-stored') {
+      this.#injector.onMoment('snapshots-heard', null);
     }
-    if (event.kind === 'worker-joined') {
-      const life = this.#lifeOf(event.worker, event.incarnation);
-      if (life !== undefined) this.#network.announce(life.shell.endpoint);
-    }
-    this.#driver.step(this.#clock.nowMs, event);
+    if (event.kind !== 'worker-joined') return;
+    const life = this.#lifeOf(event.worker, event.incarnation);
+    if (life !== undefined) this.#network.announce(life.shell.endpoint);
+  }
+
+  #afterStep(driver: SimulatedDriver, effects: readonly DriverEffect[]): void {
     const sent = new Set<object>();
     let recovers = false;
-    for (const effect of this.#driver.takeEffects()) {
+    for (const effect of effects) {
       if (effect.kind === 'send-message') {
         const first = !sent.has(effect.message);
-        if (first && effect.message.kind === 'start-group') this.#groups++;
-        if (first && effect.message.kind === 'set-boundary') this.#cuts++;
+        if (first) this.#note(driver, effect.message);
         this.#checker?.driverSent(effect.message, first);
-        if (first) this.#recoveryChecker?.driverSent(this.#clock.nowMs, effect.message);
         recovers ||= effect.message.kind === 'recover';
         sent.add(effect.message);
       }
-      this.#carryOut(effect);
+      this.#carryOut(driver, effect);
     }
     if (recovers) this.#injector.onMoment('recover-sent', null);
-    this.#arm();
   }
 
-  #carryOut(effect: DriverEffect): void {
+  #note(driver: SimulatedDriver, message: DriverMessage): void {
+    if (message.kind === 'start-group') this.#groups++;
+    if (message.kind === 'set-boundary') this.#cuts++;
+    if (driver === this.#driver) this.#recoveryChecker?.driverSent(this.#clock.nowMs, message);
+    else this.#recoveryChecker?.formerDriverSent(message);
+  }
+
+  /**
+   * The driver is gone, or does not know that it is not in charge any more; workers finish what is
+   * permitted, and come to the next one when it is there and they have given up the old one.
+   */
+  #loseDriver(loss: DriverLoss): boolean {
+    if (this.#succession.underWay || this.#outcome !== null) return false;
+    const { backMs, returnMsMax, waitMs, zombieMs } = loss;
+    const former = this.#driver;
+    const members = this.#living();
+    this.#trace.note(`${former.name} is lost`);
+    this.#succession.begin();
+    if (zombieMs === 0) former.crash();
+    else this.#clock.after(zombieMs, () => former.crash());
+    const nowMs = this.#clock.nowMs;
+    this.#clock.after(backMs, () => this.#succeed());
+    for (const member of members) {
+      const leavesMs = this.#random.float() * zombieMs;
+      this.#clock.after(leavesMs, () => {
+        if (member.shell.crashed) return;
+        member.shell.driver = null;
+        const { worker } = member;
+        former.tell({ kind: 'worker-lost', worker, error: lostError });
+      });
+      const returnsMs = Math.max(leavesMs, backMs) + this.#random.float() * returnMsMax;
+      this.#clock.at(nowMs + returnsMs, () => this.#return(member, members));
+    }
+    this.#clock.after(backMs + waitMs, () => this.#takeOver());
+    return true;
+  }
+
+  /** The next driver has the lease and has marked its term: stores listen to nobody before it. */
+  #succeed(): void {
+    if (this.#ended()) return;
+    const term = (this.#driver.term + 1) as Term;
+    this.#driver = this.#newDriver(term, this.#latest);
+    this.#network.announce(this.#driver.endpoint);
+    this.#recoveryChecker?.driverChanged(this.#latest.batch);
+    this.#succession.gather();
+  }
+
+  #return(member: Member, all: readonly Member[]): void {
+    const { shell } = member;
+    if (shell.crashed || shell.stopped || this.#ended()) return;
+    if (!this.#succession.isGathering) {
+      // Too late: it has to begin anew, as somebody else.
+      shell.crash();
+      this.#network.cut(shell.endpoint);
+      this.#join(this.#addWorker(null));
+      return;
+    }
+    if (member.lost) return;
+    shell.driver = this.#driver.endpoint;
+    this.#succession.returned.push(member);
+    const isAway = (one: Member): boolean =>
+      !this.#succession.returned.includes(one) && !one.lost && !one.shell.crashed;
+    if (!all.some(isAway)) this.#takeOver();
+  }
+
+  #takeOver(): void {
+    if (!this.#succession.isGathering || this.#ended()) return;
+    const { returned, arrivals } = this.#succession.end();
+    const present = returned.filter(({ lost, shell }) => !lost && !shell.crashed);
+    for (const member of this.#living()) {
+      if (present.includes(member)) continue;
+      // Not back in time: whatever it says from now on, nobody listens.
+      member.lost = true;
+      this.#bury(member);
+    }
+    for (const { worker, incarnation } of present) {
+      this.#tellDriver({ kind: 'worker-joined', worker, incarnation, returns: true });
+    }
+    if (present.length > 0) this.#tellDriver({ kind: 'take-over' });
+    for (const member of arrivals) this.#join(member);
+    if (present.length > 0) return;
+    for (let left = this.#options.workerCount - arrivals.length; left > 0; left--) {
+      this.#join(this.#addWorker(null));
+    }
+  }
+
+  #ended(): boolean {
+    return this.#outcome !== null;
+  }
+
+  /** Nothing becomes durable any more of what a driver decides that another has replaced. */
+  #carryOut(driver: SimulatedDriver, effect: DriverEffect): void {
     switch (effect.kind) {
-      case 'send-message':
-        return this.#network.send(this.#endpoint, effect.to, effect.message);
+      case 'send-message': {
+        const life = this.#workers.findLast(({ joined, worker }) => {
+          return joined && worker === effect.to;
+        });
+        if (life?.shell.driver !== driver.endpoint) return;
+        return this.#network.send(driver.endpoint, effect.to, effect.message);
+      }
       case 'job-finished':
-        return this.#end({ kind: 'finished', lastBatch: effect.lastBatch });
-      case 'job-failed':
-        return this.#end({ kind: 'failed', error: effect.error });
-      case 'read-log':
-        for (const { worker, incarnation } of effect.dead) {
-          const life = this.#lifeOf(worker, incarnation);
-          if (life !== undefined) this.#log.close(life.shell.name);
-        }
-        if (effect.closesAll) this.#log.closeBefore(effect.version + 1);
-        return this.#store(() => {
-          const ranges = this.#log.read(effect.after);
-          this.#tellDriver({ kind: 'log-read', round: effect.round, ranges });
-        });
-      case 'log-ranges':
-        return this.#store(() => {
-          this.#log.add(effect.ranges);
-          this.#tellDriver({ kind: 'ranges-logged', round: effect.round });
-        });
-      case 'commit-checkpoint': {
-        const { batch } = effect;
-        this.#recoveryChecker?.checkpointOrdered(effect, (owner, place) => {
-          const members = this.#living().filter(({ worker }) => worker === owner);
-          return members.some(({ shell }) => shell.hasUncommitted(place, batch));
-        });
-        this.#injector.onMoment('checkpoint-ordered', null);
-        this.#clock.after(this.#stores.callMs(this.#random), () => {
-          if (this.#stores.fails(this.#random)) {
-            return this.#tellDriver({ kind: 'checkpoint-failed', batch, error: storeError });
-          }
-          this.#checkpoints++;
-          this.#log.coverThrough(batch);
-          this.#injector.onMoment('checkpoint-durable', null);
-          this.#tellDriver({ kind: 'checkpoint-committed', batch });
-        });
+        if (driver === this.#driver) this.#end({ kind: 'finished', lastBatch: effect.lastBatch });
         return;
-      }
-      case 'evict-worker': {
-        const life = this.#lifeOf(effect.worker, effect.incarnation);
-        assert(life !== undefined, `worker ${effect.worker} is evicted and was never there`);
-        life.lost = true;
-        life.declaredDead = true;
-        return this.#ensureEnough();
-      }
+      case 'job-failed':
+        if (driver === this.#driver) this.#end({ kind: 'failed', error: effect.error });
+        return;
+      case 'read-log':
+        return this.#readLog(driver, effect);
+      case 'log-ranges':
+        this.#injector.onMoment('ranges-ordered', null);
+        return this.#store(() => {
+          if (driver !== this.#driver) return driver.crash();
+          this.#log.add(effect.ranges);
+          driver.tell({ kind: 'ranges-logged', round: effect.round });
+        });
+      case 'journal-placement':
+        return this.#store(() => {
+          if (driver !== this.#driver) return driver.crash();
+          this.#published = effect.version;
+          driver.tell({ kind: 'placement-journaled', round: effect.round });
+        });
+      case 'commit-checkpoint':
+        return this.#commitCheckpoint(driver, effect);
+      case 'evict-worker':
+        return this.#evict(driver, effect);
       case 'trace':
-        if (effect.trace.kind === 'recovered') this.#rounds++;
-        this.#recoveryChecker?.driverTraced(effect.trace);
+        if (effect.trace.kind === 'recovered') this.#recovered(driver);
+        if (driver === this.#driver) this.#recoveryChecker?.driverTraced(effect.trace);
         if (!this.#trace.wanted) return;
-        return this.#trace.note(`driver ${this.#clock.nowMs} ${JSON.stringify(effect.trace)}`);
+        return this.#trace.note(
+          `${driver.name} ${this.#clock.nowMs} ${JSON.stringify(effect.trace)}`,
+        );
       case 'job-started':
       case 'report-received':
       case 'worker-stopped':
@@ -377,6 +474,80 @@ class Cluster {
       default:
         unreachable(effect);
     }
+  }
+
+  #recovered(driver: SimulatedDriver): void {
+    this.#rounds++;
+    if (driver !== this.#driver || this.#succession.underWay) return;
+    for (const member of this.#living()) member.deadSinceMs = Infinity;
+  }
+
+  #readLog(driver: SimulatedDriver, order: Extract<DriverEffect, { kind: 'read-log' }>): void {
+    const { after, closesAll, dead, living, round, version } = order;
+    for (const { worker, incarnation } of dead) {
+      const life = this.#lifeOf(worker, incarnation);
+      if (life !== undefined) this.#log.close(life.shell.name);
+    }
+    if (!this.#hasRead.has(driver)) {
+      this.#hasRead.add(driver);
+      // Whoever is not here now wrote for a driver before this one.
+      for (const { incarnation, joined, shell, worker } of this.#workers) {
+        const isHere = living.some(
+          (one) => one.worker === worker && one.incarnation === incarnation,
+        );
+        if (joined && !isHere) this.#log.close(shell.name);
+      }
+    }
+    if (closesAll) this.#log.closeBefore(version + 1);
+    this.#store(() => {
+      driver.tell({ kind: 'log-read', round, ranges: this.#log.read(after) });
+    });
+  }
+
+  #commitCheckpoint(driver: SimulatedDriver, order: CommitCheckpoint): void {
+    const { batch, snapshots } = order;
+    if (driver === this.#driver) {
+      this.#recoveryChecker?.checkpointOrdered(order, (owner, place) => {
+        const members = this.#living().filter(({ worker }) => worker === owner);
+        return members.some(({ shell }) => shell.hasUncommitted(place, batch));
+      });
+    }
+    this.#injector.onMoment('checkpoint-ordered', null);
+    this.#clock.after(this.#stores.callMs(this.#random), () => {
+      if (driver !== this.#driver) return driver.crash();
+      if (this.#stores.fails(this.#random)) {
+        return driver.tell({ kind: 'checkpoint-failed', batch, error: storeError });
+      }
+      this.#checkpoints++;
+      this.#log.coverThrough(batch);
+      this.#latest = { batch, snapshots };
+      this.#injector.onMoment('checkpoint-durable', null);
+      driver.tell({ kind: 'checkpoint-committed', batch });
+    });
+  }
+
+  #bury(member: Member): void {
+    member.deadSinceMs = Math.min(member.deadSinceMs, this.#clock.nowMs);
+  }
+
+  #evict(
+    driver: SimulatedDriver,
+    { worker, incarnation }: Extract<DriverEffect, { kind: 'evict-worker' }>,
+  ): void {
+    const life = this.#lifeOf(worker, incarnation);
+    assert(life !== undefined, `worker ${worker} is evicted and was never there`);
+    if (this.#succession.underWay || driver !== this.#driver) {
+      // It may come back to the next driver, and count again if nothing was decided without it.
+      this.#bury(life);
+      if (life.shell.driver !== driver.endpoint) return;
+      life.shell.crash();
+      this.#network.cut(life.shell.endpoint);
+      life.lost = true;
+      return;
+    }
+    life.lost = true;
+    this.#bury(life);
+    this.#ensureEnough();
   }
 
   #lifeOf(worker: WorkerId, incarnation: Incarnation): Member | undefined {
@@ -393,22 +564,49 @@ class Cluster {
   #end(outcome: ClusterRun['outcome']): void {
     assert(this.#outcome === null, 'a job ends twice');
     this.#outcome = outcome;
+    // Whoever has left an old driver finds no other.
+    for (const member of this.#living()) member.lost ||= member.shell.driver === null;
+    for (const member of this.#succession.arrivals) member.lost = true;
     this.#trace.note(`${outcome.kind}`);
   }
+}
 
-  #arm(): void {
-    const deadlineMs = this.#driver.nextDeadlineMs();
-    if (this.#timer !== null && deadlineMs === this.#timerAtMs) return;
-    if (this.#timer !== null) this.#timer.cancelled = true;
-    this.#timer = null;
-    this.#timerAtMs = deadlineMs;
-    if (deadlineMs === Infinity) return;
-    this.#timer = this.#clock.at(Math.max(deadlineMs, this.#clock.nowMs), () => {
-      this.#timer = null;
-      this.#tellDriver({ kind: 'time-passed' });
-    });
+/** From the loss of a driver until the next one goes on. */
+class Succession {
+  #phase: 'none' | 'vacant' | 'gathering' = 'none';
+  /** Workers that have come back to the next driver with what they have. */
+  returned: Member[] = [];
+  /** Workers that have come meanwhile and have nothing. */
+  arrivals: Member[] = [];
+
+  get underWay(): boolean {
+    return this.#phase !== 'none';
+  }
+
+  /** The next driver is there and waits for those of the one before. */
+  get isGathering(): boolean {
+    return this.#phase === 'gathering';
+  }
+
+  begin(): void {
+    this.#phase = 'vacant';
+  }
+
+  gather(): void {
+    this.#phase = 'gathering';
+  }
+
+  end(): { readonly returned: readonly Member[]; readonly arrivals: readonly Member[] } {
+    const { returned, arrivals } = this;
+    this.#phase = 'none';
+    this.returned = [];
+    this.arrivals = [];
+    return { returned, arrivals };
   }
 }
+
+type CommitCheckpoint = Extract<DriverEffect, { kind: 'commit-checkpoint' }>;
+type DriverLoss = Extract<Fault, { kind: 'driver-loss' }>;
 
 /** Epoch ms at which every simulation starts; small, so that fractions stay exact enough. */
 export const startMs = 1_000_000;
@@ -421,5 +619,5 @@ const stepsMax = 2_000_000;
  */
 const endsWithinMs = 600_000;
 
-/** A job that waits for workers gets one after this time, ms. */
-const rescueMs = 50;
+/** A job that waits for workers gets one within this time, ms. */
+const rescueMsMax = 50;

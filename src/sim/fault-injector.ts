@@ -21,8 +21,8 @@ export type Member = {
   joined: boolean;
   /** The driver was told that it is lost, or has found out by itself. */
   lost: boolean;
-  /** What it does from now on counts for nothing. */
-  declaredDead: boolean;
+  /** What it does from then on counts for nothing, ms; Infinity: it counts. */
+  deadSinceMs: number;
   /** Its next life has begun, or will. */
   returned: boolean;
 };
@@ -32,7 +32,8 @@ export type FaultHost = {
   readonly clock: VirtualClock;
   readonly network: Network;
   readonly stores: StoreConditions;
-  readonly driver: Endpoint;
+  /** The one that is in charge. */
+  driver(): Endpoint;
   readonly skewMsMax: number;
   /** Lives that have joined, have not crashed, and that the driver has not given up. */
   living(): readonly Member[];
@@ -43,6 +44,8 @@ export type FaultHost = {
   ensureEnough(): void;
   tellDriver(event: DriverEvent): void;
   stallDriver(forMs: number): void;
+  /** False: another driver is on its way already. */
+  loseDriver(loss: Extract<Fault, { kind: 'driver-loss' }>): boolean;
 };
 
 export class FaultInjector {
@@ -152,6 +155,9 @@ export class FaultInjector {
       case 'join':
         this.#count(fault.kind);
         return this.#host.add(null);
+      case 'driver-loss':
+        if (this.#host.loseDriver(fault)) this.#count(fault.kind);
+        return;
       default:
         unreachable(fault);
     }
@@ -194,7 +200,7 @@ export class FaultInjector {
   #other(victim: Member, share: number): Endpoint {
     const others = this.#host.living().filter((member) => member !== victim);
     const index = Math.floor(share * (others.length + 1));
-    return others[index]?.shell.endpoint ?? this.#host.driver;
+    return others[index]?.shell.endpoint ?? this.#host.driver();
   }
 
   #count(kind: string): void {
@@ -202,7 +208,7 @@ export class FaultInjector {
   }
 }
 
-const lostError: StreamErrorData = {
+export const lostError: StreamErrorData = {
   code: 'worker-lost',
   message: 'a worker was lost',
   hint: null,

@@ -5,7 +5,7 @@ import type { Random } from '../base/random.ts';
 
 /**
  * What happens next, at a moment, strikes whoever it happens to, before anybody hears of it.
- * The last three are the driver's; they strike any worker.
+ * The last five are the driver's; they strike any worker.
  */
 export const moments = [
   'task-run',
@@ -16,7 +16,9 @@ export const moments = [
   'snapshot-stored',
   'status-sent',
   'state-restored',
+  'ranges-ordered',
   'recover-sent',
+  'snapshots-heard',
   'checkpoint-ordered',
   'checkpoint-durable',
 ] as const;
@@ -87,7 +89,20 @@ export type Fault =
       /** -1: as far behind the driver's as it may be; 1: as far ahead. */
       readonly to: number;
     }
-  | { readonly kind: 'join'; readonly afterMs: number };
+  | { readonly kind: 'join'; readonly afterMs: number }
+  | {
+      /** Another driver takes over, with the workers that come to it. */
+      readonly kind: 'driver-loss';
+      readonly afterMs: number;
+      /** The old one goes on for so long without knowing, ms; 0: it crashes. */
+      readonly zombieMs: number;
+      /** Until there is a new one, ms. */
+      readonly backMs: number;
+      /** Workers find it within this time, ms, from when they can. */
+      readonly returnMsMax: number;
+      /** For so long it waits for more of them, ms. */
+      readonly waitMs: number;
+    };
 
 type Loss = {
   readonly afterMs: number;
@@ -117,11 +132,13 @@ export const faultKinds = [
   'stalled-driver',
   'clock-jump',
   'join',
+  'driver-loss',
 ] as const satisfies readonly Fault['kind'][];
 
 export function drawFaults(random: Random): FaultModel {
   const chance = random.pick([0.3, 0.5, 0.8]);
-  const kinds = faultKinds.filter(() => random.chance(chance));
+  // Drawn at the end, so that what a seed had drawn before is the same.
+  const kinds = faultKinds.filter((kind) => kind !== 'driver-loss' && random.chance(chance));
   // Losses are what recovery is about.
   const losses = kinds.filter((kind) => kind === 'crash' || kind === 'suspicion');
   const pool = [...kinds, ...losses, ...losses];
@@ -131,18 +148,21 @@ export function drawFaults(random: Random): FaultModel {
   const count = random.integer(1, random.pick([2, 4, 4, 8, 12]));
   // Two things that happen at once are rarer than one after the other, and worse.
   const togetherMs = random.chance(0.3) ? random.float() * spreadMs : null;
-  const faults = Array.from({ length: pool.length > 0 ? count : 0 }, () => {
+  const faults: Fault[] = Array.from({ length: pool.length > 0 ? count : 0 }, () => {
     const kind = pool[random.integer(0, pool.length - 1)]!;
     const atMs = random.float() * spreadMs;
     const together = togetherMs !== null && random.chance(0.5);
     const afterMs = together ? togetherMs + 2 * random.float() : atMs;
     return drawFault(random, kind, { afterMs, detectMsMax });
   });
-  return {
-    faults,
-    checkpointIntervalMs: random.pick([20, 100, 1000]),
-    joinMsMax: random.pick([0, 0, 0, 50]),
-  };
+  const checkpointIntervalMs = random.pick([1, 20, 100, 1000]);
+  const joinMsMax = random.pick([0, 0, 0, 50]);
+  const driverLosses = random.pick([0, 0, 1, 1, 2]);
+  for (let count = 0; count < driverLosses; count++) {
+    const at = togetherMs !== null && random.chance(0.5) ? togetherMs : random.float() * spreadMs;
+    faults.push(drawFault(random, 'driver-loss', { afterMs: at, detectMsMax }));
+  }
+  return { faults, checkpointIntervalMs, joinMsMax };
 }
 
 function drawFault(
@@ -151,7 +171,8 @@ function drawFault(
   { afterMs, detectMsMax }: { readonly afterMs: number; readonly detectMsMax: number },
 ): Fault {
   const victim = random.float();
-  const detectMs = random.float() * detectMsMax;
+  // A connection that is reset is noticed at once, silence later.
+  const detectMs = random.float() * (random.chance(0.5) ? 1 : detectMsMax);
   const back = random.chance(0.7)
     ? { afterMs: random.float() * 200, sameWorker: random.chance(0.4) }
     : null;
@@ -184,15 +205,25 @@ function drawFault(
       return { kind, victim, afterMs, to: 2 * random.float() - 1 };
     case 'join':
       return { kind, afterMs };
+    case 'driver-loss':
+      return {
+        kind,
+        afterMs,
+        zombieMs: random.chance(0.5) ? 0 : random.float() * random.pick([20, 400]),
+        backMs: random.float() * random.pick([20, 400]),
+        returnMsMax: random.pick([1, 50]),
+        waitMs: random.pick([10, 100, 1000]),
+      };
   }
 }
 
 /** When it is over, ms since the start: from then on only what it has left behind counts. */
 export function overAfterMs(fault: Fault): number {
   const forMs = 'forMs' in fault ? fault.forMs : 0;
+  const driverMs = fault.kind === 'driver-loss' ? fault.zombieMs + fault.backMs + fault.waitMs : 0;
   const detectMs = 'detectMs' in fault ? (fault.detectMs ?? 0) : 0;
   const backMs = 'back' in fault ? (fault.back?.afterMs ?? 0) : 0;
-  return fault.afterMs + Math.max(forMs, detectMs + backMs);
+  return fault.afterMs + Math.max(forMs, detectMs + backMs, driverMs);
 }
 
 /** `crash after 12.3 ms of 0.45, at output-visible, …`: for people. */

@@ -87,6 +87,12 @@ export class Network {
   send(from: Endpoint, to: Peer, message: Message): void {
     const receiver = this.#endpoints.get(to);
     assert(receiver !== undefined, `a message to ${to}, whom nobody knows`);
+    this.sendTo(from, receiver, message);
+  }
+
+  /** Over a connection that is there already. */
+  sendTo(from: Endpoint, receiver: Endpoint, message: Message): void {
+    const to = receiver.peer;
     assert(from !== receiver, `${to} sends itself a message`);
     const link = this.#link(from, receiver);
     const { nowMs } = this.#clock;

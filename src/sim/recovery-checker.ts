@@ -14,6 +14,7 @@ import { bundleFor, producersOf } from '../control/protocol/routing.ts';
 import type { Template } from '../control/protocol/template.ts';
 import type { WorkerEffect, WorkerEvent } from '../control/worker/events.ts';
 import type { WorkerMachine } from '../control/worker/worker-machine.ts';
+import type { SimulatedSnapshot } from './simulated-worker.ts';
 
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
 type CommitCheckpoint = Extract<DriverEffect, { kind: 'commit-checkpoint' }>;
@@ -62,7 +63,7 @@ export class RecoveryChecker {
         const { template, checkpoint, end } = message.recovery;
         this.#publish(template);
         this.#recoveries.set(template.version, message.recovery);
-        this.#permittedEnd = Math.max(this.#permittedEnd, end);
+        this.#permits(end);
         // Who is lost stores no part; and one that was complete was waited for.
         this.#pending = noBatch;
         const newest = this.#checkpointed;
@@ -72,7 +73,7 @@ export class RecoveryChecker {
         const { version, first, count, retireThrough } = message;
         this.#checkWhetherDue(nowMs, message);
         assert(version === this.#newest, `a group of placement ${version} after ${this.#newest}`);
-        this.#permittedEnd = Math.max(this.#permittedEnd, first + count);
+        this.#permits(first + count);
         const kept = `retires @${retireThrough} with a checkpoint of @${this.#checkpointed}`;
         return assert(retireThrough === this.#checkpointed, kept);
       }
@@ -82,6 +83,28 @@ export class RecoveryChecker {
       default:
         break;
     }
+  }
+
+  /** A driver that another has replaced: some of its workers may still listen. */
+  formerDriverSent(message: DriverMessage): void {
+    if (message.kind === 'start-group') this.#permits(message.first + message.count);
+    if (message.kind !== 'recover') return;
+    const { template, end } = message.recovery;
+    this.#templates.set(template.version, template);
+    this.#recoveries.set(template.version, message.recovery);
+    this.#permits(end);
+  }
+
+  /** Another driver goes on from this checkpoint. */
+  driverChanged(checkpointed: number): void {
+    assert(checkpointed >= this.#checkpointed, 'a driver goes on from an older checkpoint');
+    this.#checkpointed = checkpointed;
+    this.#pending = noBatch;
+    this.#checkpointDueMs = Infinity;
+  }
+
+  #permits(end: number): void {
+    this.#permittedEnd = Math.max(this.#permittedEnd, end);
   }
 
   driverTraced(trace: DriverTrace): void {
@@ -130,6 +153,7 @@ export class RecoveryChecker {
     isPending: (owner: WorkerId, place: Place) => boolean,
   ): void {
     const missing = new Set<string>();
+    const { version } = template;
     template.stages.forEach(({ placement }, stage) => {
       placement.forEach((owner, partition) => {
         const name = `s${stage}p${partition}`;
@@ -138,9 +162,12 @@ export class RecoveryChecker {
         assert(!pending, `a checkpoint of @${batch} overtakes the output of ${name}`);
       });
     });
-    for (const { stage, partition } of snapshots) {
+    for (const { stage, partition, snapshot } of snapshots) {
       const known = missing.delete(`s${stage}p${partition}`);
       assert(known, `a checkpoint holds s${stage}p${partition} twice`);
+      const { since } = snapshot as SimulatedSnapshot;
+      const current = template.reach !== 'all' || since === version;
+      assert(current, `a checkpoint of placement ${version} holds state of ${since}`);
     }
     assert(missing.size === 0, `a checkpoint lacks ${[...missing].join(', ')}`);
   }
@@ -167,7 +194,10 @@ export class LifeChecker {
   #promised = Infinity;
   /** The last round in which it was asked. */
   #round = -1;
-  readonly #dead = new Map<WorkerId, Incarnation>();
+  /** Whose voice counts; null: everybody's. */
+  #members: ReadonlyMap<WorkerId, Incarnation> | null = null;
+  #term = 0;
+  readonly #questions = new Map<string, AskStatus>();
   #retired: number = noBatch;
   /** By `stage/partition`: the trigger of its last task, ms. */
   readonly #triggersMs = new Map<string, number>();
@@ -200,24 +230,19 @@ export class LifeChecker {
     effects: readonly WorkerEffect[],
   ): void {
     if (message.kind === 'start-group') this.#permitted(machine, message);
-    if (message.kind === 'ask-status') {
-      const answered = effects.some(isStatus);
-      if (answered) this.#round = Math.max(this.#round, message.round);
-      if (answered) this.#refuse(message.dead);
-    }
+    if (message.kind === 'ask-status') this.#questions.set(nameOfRound(message), message);
     if (from === 'driver' || !('incarnation' in message)) return;
-    const dead = this.#dead.get(from);
-    if (dead === undefined || message.incarnation > dead) return;
+    if (this.#members === null || this.#members.get(from) === message.incarnation) return;
     const refused = effects.some(
       (effect) => effect.kind === 'trace' && effect.trace.kind === 'ignored',
     );
-    assert(refused, `worker ${this.#worker} listens to ${from}, who is dead`);
+    assert(refused, `worker ${this.#worker} listens to ${from}, who is no member`);
   }
 
-  #refuse(dead: readonly { readonly worker: WorkerId; readonly incarnation: Incarnation }[]): void {
-    for (const { worker, incarnation } of dead) {
-      this.#dead.set(worker, Math.max(this.#dead.get(worker) ?? 0, incarnation) as Incarnation);
-    }
+  #answered({ term, round, members }: AskStatus): void {
+    this.#round = term > this.#term ? round : Math.max(this.#round, round);
+    this.#term = term;
+    this.#members = new Map(members.map(({ worker, incarnation }) => [worker, incarnation]));
   }
 
   #permitted(machine: WorkerMachine, { version, group, retireThrough }: StartGroup): void {
@@ -234,6 +259,7 @@ export class LifeChecker {
       case 'send-message':
         if (effect.message.kind === 'template-installed') this.#installed(effect.message.version);
         if (effect.message.kind === 'status') {
+          this.#answered(this.#questions.get(nameOfRound(effect.message))!);
           this.#promised = effect.message.status.startedThrough;
         }
         return;
@@ -256,7 +282,6 @@ export class LifeChecker {
     const recovery = this.#all.recoveryOf(version);
     if (recovery === undefined) return;
     assert(recovery.round >= this.#round, 'an order of an older round is carried out');
-    this.#refuse(recovery.dead);
     const beginnings = new Map<string, number>();
     for (const { stage, partition } of recovery.moved) {
       const known = recovery.known.find(
@@ -318,8 +343,10 @@ export class LifeChecker {
   }
 }
 
-function isStatus(effect: WorkerEffect): boolean {
-  return effect.kind === 'send-message' && effect.message.kind === 'status';
+type AskStatus = Extract<DriverMessage, { kind: 'ask-status' }>;
+
+function nameOfRound({ term, round }: { readonly term: number; readonly round: number }): string {
+  return `${term}/${round}`;
 }
 
 function nameOf({ stage, partition, batch }: TaskName): string {

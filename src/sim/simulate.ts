@@ -145,7 +145,7 @@ function drawCluster(random: Random, shape: PlanShape): DrawnCluster {
     seed: random.uint32(),
     shape,
     workerCount: random.integer(1, 5),
-    mode: random.pick(['drizzle', 'drizzle', 'drizzle', 'bsp', 'continuous']),
+    mode: random.pick(['drizzle', 'drizzle', 'drizzle', 'bsp', 'bsp', 'continuous']),
     partMs: random.pick([2, 20]),
     pace: drawPace(random),
     network: {

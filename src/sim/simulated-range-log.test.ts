@@ -17,20 +17,24 @@ class Adapter implements RangeLog {
     this.#names = names;
   }
 
-  writer(name: string): RangeLogWriter {
+  writer(name: string, term: number): RangeLogWriter {
     const isNew = !this.#names.has(name);
     let isClosed = false;
     this.#names.add(name);
     return {
       append: async (records) => {
         const isOpen = isNew && !isClosed;
-        if (isOpen && this.#core.append(name, records) === 'durable') return;
+        if (isOpen && this.#core.append({ name, term }, records) === 'durable') return;
         throw storageError({ code: 'fenced', message: name, hint: '', fields: {} });
       },
       close: async () => {
         isClosed = true;
       },
     };
+  }
+
+  async fence(term: number): Promise<void> {
+    this.#core.fence(term);
   }
 
   async seal(writer: string): Promise<void> {

@@ -13,6 +13,7 @@ export type SimulatedRange<Record> = {
 export class SimulatedRangeLog<Record> {
   readonly #writers = new Map<string, SimulatedRange<Record>[]>();
   readonly #sealed = new Set<string>();
+  #fencedBelow = 0;
   readonly #isSame: (a: Record, b: Record) => boolean;
 
   constructor(isSame: (a: Record, b: Record) => boolean) {
@@ -20,12 +21,22 @@ export class SimulatedRangeLog<Record> {
   }
 
   /** The moment in which the records become durable, or do not: the writer is fenced. */
-  append(writer: string, records: readonly SimulatedRange<Record>[]): 'durable' | 'fenced' {
-    if (this.#sealed.has(writer)) return 'fenced';
-    const log = this.#writers.get(writer) ?? [];
+  append(
+    writer: { readonly name: string; readonly term: number },
+    records: readonly SimulatedRange<Record>[],
+  ): 'durable' | 'fenced' {
+    const { name, term } = writer;
+    if (this.#sealed.has(name)) return 'fenced';
+    const log = this.#writers.get(name) ?? [];
+    if (!this.#writers.has(name) && term < this.#fencedBelow) return 'fenced';
     log.push(...records);
-    this.#writers.set(writer, log);
+    this.#writers.set(name, log);
     return 'durable';
+  }
+
+  /** No writer of a lesser term that has not appended yet does so any more. */
+  fence(term: number): void {
+    this.#fencedBelow = Math.max(this.#fencedBelow, term);
   }
 
   seal(writer: string): void {

@@ -50,8 +50,7 @@ export type SimulatedWorkerOptions = {
   /** A reader of the source partition that a task of the stage reads. */
   readonly openSource: (place: Place, from: Position) => SimulatedSource;
   readonly isSource: (stage: number) => boolean;
-  readonly onTask: (task: RanTask) => void;
-  readonly isDead: () => boolean;
+  readonly onTask: (task: Omit<RanTask, 'zombie'>) => void;
   readonly onVisible: (commit: Commit) => void;
   readonly onBlocks: (blocks: Extract<PeerMessage, { kind: 'blocks' }>) => void;
   /** Something has happened of which nobody has heard yet: a chance to crash. */
@@ -64,7 +63,12 @@ export type Position = { readonly to: number; readonly ended: boolean };
 const beginning: Position = { to: 0, ended: false };
 
 /** What a snapshot of a simulated partition holds. */
-type Snapshot = { readonly state: unknown; readonly position: Position };
+export type SimulatedSnapshot = {
+  readonly state: unknown;
+  readonly position: Position;
+  /** The placement since which the partition was there when its state was taken. */
+  readonly since: PlacementVersion;
+};
 
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
 
@@ -92,6 +96,8 @@ export class SimulatedWorker {
   #skewMs: number;
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
+  /** The driver that it is connected to. */
+  driver: Endpoint | null = null;
   stopped = false;
   crashed = false;
 
@@ -211,7 +217,8 @@ export class SimulatedWorker {
     switch (effect.kind) {
       case 'send-message':
         checker?.workerSent(worker, effect.to, effect.message);
-        network.send(this.endpoint, effect.to, effect.message);
+        if (effect.to !== 'driver') network.send(this.endpoint, effect.to, effect.message);
+        else if (this.driver !== null) network.sendTo(this.endpoint, this.driver, effect.message);
         if (effect.message.kind === 'blocks') {
           this.#options.onBlocks(effect.message);
           this.#diesAt('blocks-sent');
@@ -239,8 +246,10 @@ export class SimulatedWorker {
       case 'log-range': {
         const { kind: _kind, ...record } = effect;
         return this.#inOrder('log', stores.successMs(random), () => {
-          if (!this.#options.log.append(this.name, record)) return;
           const { task, since, last } = record;
+          if (!this.#options.log.append(this.name, record)) {
+            return this.#step({ kind: 'log-failed', task, since, error: fencedError });
+          }
           if (this.#diesAt('range-logged')) return;
           if (last) this.#step({ kind: 'range-logged', task, since });
         });
@@ -273,7 +282,10 @@ export class SimulatedWorker {
     const { runner, trace } = this.#options;
     const place = { stage, partition };
     const name = `${stage}/${partition}`;
-    const { state, position } = (snapshot ?? { state: null, position: beginning }) as Snapshot;
+    const { state, position } = (snapshot ?? {
+      state: null,
+      position: beginning,
+    }) as Pick<SimulatedSnapshot, 'state' | 'position'>;
     trace.note(`${this.name} restores s${stage}p${partition}`);
     for (const key of this.#outputs.keys()) {
       if (key.startsWith(`${name}@`)) this.#outputs.delete(key);
@@ -322,7 +334,7 @@ export class SimulatedWorker {
       }
       this.#busy = false;
       const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
-      this.#options.onTask({ ...order, outputTexts, startedMs, zombie: this.#options.isDead() });
+      this.#options.onTask({ ...order, outputTexts, startedMs });
       checker?.taskFinished(worker, effect, outcome.outputs);
       if (outcome.commits.length > 0) {
         this.#outputs.set(`${name}@${batch}`, outcome.commits);
@@ -394,7 +406,7 @@ export class SimulatedWorker {
     const { random, runner, stores } = this.#options;
     const state = runner.snapshot(task);
     const position = this.#positions.get(`${task.stage}/${task.partition}`) ?? beginning;
-    const snapshot: Snapshot = { state, position };
+    const snapshot: SimulatedSnapshot = { state, position, since };
     this.#after(stores.callMs(random), () => {
       const fails = stores.fails(random, 0.25);
       if (!fails && this.#diesAt('snapshot-stored')) return;

@@ -4,6 +4,7 @@
 // | state      | leaves on                                  | to         | effects             |
 // | ---------- | ------------------------------------------ | ---------- | ------------------- |
 // | gathering  | the last worker joined                     | installing | install-template    |
+// | gathering  | take-over, or the last joined, with state  | asking     | ask-status, read-log|
 // | installing | the last template-installed                | running    | start-group         |
 // | running    | all sources ended and all is done          | stopping   | stop                |
 // | running    | stop-requested, urgent pace-changed        | cutting    | ask-cut             |
@@ -12,9 +13,9 @@
 // | any        | task-failed                                | failed     | stop, job-failed    |
 // | any        | worker-lost, without recovery              | failed     | stop, job-failed    |
 // | any        | worker-lost, with recovery                 | asking     | ask-status, read-log|
-// | asking     | the last status, log-read                  | logging    | log-ranges          |
+// | asking     | the last status, log-read                  | logging    | log-ranges, journal |
 // | asking     | no answer in time                          | asking     | evict-worker, again |
-// | logging    | ranges-logged                              | running    | recover             |
+// | logging    | ranges-logged and placement-journaled      | running    | recover             |
 
 import { assert, unreachable } from '../../base/assert.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
@@ -27,13 +28,13 @@ import type {
   WorkerId,
 } from '../protocol/ids.ts';
 import { answerTimeoutMs, partMsDefault } from '../limits.ts';
-import { noBatch } from '../protocol/ids.ts';
+import { firstVersionOf, noBatch } from '../protocol/ids.ts';
 import type {
-  DeadWorker,
   DriverMessage,
   KnownRanges,
   Report,
   TaskName,
+  WorkerLife,
   WorkerMessage,
   WorkerStatus,
 } from '../protocol/messages.ts';
@@ -69,6 +70,8 @@ export type RecoveryOptions = {
   readonly checkpointIntervalMs: number;
   /** Where the job goes on; null: at its very beginning. */
   readonly from: Checkpoint | null;
+  /** The newest placement that a driver before this one may have published; -1: none. */
+  readonly published: PlacementVersion;
 };
 
 type State =
@@ -134,12 +137,15 @@ export class DriverMachine {
   /** The round moves partitions of the living, too. */
   #rebalances = false;
   #answerByMs = Infinity;
-  #version = -1 as PlacementVersion;
-  readonly #dead: DeadWorker[] = [];
+  #version: PlacementVersion;
+  /** Buried, and their logs may still be open. */
+  #dead: readonly WorkerLife[] = [];
   readonly #statuses = new Map<WorkerId, WorkerStatus>();
   #logged: readonly KnownRanges[] | null = null;
   /** Ranges that only survivors knew are on their way into the log. */
   #writesLog = false;
+  /** What must be durable before the order of the round is given. */
+  readonly #unwritten = new Set<'ranges' | 'placement'>();
   #recovery: Recovery | null = null;
   #started = false;
   /** Micro-batches through here have ranges that are read again. */
@@ -149,6 +155,7 @@ export class DriverMachine {
     assert(options.workerCount >= 1, 'a job needs a worker');
     const { mode, shape, pace, recovery, partMs = partMsDefault } = options;
     this.#options = options;
+    this.#version = (firstVersionOf(options.term) - 1) as PlacementVersion;
     this.#planner = plannerOf(mode, shape, pace);
     this.#execution = executionOf(mode, { partMs, recovers: recovery !== undefined });
     const interval = recovery?.checkpointIntervalMs ?? Infinity;
@@ -172,13 +179,16 @@ export class DriverMachine {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     switch (event.kind) {
       case 'worker-joined':
-        this.#onJoined(event.worker, event.incarnation);
+        this.#onJoined(event);
         break;
       case 'worker-lost':
         this.#onLost(event.worker, event.error);
         break;
       case 'message-received':
         this.#onMessage(event.from, event.message);
+        break;
+      case 'take-over':
+        this.#onTakeOver();
         break;
       case 'stop-requested':
         this.#onStopRequested();
@@ -193,13 +203,16 @@ export class DriverMachine {
           break;
         }
         this.#logged = event.ranges;
+        this.#dead = [];
         this.#planRecovery();
         break;
       case 'ranges-logged':
         this.#writesLog = false;
-        if (this.#state === 'logging' && event.round === this.#rounds) this.#publish();
-        else this.#ignore('ranges-logged', 'old-round');
+        this.#written('ranges', event);
         if (this.#state === 'asking' && this.#members.size > 0) this.#readLog();
+        break;
+      case 'placement-journaled':
+        this.#written('placement', event);
         break;
       case 'checkpoint-committed':
         this.#onCheckpointCommitted(event.batch);
@@ -230,7 +243,7 @@ export class DriverMachine {
     return deadline <= this.#nowMs ? Infinity : deadline;
   }
 
-  #onJoined(worker: WorkerId, incarnation: Incarnation): void {
+  #onJoined({ worker, incarnation, returns = false }: Joined): void {
     if (this.#state === 'stopping' || this.#state === 'finished' || this.#state === 'failed') {
       const message: DriverMessage = { kind: 'stop', term: this.#options.term };
       this.#effects.push({ kind: 'send-message', to: worker, message });
@@ -241,6 +254,7 @@ export class DriverMachine {
     const index = this.#members.get(worker)?.index ?? this.#members.size;
     const ends = { installed: false, cutAnswered: false, stopped: false };
     const member: Member = { index, worker, incarnation, ...ends };
+    if (returns && this.#state !== 'gathering') return this.#bury(member, outdatedError(worker));
     if (this.#state !== 'gathering') {
       // One that joins later is given partitions in the next round.
       this.#spares.set(worker, member);
@@ -248,11 +262,11 @@ export class DriverMachine {
       return;
     }
     this.#members.set(worker, member);
-    if (this.#members.size < this.#options.workerCount) return;
+    if (returns || this.#members.size < this.#options.workerCount) return;
     if (this.#options.recovery !== undefined && this.#options.recovery.from !== null) {
       return this.#startRound();
     }
-    this.#version = 0 as PlacementVersion;
+    this.#version = firstVersionOf(this.#options.term);
     const order = { version: this.#version, ...this.#execution };
     this.#placeAt(placeRoundRobin(this.#options.shape, [...this.#members.keys()], order));
     // Some may have left before all were there.
@@ -288,7 +302,7 @@ export class DriverMachine {
   #bury({ worker, incarnation }: Member, error: StreamErrorData): void {
     this.#members.delete(worker);
     this.#spares.delete(worker);
-    this.#dead.push({ worker, incarnation });
+    this.#dead = [...this.#dead, { worker, incarnation }];
     this.#effects.push({ kind: 'evict-worker', worker, incarnation, error });
     this.#trace({ kind: 'worker-dead', worker, round: this.#rounds + 1, why: error.code });
   }
@@ -313,27 +327,31 @@ export class DriverMachine {
     this.#checkpoints.giveUp();
     this.#answerByMs = this.#nowMs + answerTimeoutMs;
     const round = this.#rounds;
-    const dead = [...this.#dead];
     if (this.#members.size === 0) {
       this.#answerByMs = Infinity;
       return this.#trace({ kind: 'waiting-for-workers', have: 0, want: 1 });
     }
     const moves = this.#rebalances;
-    this.#sendAll({ kind: 'ask-status', term: this.#options.term, round, dead, moves });
+    const members = this.#lives();
+    this.#sendAll({ kind: 'ask-status', term: this.#options.term, round, members, moves });
     // What a round before this one adds to the log must not come behind what is read.
     if (!this.#writesLog) this.#readLog();
   }
 
   #readLog(): void {
     const round = this.#rounds;
-    const dead = [...this.#dead];
+    const dead = this.#dead;
     const after = this.#checkpoints.last.batch;
     const closesAll = this.#execution.reach === 'all';
-    const living = Array.from(this.#members.values(), ({ worker, incarnation }) => {
-      return { worker, incarnation };
-    });
+    const living = this.#lives();
     const version = this.#version;
     this.#effects.push({ kind: 'read-log', round, closesAll, dead, living, version, after });
+  }
+
+  #lives(): readonly WorkerLife[] {
+    return Array.from(this.#members.values(), ({ worker, incarnation }) => {
+      return { worker, incarnation };
+    });
   }
 
   #onStatus(member: Member, round: number, status: WorkerStatus): void {
@@ -360,29 +378,77 @@ export class DriverMachine {
     // In the order of members, and of nobody who has left.
     const statuses = new Map<WorkerId, WorkerStatus>();
     for (const worker of this.#members.keys()) statuses.set(worker, this.#statuses.get(worker)!);
-    for (const { version } of statuses.values()) {
-      this.#version = Math.max(this.#version, version) as PlacementVersion;
-    }
+    if (this.#execution.reach === 'lost' && this.#evictOutdated(statuses))
+      return this.#startRound();
+    const finalBatch = this.#finalBatch(statuses);
     this.#version = (this.#version + 1) as PlacementVersion;
     const { recovery, unlogged } = planRecovery({
       round: this.#rounds,
       shape: this.#options.shape,
       execution: this.#execution,
       version: this.#version,
-      dead: [...this.#dead],
       checkpoint: this.#checkpoints.last,
       statuses,
       logged: this.#logged,
       rebalances: this.#rebalances,
-      finalBatch: this.#planner.finalBatch,
+      finalBatch,
       cut: this.#cuts,
     });
     this.#recovery = recovery;
     this.#answerByMs = Infinity;
-    if (unlogged.length === 0) return this.#publish();
     this.#state = 'logging';
-    this.#writesLog = true;
-    this.#effects.push({ kind: 'log-ranges', round: this.#rounds, ranges: unlogged });
+    this.#unwritten.clear();
+    const round = this.#rounds;
+    if (unlogged.length > 0) {
+      this.#unwritten.add('ranges');
+      this.#writesLog = true;
+      this.#effects.push({ kind: 'log-ranges', round, ranges: unlogged });
+    }
+    // Where everybody rolls back, nobody can have missed anything.
+    if (this.#execution.reach === 'lost') {
+      this.#unwritten.add('placement');
+      this.#effects.push({ kind: 'journal-placement', round, version: this.#version });
+    }
+    if (this.#unwritten.size === 0) this.#publish();
+  }
+
+  #written(what: 'ranges' | 'placement', { kind, round }: DriverEvent & { round: number }): void {
+    if (this.#state !== 'logging' || round !== this.#rounds) return this.#ignore(kind, 'old-round');
+    this.#unwritten.delete(what);
+    if (this.#unwritten.size === 0) this.#publish();
+  }
+
+  /**
+   * A driver before this one may have died in a round. Whoever did not get a placement that others
+   * work by, or was not listened to meanwhile, lacks messages that nobody sends again: it begins anew.
+   * True when there was one.
+   */
+  #evictOutdated(statuses: ReadonlyMap<WorkerId, WorkerStatus>): boolean {
+    const newest = Math.max(
+      this.#options.recovery!.published,
+      ...Array.from(statuses.values(), ({ version }) => version),
+    );
+    const outdated = new Set<WorkerId>();
+    for (const [worker, { refused, version }] of statuses) {
+      if (version >= 0 && version < newest) outdated.add(worker);
+      if (version !== newest) continue;
+      for (const life of refused) {
+        const member = this.#members.get(life.worker);
+        if (member?.incarnation === life.incarnation) outdated.add(life.worker);
+      }
+    }
+    for (const worker of outdated) this.#bury(this.#members.get(worker)!, outdatedError(worker));
+    return outdated.size > 0;
+  }
+
+  /** A driver before this one may have planned the last micro-batch; then the job is to stop. */
+  #finalBatch(statuses: ReadonlyMap<WorkerId, WorkerStatus>): BatchNumber {
+    let last: BatchNumber = this.#planner.finalBatch;
+    for (const { finalBatch } of statuses.values()) {
+      if (finalBatch > last) last = finalBatch;
+    }
+    if (last !== noBatch) this.#stopRequested = true;
+    return last;
   }
 
   #publish(): void {
@@ -498,6 +564,10 @@ export class DriverMachine {
         }
         return this.#onCheckpointFailed(message.batch, message.error);
       case 'task-failed':
+        // Of two drivers each may take the other's workers for dead. The next placement outranks.
+        if (this.#options.recovery !== undefined && message.error.code === 'fenced') {
+          return this.#onLost(from, message.error);
+        }
         return this.#fail(from, message.error, message.task);
       case 'stopped':
         this.#effects.push({ kind: 'worker-stopped', worker: from, gauges: message.gauges });
@@ -555,6 +625,15 @@ export class DriverMachine {
     const { term } = this.#options;
     const message: DriverMessage = { kind: 'locations', term, batch, exchange, workers };
     this.#effects.push({ kind: 'send-message', to: worker, message });
+  }
+
+  /** Workers of a driver before this one have come back; nobody waits for more. */
+  #onTakeOver(): void {
+    if (this.#state !== 'gathering' || this.#members.size === 0) {
+      return this.#ignore('take-over', this.#state);
+    }
+    assert(this.#options.recovery !== undefined, 'only a durable job has a driver after another');
+    this.#startRound();
   }
 
   #onStopRequested(): void {
@@ -676,12 +755,24 @@ export class DriverMachine {
   }
 }
 
+type Joined = Extract<DriverEvent, { kind: 'worker-joined' }>;
+
 function silentError(worker: WorkerId): StreamErrorData {
   return {
     code: 'worker-silent',
     message: `worker ${worker} did not say what it has`,
     hint: null,
     fields: { worker, timeoutMs: answerTimeoutMs },
+    stack: null,
+  };
+}
+
+function outdatedError(worker: WorkerId): StreamErrorData {
+  return {
+    code: 'worker-outdated',
+    message: `worker ${worker} has missed what a driver before this one had decided`,
+    hint: null,
+    fields: { worker },
     stack: null,
   };
 }

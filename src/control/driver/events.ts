@@ -9,21 +9,34 @@ import type {
   WorkerId,
 } from '../protocol/ids.ts';
 import type {
-  DeadWorker,
   DriverMessage,
   Handle,
   KnownRanges,
   PartitionSnapshot,
   Report,
   TaskName,
+  WorkerLife,
   WorkerMessage,
 } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
 
 export type DriverEvent =
-  | { readonly kind: 'worker-joined'; readonly worker: WorkerId; readonly incarnation: Incarnation }
+  | {
+      readonly kind: 'worker-joined';
+      readonly worker: WorkerId;
+      readonly incarnation: Incarnation;
+      /** It worked for a driver before this one and has what it had; `take-over` follows. */
+      readonly returns?: boolean;
+    }
   | { readonly kind: 'worker-lost'; readonly worker: WorkerId; readonly error: StreamErrorData }
   | { readonly kind: 'message-received'; readonly from: WorkerId; readonly message: WorkerMessage }
+  | {
+      /**
+       * Workers of a driver before this one have come back, with what they have: the job goes on
+       * with those that have joined.
+       */
+      readonly kind: 'take-over';
+    }
   | {
       /** The sources end now; all windows close and the job finishes. */
       readonly kind: 'stop-requested';
@@ -42,6 +55,7 @@ export type DriverEvent =
       readonly ranges: readonly KnownRanges[];
     }
   | { readonly kind: 'ranges-logged'; readonly round: number }
+  | { readonly kind: 'placement-journaled'; readonly round: number }
   | { readonly kind: 'checkpoint-committed'; readonly batch: BatchNumber }
   | {
       readonly kind: 'checkpoint-failed';
@@ -68,8 +82,8 @@ export type DriverEffect =
       readonly round: number;
       /** After a rollback everybody decides anew what is not in the log. */
       readonly closesAll: boolean;
-      readonly dead: readonly DeadWorker[];
-      readonly living: readonly DeadWorker[];
+      readonly dead: readonly WorkerLife[];
+      readonly living: readonly WorkerLife[];
       /** The placement by which they wrote; -1: none yet. */
       readonly version: PlacementVersion;
       readonly after: BatchNumber;
@@ -79,6 +93,15 @@ export type DriverEffect =
       readonly kind: 'log-ranges';
       readonly round: number;
       readonly ranges: readonly KnownRanges[];
+    }
+  | {
+      /**
+       * Makes durable that the placement may have been published: whoever works by an older one
+       * then has missed a decision. Fails for a driver that another has replaced.
+       */
+      readonly kind: 'journal-placement';
+      readonly round: number;
+      readonly version: PlacementVersion;
     }
   | {
       readonly kind: 'commit-checkpoint';

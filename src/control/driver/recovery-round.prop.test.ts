@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { Random } from '../../base/random.ts';
 import { ByteReader } from '../protocol/byte-reader.ts';
 import { ByteWriter } from '../protocol/byte-writer.ts';
-import type { BatchNumber, Incarnation, PlacementVersion, WorkerId } from '../protocol/ids.ts';
+import type { BatchNumber, PlacementVersion, WorkerId } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import { textCodecs } from '../protocol/messages.fixture.ts';
 import type { BatchSpan, KnownRanges, OwnedPartition, WorkerStatus } from '../protocol/messages.ts';
@@ -107,9 +107,6 @@ function drawModel(random: Random, execution: Execution): Model {
     shape,
     execution,
     version: 7 as PlacementVersion,
-    dead: workers
-      .filter((worker) => !survivors.includes(worker))
-      .map((worker) => ({ worker, incarnation: 1 as Incarnation })),
     checkpoint: {
       batch: checkpoint as BatchNumber,
       snapshots:
@@ -152,6 +149,8 @@ function drawStatus(
     // It is behind what it has run, where it took over what others had run.
     startedThrough: random.integer(-1, checkpoint + 9) as BatchNumber,
     doneThrough: random.integer(-1, least - 1) as BatchNumber,
+    finalBatch: noBatch,
+    refused: [],
     ranges: lost.flatMap((place) =>
       rangesOf(place, checkpoint + 1, place.seenThrough.get(worker)!),
     ),
@@ -364,6 +363,8 @@ test('planRecovery: whom an older placement gave a partition has no say in what 
     owned: [{ stage: 0, partition: 0, next: next as BatchNumber, endedAt: noBatch }],
     startedThrough: (next - 1) as BatchNumber,
     doneThrough: (next - 1) as BatchNumber,
+    finalBatch: noBatch,
+    refused: [],
     ranges: [],
     kept: [{ stage: 0, partition: 0, spans: spansOf([3, 4]) }],
   });
@@ -384,7 +385,6 @@ test('planRecovery: whom an older placement gave a partition has no say in what 
     },
     execution: lineage,
     version: 7 as PlacementVersion,
-    dead: [],
     checkpoint: { batch: 2 as BatchNumber, snapshots: [] },
     statuses,
     logged: [],

@@ -8,7 +8,6 @@ import type { BatchNumber, PlacementVersion, WorkerId } from '../protocol/ids.ts
 import { noBatch } from '../protocol/ids.ts';
 import type {
   BatchSpan,
-  DeadWorker,
   Handle,
   KnownRanges,
   PartitionSnapshot,
@@ -36,7 +35,6 @@ export type RoundInput = {
   readonly execution: Execution;
   /** No placement so far had this number. */
   readonly version: PlacementVersion;
-  readonly dead: readonly DeadWorker[];
   readonly checkpoint: Checkpoint;
   readonly statuses: ReadonlyMap<WorkerId, WorkerStatus>;
   /** What the range log holds after the checkpoint. */
@@ -55,7 +53,7 @@ export type PlannedRecovery = {
 };
 
 export function planRecovery(input: RoundInput): PlannedRecovery {
-  const { round, shape, execution, version, dead, checkpoint, statuses, cut } = input;
+  const { round, shape, execution, version, checkpoint, statuses, cut } = input;
   const workers = [...statuses.keys()].sort((a, b) => a - b);
   const owned = ownersOf(shape, execution, statuses);
   const owners = input.rebalances ? relieved(owned, workers.length) : owned;
@@ -86,7 +84,6 @@ export function planRecovery(input: RoundInput): PlannedRecovery {
     unlogged,
     recovery: {
       round,
-      dead,
       template,
       checkpoint: checkpoint.batch,
       end,

@@ -183,15 +183,16 @@ test('start-group with a checkpoint outside the group is refused', () => {
 const heads: Readonly<Record<string, readonly number[]>> = {
   'ended sources': [17, 1, 1, 0, 1, 1],
   makespans: [17, 1, 1, 0, 1, 1, 0],
-  'owned partitions': [23, 1, 1, 1, 1, 1, 1],
-  'known partitions': [23, 1, 1, 1, 1, 1, 1, 0],
-  ranges: [23, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1],
-  parts: [23, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 1],
-  'kept micro-batches': [23, 1, 1, 1, 1, 1, 1, 0, 0],
+  'refused workers': [23, 1, 1, 1, 1, 1, 1, 1],
+  'owned partitions': [23, 1, 1, 1, 1, 1, 1, 1, 0],
+  'known partitions': [23, 1, 1, 1, 1, 1, 1, 1, 0, 0],
+  ranges: [23, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 1],
+  parts: [23, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1],
+  'kept micro-batches': [23, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
   snapshots: [24, 1, 1, 1, 1],
   producers: [32, 1, 1, 0, 1, 0, 0],
   'partitions meant': [32, 1, 1, 0, 1, 0],
-  'dead workers': [7, 1, 1, 0],
+  members: [7, 1, 1, 0],
   workers: [6, 1, 1, 0],
 };
 

@@ -13,12 +13,12 @@
 // | 4          | set-boundary     | v term, v cut, b+1 end                                       |
 // | 5          | stop             | v term                                                       |
 // | 6          | locations        | v term, b+1 batch, v exchange, v count, v each worker        |
-// | 7          | ask-status       | v term, v round, u8 moves, v count, for each of the dead: v  |
+// | 7          | ask-status       | v term, v round, u8 moves, v count, for each member: v      |
 // |            |                  | worker, v incarnation                                        |
 // | 8          | recover          | v term, recovery (recovery-codec.ts)                         |
 
 import { unreachable } from '../../base/assert.ts';
-import { deadMax, groupSizeMax, stagesMax, workersMax } from '../limits.ts';
+import { groupSizeMax, stagesMax, workersMax } from '../limits.ts';
 import type { Decoded } from './byte-reader.ts';
 import { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
@@ -27,14 +27,14 @@ import type { GroupId, PlacementVersion, Term, WorkerId } from './ids.ts';
 import { noBatch } from './ids.ts';
 import {
   readBatchNumber,
-  readDead,
   readDuration,
   readFinite,
+  readLife,
   readList,
   readNumbers,
   unknownKind,
   writeBatchNumber,
-  writeDead,
+  writeLife,
   writeList,
   writeNumbers,
 } from './message-fields.ts';
@@ -69,7 +69,7 @@ export function writeDriverMessage(
     case 'ask-status':
       to.varint(message.round);
       to.flag(message.moves);
-      return writeList(to, message.dead, (dead) => writeDead(to, dead));
+      return writeList(to, message.members, (life) => writeLife(to, life));
     case 'recover':
       return writeRecovery(to, message.recovery, codecs);
     default:
@@ -120,8 +120,8 @@ export function readDriverMessage(
     case 7: {
       const round = from.varint('round');
       const moves = from.flag('moves');
-      const dead = readList(from, { what: 'dead workers', max: deadMax }, () => readDead(from));
-      return from.finish({ kind: 'ask-status', term, round, dead, moves });
+      const members = readList(from, { what: 'members', max: workersMax }, () => readLife(from));
+      return from.finish({ kind: 'ask-status', term, round, members, moves });
     }
     case 8:
       return from.finish({ kind: 'recover', term, recovery: readRecovery(from, codecs) });

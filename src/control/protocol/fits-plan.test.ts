@@ -67,7 +67,8 @@ test('worker messages fit by the partitions they name; only sources end and have
     return { kind: 'report', ...signed, report };
   };
   const status = (changed: Partial<WorkerStatus>): WorkerMessage => {
-    const known = { startedThrough: batch, doneThrough: batch, ranges: [], kept: [] };
+    const through = { startedThrough: batch, doneThrough: batch, finalBatch: batch, refused: [] };
+    const known = { ...through, ranges: [], kept: [] };
     return {
       kind: 'status',
       ...signed,

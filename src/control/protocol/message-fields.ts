@@ -16,12 +16,12 @@ import type { HandleCodec, MessageCodecs } from './handle-codec.ts';
 import type { BatchNumber, Incarnation, Term, WorkerId } from './ids.ts';
 import type {
   BatchSpan,
-  DeadWorker,
   Handle,
   KnownRanges,
   PartitionSnapshot,
   Place,
   TaskName,
+  WorkerLife,
 } from './messages.ts';
 
 /** How every message of a worker begins, behind its kind. */
@@ -109,13 +109,13 @@ export function readOptional(from: ByteReader, what: string, codec: HandleCodec)
   return from.flag(what) ? codec.read(from) : null;
 }
 
-export function writeDead(to: ByteWriter, { worker, incarnation }: DeadWorker): void {
+export function writeLife(to: ByteWriter, { worker, incarnation }: WorkerLife): void {
   to.varint(worker);
   to.varint(incarnation);
 }
 
-export function readDead(from: ByteReader): DeadWorker {
-  const worker = from.varint('dead worker', workersMax) as WorkerId;
+export function readLife(from: ByteReader): WorkerLife {
+  const worker = from.varint('worker', workersMax) as WorkerId;
   return { worker, incarnation: from.varint('incarnation') as Incarnation };
 }
 

@@ -56,7 +56,7 @@ const handle = fc.option(text);
 const range = fc.option(text);
 const place = { stage, partition };
 const task = fc.record({ ...place, batch });
-const dead = fc.array(fc.record({ worker, incarnation }));
+const members = fc.array(fc.record({ worker, incarnation }));
 /** By micro-batch, by part. */
 const ranges = fc.array(fc.array(text, { minLength: 1, maxLength: 3 }), {
   minLength: 1,
@@ -141,7 +141,7 @@ export const recovery: fc.Arbitrary<Recovery> = template.chain((installed) => {
   const fates = fc.array(fate, { minLength: places.length, maxLength: places.length });
   const through = fc.infiniteStream(batch);
   return fc
-    .record({ round: number, cut: number, final: fc.boolean(), dead, checkpointed, fates, through })
+    .record({ round: number, cut: number, final: fc.boolean(), checkpointed, fates, through })
     .map(({ checkpointed: checkpoint, fates: all, through: done, ...rest }) => {
       const first = (checkpoint + 1) as BatchNumber;
       const end = (first + 50) as BatchNumber;
@@ -210,7 +210,7 @@ export const driverMessage: fc.Arbitrary<DriverMessage> = fc.oneof(
     kind: fc.constant('ask-status' as const),
     term,
     round: number,
-    dead,
+    members,
     moves: fc.boolean(),
   }),
   fc.record({ kind: fc.constant('recover' as const), term, recovery }),
@@ -233,6 +233,8 @@ const status: fc.Arbitrary<WorkerStatus> = fc.record({
   owned: fc.array(fc.record({ ...place, next: batch, endedAt: batch })),
   startedThrough: batch,
   doneThrough: batch,
+  finalBatch: batch,
+  refused: members,
   ranges: fc.array(
     fc.record({ ...place, first: fc.nat() as unknown as fc.Arbitrary<BatchNumber>, ranges }),
   ),

@@ -12,8 +12,8 @@ import type { Template } from './template.ts';
  */
 export type Handle = unknown;
 
-/** One life of a worker that the driver has declared dead: whatever it says is refused. */
-export type DeadWorker = { readonly worker: WorkerId; readonly incarnation: Incarnation };
+/** One life of a worker. */
+export type WorkerLife = { readonly worker: WorkerId; readonly incarnation: Incarnation };
 
 export type DriverMessage =
   | { readonly kind: 'install-template'; readonly term: Term; readonly template: Template }
@@ -42,13 +42,14 @@ export type DriverMessage =
     }
   | {
       /**
-       * Begins a round of recovery: refuse the dead, start nothing more, and only then say what you
-       * have.
+       * Begins a round of recovery: listen to nobody but its members, start nothing more, and only
+       * then say what you have.
        */
       readonly kind: 'ask-status';
       readonly term: Term;
       readonly round: number;
-      readonly dead: readonly DeadWorker[];
+      /** Whose voice counts; everybody else is dead, or was never there. */
+      readonly members: readonly WorkerLife[];
       /** Partitions of the living may move, too: tell the ranges of your own sources as well. */
       readonly moves: boolean;
     }
@@ -199,6 +200,10 @@ export type WorkerStatus = {
   /** Highest micro-batch of which a task was started. */
   readonly startedThrough: BatchNumber;
   readonly doneThrough: BatchNumber;
+  /** The micro-batch in which all sources end, as far as it was permitted here; -1: none. */
+  readonly finalBatch: BatchNumber;
+  /** Lives that it stopped listening to since it carried out an order of a round. */
+  readonly refused: readonly WorkerLife[];
   /** Ranges it has seen of source partitions that may move, micro-batches without a gap. */
   readonly ranges: readonly KnownRanges[];
   /** Source tasks whose blocks it keeps, whoever they belong to. */

@@ -7,7 +7,7 @@ import { rangesMax } from '../limits.ts';
 import type { Refusal } from './byte-reader.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
-import type { BatchNumber, Incarnation, PlacementVersion, WorkerId } from './ids.ts';
+import type { BatchNumber, PlacementVersion, WorkerId } from './ids.ts';
 import { noBatch } from './ids.ts';
 import { textCodecs } from './messages.fixture.ts';
 import type { BatchSpan } from './messages.ts';
@@ -42,7 +42,6 @@ function span(first: number, end: number): BatchSpan {
 /** Source partition 0 and consumer partition 1 have moved; checkpoint 4, three known ranges. */
 const recovery: Recovery = {
   round: 1,
-  dead: [{ worker: 3 as WorkerId, incarnation: 7 as Incarnation }],
   template,
   checkpoint: batch(4),
   end: batch(9),

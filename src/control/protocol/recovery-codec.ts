@@ -8,7 +8,6 @@
 // | field      | bytes                                                                           |
 // | ---------- | ------------------------------------------------------------------------------- |
 // | round      | v                                                                               |
-// | dead       | v count, each v worker, v incarnation                                           |
 // | template   | template-codec.ts                                                               |
 // | checkpoint | b+1                                                                             |
 // | end        | b+1                                                                             |
@@ -20,7 +19,7 @@
 // | reruns     | v count, each place, v count, for each span b+1 first, b+1 end                  |
 // | done       | v count, each v worker, b+1 through                                             |
 
-import { deadMax, placesMax, rangesMax, workersMax } from '../limits.ts';
+import { placesMax, rangesMax, workersMax } from '../limits.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { MessageCodecs } from './handle-codec.ts';
@@ -28,14 +27,12 @@ import type { WorkerId } from './ids.ts';
 import { noBatch } from './ids.ts';
 import {
   readBatchNumber,
-  readDead,
   readKnownRanges,
   readList,
   readPlace,
   readSnapshots,
   readSpans,
   writeBatchNumber,
-  writeDead,
   writeKnownRanges,
   writeList,
   writePlace,
@@ -50,7 +47,6 @@ import { workersIn } from './template.ts';
 
 export function writeRecovery(to: ByteWriter, recovery: Recovery, codecs: MessageCodecs): void {
   to.varint(recovery.round);
-  writeList(to, recovery.dead, (dead) => writeDead(to, dead));
   writeTemplate(to, recovery.template);
   writeBatchNumber(to, recovery.checkpoint);
   writeBatchNumber(to, recovery.end);
@@ -69,7 +65,6 @@ export function writeRecovery(to: ByteWriter, recovery: Recovery, codecs: Messag
 export function readRecovery(from: ByteReader, codecs: MessageCodecs): Recovery {
   const recovery: Recovery = {
     round: from.varint('round'),
-    dead: readList(from, { what: 'dead workers', max: deadMax }, () => readDead(from)),
     template: readTemplate(from),
     checkpoint: readBatchNumber(from, 'checkpoint'),
     end: readBatchNumber(from, 'end'),

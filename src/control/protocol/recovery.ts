@@ -2,14 +2,12 @@
 // what it takes over, what it sends again and what it runs again. Survivors keep their state.
 
 import type { BatchNumber, WorkerId } from './ids.ts';
-import type { BatchSpan, DeadWorker, KnownRanges, PartitionSnapshot, Place } from './messages.ts';
+import type { BatchSpan, KnownRanges, PartitionSnapshot, Place } from './messages.ts';
 import type { Template } from './template.ts';
 import { workersIn } from './template.ts';
 
 export type Recovery = {
   readonly round: number;
-  /** Everybody declared dead so far in this term. */
-  readonly dead: readonly DeadWorker[];
   /** The placement that holds from now on, for all micro-batches. */
   readonly template: Template;
   /** State begins as of this micro-batch; -1: at the very beginning. */

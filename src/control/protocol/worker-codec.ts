@@ -24,7 +24,13 @@
 // Places, tasks, known ranges, spans and snapshots are those of message-fields.ts.
 
 import { unreachable } from '../../base/assert.ts';
-import { makespansPerReportMax, partitionsMax, placesMax, stagesMax } from '../limits.ts';
+import {
+  makespansPerReportMax,
+  partitionsMax,
+  placesMax,
+  stagesMax,
+  workersMax,
+} from '../limits.ts';
 import type { Decoded } from './byte-reader.ts';
 import { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
@@ -36,6 +42,7 @@ import {
   readDuration,
   readFinite,
   readKnownRanges,
+  readLife,
   readList,
   readPlace,
   readSignature,
@@ -45,6 +52,7 @@ import {
   unknownKind,
   writeBatchNumber,
   writeKnownRanges,
+  writeLife,
   writeList,
   writePlace,
   writeSignature,
@@ -202,6 +210,8 @@ function writeStatus(to: ByteWriter, status: WorkerStatus, range: HandleCodec): 
   to.varint(status.version + 1);
   writeBatchNumber(to, status.startedThrough);
   writeBatchNumber(to, status.doneThrough);
+  writeBatchNumber(to, status.finalBatch);
+  writeList(to, status.refused, (life) => writeLife(to, life));
   writeList(to, status.owned, (owned) => {
     writePlace(to, owned);
     writeBatchNumber(to, owned.next);
@@ -216,6 +226,8 @@ function readStatus(from: ByteReader, range: HandleCodec): WorkerStatus {
     version: (from.varint('placement version') - 1) as PlacementVersion,
     startedThrough: readBatchNumber(from, 'started micro-batch'),
     doneThrough: readBatchNumber(from, 'finished micro-batch'),
+    finalBatch: readBatchNumber(from, 'final micro-batch'),
+    refused: readList(from, { what: 'refused workers', max: workersMax }, () => readLife(from)),
     owned: readList(from, { what: 'owned partitions', max: placesMax }, () => {
       const place = readPlace(from);
       const next = readBatchNumber(from, 'next micro-batch');

@@ -17,9 +17,28 @@ import { createBlob, deleteBlobs, getBlob, getBlobs, listBlobs } from './store-s
 /** `log` is the log's folder, ending in `/`. */
 export type WriterPlace = { readonly log: string; readonly writer: string };
 
-/** A writer's first step: its name is new. Throws `fenced`. */
-export function* openObjects(place: WriterPlace): StoreScript<void> {
+/** `term`: of the driver by whose order the writer begins. */
+export type OpeningWriter = WriterPlace & { readonly term: number };
+
+/**
+ * A writer's first step: its name is new, and it takes its first number with an empty frame.
+ * Whoever fences looks for writers afterwards: this one is seen, or sees the fence. Throws `fenced`.
+ */
+export function* openObjects(place: OpeningWriter): StoreScript<void> {
+  const opening = encodeFrame({ kind: 'records', throughBatch: -1, records: [] });
   if ((yield* listBlobs(writerFolder(place))).length > 0) throw fenced(place);
+  yield* appendObject(place, 0, opening);
+  const fences = yield* listBlobs(fencesFolder(place.log));
+  if (fences.some(({ key }) => numberOf(key) > place.term)) throw fenced(place);
+}
+
+/** No writer of a lesser term that is not there yet begins any more. */
+export function* fenceWriters(log: string, term: number): StoreScript<void> {
+  yield* createBlob(`${fencesFolder(log)}${numberPart(term)}`, encodeFrame({ kind: 'seal' }));
+}
+
+function fencesFolder(log: string): string {
+  return `${log}terms/`;
 }
 
 /** Makes frame `number` of a writer durable. Throws `fenced`. May be repeated with equal bytes. */
@@ -116,6 +135,7 @@ export function* releaseObjects(
 function* writersOf(log: string): StoreScript<ReadonlyMap<string, readonly BlobEntry[]>> {
   const writers = new Map<string, BlobEntry[]>();
   for (const entry of yield* listBlobs(log)) {
+    if (entry.key.startsWith(fencesFolder(log))) continue;
     const writer = entry.key.slice(0, entry.key.lastIndexOf('/'));
     const entries = writers.get(writer) ?? [];
     entries.push(entry);

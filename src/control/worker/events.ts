@@ -67,6 +67,13 @@ export type WorkerEvent =
       readonly since: PlacementVersion;
     }
   | {
+      /** The worker's log is closed to it: whoever closed it has given this worker up. */
+      readonly kind: 'log-failed';
+      readonly task: TaskName;
+      readonly since: PlacementVersion;
+      readonly error: StreamErrorData;
+    }
+  | {
       readonly kind: 'snapshot-stored';
       readonly task: TaskName;
       readonly since: PlacementVersion;
@@ -177,7 +184,7 @@ export type IgnoreReason =
   | 'old-term'
   | 'old-incarnation'
   | 'old-round'
-  | 'declared-dead'
+  | 'not-a-member'
   | 'rolled-back'
   | 'duplicate'
   | 'already-done'

@@ -26,10 +26,16 @@ export class Permissions {
   #promise = Infinity;
   #end: BatchNumber = noBatch;
   #lastGroup = -1;
+  #finalBatch: BatchNumber = noBatch;
 
   /** The first micro-batch that is not permitted; -1 before any was. */
   get end(): BatchNumber {
     return this.#end;
+  }
+
+  /** The micro-batch in which all sources end; -1: none is permitted that would be the last. */
+  get finalBatch(): BatchNumber {
+    return this.#finalBatch;
   }
 
   /**
@@ -46,6 +52,7 @@ export class Permissions {
     const end = (first + order.count) as BatchNumber;
     this.#groups.push({ group, version, first, end, stage, intervalMs, anchorMs, reportAt, final });
     this.#end = end;
+    if (final) this.#finalBatch = (end - 1) as BatchNumber;
     return true;
   }
 
@@ -75,6 +82,7 @@ export class Permissions {
   ): void {
     this.#promise = Infinity;
     this.#end = end;
+    this.#finalBatch = (final ? end - 1 : noBatch) as BatchNumber;
     this.#lastGroup = -1;
     this.#groups = [
       {
@@ -103,6 +111,7 @@ export class Permissions {
       .filter((group) => group.first < end)
       .map((group) => (group.end > end ? { ...group, end } : group));
     this.#end = end;
+    if (this.#finalBatch >= end) this.#finalBatch = noBatch;
   }
 
   /**

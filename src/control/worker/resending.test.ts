@@ -15,7 +15,6 @@ function batch(number: number): BatchNumber {
 /** Partition 0 of the source and 1, 2, 3 of the consumers have moved, to 1, 2 and 1. */
 const recovery: Recovery = {
   round: 1,
-  dead: [],
   template: {
     version: 1 as PlacementVersion,
     delivery: 'push',

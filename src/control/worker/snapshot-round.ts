@@ -20,10 +20,13 @@ export class SnapshotRound {
     this.#ranges.set(`${stage}/${partition}`, range);
   }
 
-  /** True when this was the last one. */
-  stored({ stage, partition }: Place, snapshot: Handle): boolean {
+  /** All of them are stored. */
+  get complete(): boolean {
+    return this.snapshots.length === this.#partitionCount;
+  }
+
+  stored({ stage, partition }: Place, snapshot: Handle): void {
     const range = this.#ranges.get(`${stage}/${partition}`) ?? null;
     this.snapshots.push({ stage, partition, snapshot, range });
-    return this.snapshots.length === this.#partitionCount;
   }
 }

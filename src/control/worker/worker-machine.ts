@@ -34,7 +34,6 @@ import type {
 import { noBatch } from '../protocol/ids.ts';
 import type {
   BlockEntry,
-  DeadWorker,
   DriverMessage,
   Handle,
   Peer,
@@ -42,6 +41,7 @@ import type {
   Place,
   StartGroup,
   TaskName,
+  WorkerLife,
   WorkerMessage,
 } from '../protocol/messages.ts';
 import type { Recovery } from '../protocol/recovery.ts';
@@ -96,7 +96,12 @@ export class WorkerMachine {
   #cutsDecided = 0;
   /** The latest life of each peer that has spoken. */
   readonly #incarnations = new Map<WorkerId, Incarnation>();
-  readonly #dead = new Map<WorkerId, Incarnation>();
+  /** Whose voice counts; null: everybody's, for nobody was lost yet. */
+  #members: ReadonlyMap<WorkerId, Incarnation> | null = null;
+  /** Who was, and is not: what they have said since then is lost. By worker. */
+  #refused = new Map<WorkerId, Incarnation>();
+  /** Told again to every new driver. */
+  #failure: { readonly task: TaskName; readonly error: StreamErrorData } | null = null;
   #round = -1;
   /** The last round whose order was carried out. */
   #recoveredRound = -1;
@@ -169,7 +174,8 @@ export class WorkerMachine {
         this.#onCommitted(event.task, event.since);
         break;
       case 'commit-failed':
-        this.#onCommitFailed(event);
+      case 'log-failed':
+        this.#onRefused(event);
         break;
       case 'source-ready':
         this.#onSourceReady(event);
@@ -255,9 +261,9 @@ export class WorkerMachine {
   }
 
   #onPeerMessage(from: WorkerId, message: PeerMessage): void {
-    const dead = this.#dead.get(from);
-    if (dead !== undefined && message.incarnation <= dead) {
-      return this.#ignore(message.kind, 'declared-dead');
+    if (!this.#listensTo(from, message.incarnation)) {
+      this.#refused.set(from, message.incarnation);
+      return this.#ignore(message.kind, 'not-a-member');
     }
     const life = this.#incarnations.get(from);
     if (life !== undefined && message.incarnation < life) {
@@ -396,12 +402,12 @@ export class WorkerMachine {
 
   /** Refuses the dead first, and only then says what there is: nothing can be added to it. */
   #onAskStatus(order: AskStatus): void {
-    const { round, dead, moves } = order;
+    const { round, members, moves } = order;
     if (round < this.#round || round <= this.#recoveredRound) {
       return this.#ignore('ask-status', 'old-round');
     }
     this.#round = round;
-    this.#refuse(dead);
+    this.#listenTo(members);
     this.#snapshots = null;
     this.#permissions.promiseFrom((this.#startedThrough + 1) as BatchNumber);
     this.#sourcesWait = moves;
@@ -409,6 +415,7 @@ export class WorkerMachine {
     // A source may move away from here: what it is reading now belongs to what is told.
     this.#asked = moves && this.#running !== null ? order : null;
     if (this.#asked === null) this.#tellStatus(order);
+    if (this.#failure !== null) this.#tellFailure(this.#failure);
   }
 
   #tellStatus({ round, moves }: AskStatus): void {
@@ -425,26 +432,47 @@ export class WorkerMachine {
         }),
         startedThrough: this.#startedThrough,
         doneThrough: this.#doneThrough,
+        finalBatch: this.#permissions.finalBatch,
+        refused: Array.from(this.#refused, ([peer, life]) => ({ worker: peer, incarnation: life })),
         ranges: sources.flatMap((source) => this.#kept.rangesOf(source)),
         kept: this.#kept.spans(this.#sourceStages()),
       },
     });
   }
 
-  #refuse(dead: readonly DeadWorker[]): void {
-    for (const { worker, incarnation } of dead) {
-      const before = this.#dead.get(worker) ?? incarnation;
-      this.#dead.set(worker, Math.max(before, incarnation) as Incarnation);
+  #listenTo(members: readonly WorkerLife[]): void {
+    const before = this.#members ?? this.#incarnations;
+    this.#members = new Map(members.map(({ worker, incarnation }) => [worker, incarnation]));
+    for (const [worker, incarnation] of before) {
+      if (this.#members.get(worker) !== incarnation) this.#refused.set(worker, incarnation);
     }
+    // What others have said meanwhile and nobody could use yet is as good as never said.
+    this.#held = this.#held.filter(({ from, message }) => {
+      if (from === 'driver' || !('incarnation' in message)) return true;
+      return this.#listensTo(from, message.incarnation);
+    });
   }
 
-  /** Source partitions that, as far as is known here, a dead worker had. */
+  /** Whoever was refused once has said what is missing here, until a round makes it good. */
+  #listensTo(from: WorkerId, incarnation: Incarnation): boolean {
+    if (this.#members === null) return true;
+    return this.#members.get(from) === incarnation && this.#refused.get(from) !== incarnation;
+  }
+
+  /** A later life of a worker has nothing of what the one before it had. */
+  #isLost(owner: WorkerId): boolean {
+    const member = this.#members?.get(owner);
+    if (member === undefined) return this.#members !== null;
+    return (this.#incarnations.get(owner) ?? member) < member;
+  }
+
+  /** Source partitions whose owner, as far as is known here, is not there any more. */
   #lostSources(): readonly Place[] {
     const places: Place[] = [];
     this.#template?.stages.forEach(({ source, placement }, stage) => {
       if (!source) return;
       placement.forEach((owner, partition) => {
-        if (this.#dead.has(owner)) places.push({ stage, partition });
+        if (this.#isLost(owner)) places.push({ stage, partition });
       });
     });
     return places;
@@ -469,8 +497,8 @@ export class WorkerMachine {
     const { round, template, checkpoint, end, final, cut } = recovery;
     this.#recoveredRound = round;
     this.#sourcesWait = false;
+    this.#refused.clear();
     assert(end > this.#startedThrough || template.reach === 'all', 'a recovery withdraws a start');
-    this.#refuse(recovery.dead);
     const fresh = this.#template === null;
     if (fresh) this.#kept = new KeptBlocks(template.exchanges.length);
     if (template.reach === 'all' || fresh) this.#acceptsSince = template.version;
@@ -843,9 +871,9 @@ export class WorkerMachine {
     this.#onVisible(local);
   }
 
-  #onCommitFailed({ task, since, error }: Extract<WorkerEvent, { kind: 'commit-failed' }>): void {
-    // The partition has moved meanwhile, and its new owner has fenced this one's writer.
-    if (this.#localAt(task)?.since !== since) return this.#ignore('commit-failed', 'unknown-run');
+  #onRefused({ kind, task, since, error }: Refused): void {
+    // The partition has moved meanwhile, or was rolled back, and this one's writer is fenced.
+    if (this.#localAt(task)?.since !== since) return this.#ignore(kind, 'unknown-run');
     this.#sendFailure(task, error);
   }
 
@@ -870,6 +898,7 @@ export class WorkerMachine {
     const local = this.#localAt({ stage, partition });
     if (local === undefined || local.since !== since || batch <= local.durableThrough) return;
     local.durableThrough = batch;
+    this.#tellSnapshots();
     if (!this.#frontier!.reached(this.#durableThrough())) return;
     this.#tellFrontier();
     this.#openGates();
@@ -899,7 +928,14 @@ export class WorkerMachine {
     if (round === null || round.batch !== event.task.batch || !current) {
       return this.#ignore('snapshot-stored', 'old-round');
     }
-    if (!round.stored(event.task, event.snapshot)) return;
+    round.stored(event.task, event.snapshot);
+    this.#tellSnapshots();
+  }
+
+  /** State never becomes durable before the ranges behind it: they might be chosen anew. */
+  #tellSnapshots(): void {
+    const round = this.#snapshots;
+    if (round === null || !round.complete || this.#durableThrough() < round.batch) return;
     this.#snapshots = null;
     const { batch, snapshots } = round;
     const { version } = this.#template!;
@@ -963,7 +999,12 @@ export class WorkerMachine {
   }
 
   #sendFailure(task: TaskName, error: StreamErrorData): void {
-    this.#tellDriver({ kind: 'task-failed', ...this.#signed(), task, error });
+    this.#failure ??= { task, error };
+    this.#tellFailure({ task, error });
+  }
+
+  #tellFailure(failure: { readonly task: TaskName; readonly error: StreamErrorData }): void {
+    this.#tellDriver({ kind: 'task-failed', ...this.#signed(), ...failure });
   }
 
   #advanceDone(): void {
@@ -1216,6 +1257,7 @@ export class WorkerMachine {
 }
 
 type AskStatus = Extract<DriverMessage, { kind: 'ask-status' }>;
+type Refused = Extract<WorkerEvent, { kind: 'commit-failed' | 'log-failed' }>;
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
 type TaskFinished = Extract<WorkerEvent, { kind: 'task-finished' }>;
 /** What the producers with the same consumers gave. */

@@ -130,6 +130,13 @@ export class DriverShell {
         });
         break;
       }
+      case 'journal-placement': {
+        const { round } = effect;
+        this.#whenDone(this.#storage().journalPlacement(effect.version), () => {
+          this.step({ kind: 'placement-journaled', round });
+        });
+        break;
+      }
       case 'commit-checkpoint': {
         const { batch } = effect;
         this.#storage()

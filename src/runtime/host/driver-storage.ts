@@ -9,11 +9,12 @@ import type {
   CheckpointManifest,
 } from '../../control/protocol/checkpoint-manifest.ts';
 import type { HandleCodec } from '../../control/protocol/handle-codec.ts';
-import type { BatchNumber } from '../../control/protocol/ids.ts';
+import type { BatchNumber, PlacementVersion, Term } from '../../control/protocol/ids.ts';
+import { firstVersionOf, termOf } from '../../control/protocol/ids.ts';
 import type {
-  DeadWorker,
   KnownRanges,
   PartitionSnapshot,
+  WorkerLife,
 } from '../../control/protocol/messages.ts';
 import type { RangeRecord } from '../../data/task/task.ts';
 import type { SourceId } from '../../plan/logical-plan.ts';
@@ -23,7 +24,8 @@ import type { LoggedRange, RangeLogWriter } from '../../ports/range-log.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { ManifestWriter } from '../storage/checkpoint-store.ts';
 import type { Durability, OpenDurability } from './durable-job.ts';
-import { logName, openDurability } from './durable-job.ts';
+import { driverLogName, lifeName, logName, openDurability, parseLogName } from './durable-job.ts';
+import type { DriverJournal } from './driver-journal.ts';
 import type { DurableStart } from './durable-start.ts';
 import type { JobConfig } from './job-config.ts';
 import { decodeRanges, encodeRanges, rangeCodec } from './range-codec.ts';
@@ -36,6 +38,7 @@ export type DriverStorageOptions = {
   readonly open: OpenDurability;
   readonly plan: PhysicalPlan;
   readonly manifests: ManifestWriter;
+  readonly journal: DriverJournal;
 };
 
 type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;
@@ -48,6 +51,9 @@ export class DriverStorage {
   readonly #sources: ReadonlyMap<number, SourceId>;
   readonly #log: RangeLogWriter;
   #hasClosedFormer = false;
+  /** By life: its logs of terms before this one. */
+  readonly #olderLogs = new Map<string, readonly string[]>();
+  readonly #term: Term;
   #committing: Promise<unknown> = Promise.resolve();
 
   constructor(options: DriverStorageOptions) {
@@ -59,34 +65,56 @@ export class DriverStorage {
     );
     this.#stages = new Map(scans);
     this.#sources = new Map(scans.map(([source, stage]) => [stage, source]));
-    this.#log = open.log.writer(`t${durability.term}-driver`);
+    this.#term = durability.term as Term;
+    this.#log = open.log.writer(driverLogName(this.#term), this.#term);
   }
 
-  /** Closes the logs of the dead, or of all, and of drivers before; then reads what there is. */
+  /**
+   * Closes the logs of the dead, or of all, and of whoever wrote for a driver before and is not
+   * there; then reads what there is.
+   */
   async readLog(order: ReadLog): Promise<readonly KnownRanges[]> {
     const { open } = this.#options;
-    const names = new Set(await this.#formerWriters());
+    const names = new Set(await this.#formerWriters(order));
     const closed = order.closesAll ? [...order.dead, ...order.living] : order.dead;
     for (const name of this.#namesOf(closed, order)) names.add(name);
     await Promise.all([...names].map((name) => open.log.seal(name)));
     return this.#known(await open.log.read(order.after), order.after);
   }
 
-  #namesOf(workers: readonly DeadWorker[], { closesAll, version }: ReadLog): readonly string[] {
-    const { durability } = this.#options;
+  #namesOf(lives: readonly WorkerLife[], { closesAll, version }: ReadLog): readonly string[] {
     const reach = closesAll ? 'all' : 'lost';
-    return workers.map(({ worker, incarnation }) =>
-      logName(durability, { worker, incarnation, version, reach }),
-    );
+    return lives.flatMap(({ worker, incarnation }) => {
+      const older = this.#olderLogs.get(lifeName({ worker, incarnation })) ?? [];
+      // Before its first round a driver has published nothing that anybody could write by.
+      const own = version < firstVersionOf(this.#term) ? this.#term : termOf(version);
+      return [...older, logName({ term: own, worker, incarnation, version, reach })];
+    });
   }
 
-  /** Those of older terms, asked for once: nobody of them may add anything from now on. */
-  async #formerWriters(): Promise<readonly string[]> {
+  /**
+   * Those of older terms, asked for once: nobody of them may add anything from now on but workers
+   * that have come over. The fence is first, so that nobody begins behind the listing.
+   */
+  async #formerWriters({ closesAll, living }: ReadLog): Promise<readonly string[]> {
     if (this.#hasClosedFormer) return [];
     this.#hasClosedFormer = true;
-    const { open, durability } = this.#options;
-    const own = `t${durability.term}-`;
-    return (await open.log.writers()).filter((name) => !name.startsWith(own));
+    const { log } = this.#options.open;
+    await log.fence(this.#term);
+    const lives = new Set(living.map(lifeName));
+    const closed: string[] = [];
+    for (const name of await log.writers()) {
+      const writer = parseLogName(name);
+      if (writer?.term === this.#term) continue;
+      if (writer === null || closesAll || !lives.has(writer.life)) closed.push(name);
+      else this.#olderLogs.set(writer.life, [...(this.#olderLogs.get(writer.life) ?? []), name]);
+    }
+    return closed;
+  }
+
+  /** Rejects with `fenced` when another driver has taken over. */
+  journalPlacement(version: PlacementVersion): Promise<void> {
+    return this.#options.journal.writePlacement(version);
   }
 
   /** Makes durable what only survivors knew. */
@@ -143,7 +171,8 @@ export async function driverStorage(setup: DurableSetup): Promise<DriverStorage 
   const { durability } = config;
   if (durable === null || durability === null) return null;
   const open = await openDurability(durability, plan.name, () => clock.nowMs());
-  return new DriverStorage({ config, durability, open, plan, manifests: durable.manifests });
+  const { journal, manifests } = durable;
+  return new DriverStorage({ config, durability, open, plan, manifests, journal });
 }
 
 /** How the driver machine recovers; absent: it does not. */
@@ -154,7 +183,7 @@ export function recoveryOptions({ durable, config, plan }: DurableSetup): {
   if (durable === null || durability === null) return {};
   const { checkpointIntervalMs } = durability;
   const from = durable.latest === null ? null : checkpointOf(durable.latest, plan);
-  return { recovery: { checkpointIntervalMs, from } };
+  return { recovery: { checkpointIntervalMs, from, published: durable.journal.published } };
 }
 
 type DurableSetup = {

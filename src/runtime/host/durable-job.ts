@@ -4,7 +4,8 @@
 import { join } from 'node:path';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { RangeLog } from '../../ports/range-log.ts';
-import type { Incarnation, PlacementVersion, WorkerId } from '../../control/protocol/ids.ts';
+import type { PlacementVersion, Term } from '../../control/protocol/ids.ts';
+import type { WorkerLife } from '../../control/protocol/messages.ts';
 import type { Reach } from '../../control/protocol/template.ts';
 import { logFolder, pipelineKeys } from '../../control/storage/pipeline-keys.ts';
 import { DirectoryStore } from '../storage/directory-store.ts';
@@ -44,20 +45,35 @@ export async function openDurability(
   return { store, log };
 }
 
+/** One life of a worker, as a part of the names of its logs. */
+export function lifeName({ worker, incarnation }: WorkerLife): string {
+  return `w${worker}-i${incarnation}`;
+}
+
 /**
- * The name of a worker's log. Where all is rolled back after a loss, everybody begins a new one:
- * what the old ones do not hold by then is decided anew.
+ * The name of a worker's log, with the term in which it was begun. Where all is rolled back after a
+ * loss, everybody begins a new one: what the old ones do not hold by then is decided anew.
  */
 export function logName(
-  { term }: Durability,
-  of: {
-    readonly worker: WorkerId;
-    readonly incarnation: Incarnation;
+  of: WorkerLife & {
+    readonly term: Term;
     readonly version: PlacementVersion;
     readonly reach: Reach;
   },
 ): string {
-  const { worker, incarnation, version, reach } = of;
-  const life = `t${term}-w${worker}-i${incarnation}`;
+  const { reach, term, version } = of;
+  const life = `t${term}-${lifeName(of)}`;
   return reach === 'all' ? `${life}-v${version}` : life;
+}
+
+export function driverLogName(term: Term): string {
+  return `t${term}-driver`;
+}
+
+/** Null: it is no worker's. */
+export function parseLogName(
+  name: string,
+): { readonly term: number; readonly life: string } | null {
+  const match = /^t(\d+)-(w\d+-i\d+)(?:-v\d+)?$/.exec(name);
+  return match === null ? null : { term: Number(match[1]), life: match[2]! };
 }

@@ -14,6 +14,7 @@ import type { BlobStore } from '../../ports/blob-store.ts';
 import type { Source } from '../../ports/source.ts';
 import type { ManifestWriter } from '../storage/checkpoint-store.ts';
 import { CheckpointStore } from '../storage/checkpoint-store.ts';
+import { DriverJournal } from './driver-journal.ts';
 import type { HeldLease } from '../storage/lease.ts';
 import { acquireLease } from '../storage/lease.ts';
 import { openStore } from '../storage/open-store.ts';
@@ -35,6 +36,7 @@ export type DurableStartOptions = {
 export class DurableStart {
   readonly store: BlobStore;
   readonly manifests: ManifestWriter;
+  readonly journal: DriverJournal;
   /** Where the run goes on; null: it begins a history. */
   readonly latest: CheckpointManifest | null;
   readonly #lease: HeldLease;
@@ -43,11 +45,13 @@ export class DurableStart {
   private constructor(parts: {
     readonly store: BlobStore;
     readonly manifests: ManifestWriter;
+    readonly journal: DriverJournal;
     readonly latest: CheckpointManifest | null;
     readonly lease: HeldLease;
   }) {
     this.store = parts.store;
     this.manifests = parts.manifests;
+    this.journal = parts.journal;
     this.latest = parts.latest;
     this.#lease = parts.lease;
   }
@@ -72,9 +76,11 @@ export class DurableStart {
     });
     try {
       const checkpoints = new CheckpointStore(store, { pipeline: logical.name, nowMs, warn });
-      const manifests = await checkpoints.open({ term: lease.term, holder });
+      const driver = { term: lease.term, holder };
+      const manifests = await checkpoints.open(driver);
+      const journal = await DriverJournal.open(store, { pipeline: logical.name, ...driver });
       const latest = fresh ? null : await checkpoints.latestWhole();
-      return new DurableStart({ store, manifests, latest, lease });
+      return new DurableStart({ store, manifests, journal, latest, lease });
     } catch (error) {
       await giveBack(lease);
       throw error;

@@ -120,6 +120,7 @@ export async function setUpJob(
   return orRelease(durable, async () => {
     const latest = durable?.latest ?? null;
     const history = latest?.history ?? randomUUID();
+    durable?.journal.follow(history);
     const startMs = latest?.startMs ?? Math.round(clock.nowMs());
     const former = new Map(latest?.sources.map(({ source, layout }) => [source, layout]));
     const sourcePartitions = new Map<SourceId, number>();

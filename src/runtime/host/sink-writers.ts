@@ -3,6 +3,7 @@
 
 import { asStreamError } from '../../base/stream-error.ts';
 import type { PlacementVersion } from '../../control/protocol/ids.ts';
+import { termOf } from '../../control/protocol/ids.ts';
 import type { SinkId, SinkSpec } from '../../plan/logical-plan.ts';
 import type { Sink, SinkContext, SinkOutput, SinkRun, SinkWriter } from '../../ports/sink.ts';
 import type { JobConfig } from './job-config.ts';
@@ -63,7 +64,10 @@ export class SinkWriters {
     if (opened !== undefined && opened.since >= since) return opened;
     await opened?.writer.close();
     const { run } = this.#options;
-    const context = { ...this.context(id), run: { ...run, incarnation: since + 1 } };
+    const context = {
+      ...this.context(id),
+      run: { ...run, term: termOf(since), incarnation: since + 1 },
+    };
     const writer = await this.#options.sinks.get(id)!.open(partition, context);
     const fresh = { writer, since, through: writer.committedThrough };
     this.#writers.set(key, fresh);
@@ -94,7 +98,7 @@ type Opened = {
   through: number;
 };
 
-/** As whom a run writes; each sink partition's writer adds since when it is where it is. */
+/** As whom a run writes; each sink partition's writer adds since when, and in which term. */
 export function sinkRun(pipeline: string, { history, durability }: JobConfig): SinkRun {
   const term = durability?.term ?? 1;
   return { pipeline, history, term, incarnation: 0, resumes: durability?.resumes ?? false };

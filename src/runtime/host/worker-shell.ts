@@ -329,9 +329,9 @@ export class WorkerShell {
     this.#storage!.logRange(record, { version, reach })?.then(
       () => this.#step({ kind: 'range-logged', task, since }),
       (error: unknown) => {
-        // The driver has closed this worker's log: what it decides does not count any more.
-        if (!(error instanceof StreamError && error.code === 'fenced'))
-          this.#options.onFatal(error);
+        const isFenced = error instanceof StreamError && error.code === 'fenced';
+        if (!isFenced) return this.#options.onFatal(error);
+        this.#step({ kind: 'log-failed', task, since, error: errorToData(error) });
       },
     );
   }

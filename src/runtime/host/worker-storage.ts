@@ -3,6 +3,7 @@
 // so that restoring stays short.
 
 import type { Incarnation, PlacementVersion, WorkerId } from '../../control/protocol/ids.ts';
+import { termOf } from '../../control/protocol/ids.ts';
 import type { Place, TaskName } from '../../control/protocol/messages.ts';
 import type { Reach } from '../../control/protocol/template.ts';
 import type { HandleCodec } from '../../control/protocol/handle-codec.ts';
@@ -30,6 +31,7 @@ export class WorkerStorage {
   readonly #options: WorkerStorageOptions;
   readonly #checkpoints: CheckpointStore;
   readonly #ranges: HandleCodec;
+  /** By placement where each has a log of its own; else one. */
   readonly #logs = new Map<string, RangeLogWriter>();
   /** By stage and partition: records of the open task's parts. */
   readonly #parts = new Map<string, RangeRecord[]>();
@@ -107,10 +109,16 @@ export class WorkerStorage {
   }
 
   #log(by: { readonly version: PlacementVersion; readonly reach: Reach }): RangeLogWriter {
-    const { durability, open, worker, incarnation } = this.#options;
-    const name = logName(durability, { worker, incarnation, ...by });
-    let log = this.#logs.get(name);
-    if (log === undefined) this.#logs.set(name, (log = open.log.writer(name)));
+    const { open, worker, incarnation } = this.#options;
+    const { reach, version } = by;
+    // Where survivors keep what they have, they keep their log.
+    const of = reach === 'all' ? `v${version}` : '';
+    let log = this.#logs.get(of);
+    if (log === undefined) {
+      const term = termOf(version);
+      const name = logName({ term, worker, incarnation, ...by });
+      this.#logs.set(of, (log = open.log.writer(name, term)));
+    }
     return log;
   }
 }

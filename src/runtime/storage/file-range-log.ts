@@ -32,8 +32,18 @@ export class FileRangeLog implements RangeLog {
     this.description = this.#folder;
   }
 
-  writer(name: string): RangeLogWriter {
-    return new FileLogWriter(name, join(this.#folder, keyPart(name)));
+  writer(name: string, term: number): RangeLogWriter {
+    return new FileLogWriter({ name, term, log: this.#folder });
+  }
+
+  async fence(term: number): Promise<void> {
+    const folder = join(this.#folder, fencesFolder);
+    try {
+      await makeFolder(folder);
+      await createFile(folder, numberPart(term), new Uint8Array(0));
+    } catch (error) {
+      throw fileFailure(`fence the range log in`, folder, error);
+    }
   }
 
   async seal(writer: string): Promise<void> {
@@ -97,6 +107,8 @@ export class FileRangeLog implements RangeLog {
 class FileLogWriter implements RangeLogWriter {
   readonly #name: string;
   readonly #folder: string;
+  readonly #fences: string;
+  readonly #term: number;
   readonly #queue: AppendQueue;
   #file: FileHandle | null = null;
   #segment = -1;
@@ -105,9 +117,19 @@ class FileLogWriter implements RangeLogWriter {
   /** After a failed write nobody knows what is on the disk: a new life of the worker must write. */
   #broken: StreamError | null = null;
 
-  constructor(name: string, folder: string) {
+  constructor({
+    name,
+    term,
+    log,
+  }: {
+    readonly name: string;
+    readonly term: number;
+    readonly log: string;
+  }) {
     this.#name = name;
-    this.#folder = folder;
+    this.#folder = join(log, keyPart(name));
+    this.#fences = join(log, fencesFolder);
+    this.#term = term;
     this.#queue = new AppendQueue(name, (records) => this.#write(records));
   }
 
@@ -154,12 +176,27 @@ class FileLogWriter implements RangeLogWriter {
     this.#length = 0;
     this.#file = await open(segmentPath(this.#folder, this.#segment), 'wx');
     await syncFolder(this.#folder);
+    // Whoever fences looks for writers afterwards: this one is seen, or sees the fence.
+    if (this.#segment === 0 && (await newestFence(this.#fences)) > this.#term) {
+      throw fenced(this.#name);
+    }
     return this.#file;
   }
 
   async #isClosing(): Promise<boolean> {
     return (await statIfThere(join(this.#folder, 'closing'))) !== null;
   }
+}
+
+/** In the log's folder: a file for each term that fences those before. */
+const fencesFolder = '.terms';
+
+async function newestFence(folder: string): Promise<number> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  });
+  return Math.max(0, ...names.map(Number).filter(Number.isSafeInteger));
 }
 
 type Frame = { readonly throughBatch: number; readonly records: readonly LoggedRange[] };

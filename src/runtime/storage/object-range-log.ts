@@ -1,9 +1,10 @@
 // The range log over any store of blobs: durable wherever the checkpoints are, at the price of one
 // write to the store. The protocol is in `control/storage/object-log-script.ts`.
 
-import type { WriterPlace } from '../../control/storage/object-log-script.ts';
+import type { OpeningWriter } from '../../control/storage/object-log-script.ts';
 import {
   appendObject,
+  fenceWriters,
   listWriters,
   openObjects,
   readObjects,
@@ -30,8 +31,12 @@ export class ObjectRangeLog implements RangeLog {
     this.description = store.description;
   }
 
-  writer(name: string): RangeLogWriter {
-    return new ObjectLogWriter(this.#store, { log: this.#log, writer: name });
+  writer(name: string, term: number): RangeLogWriter {
+    return new ObjectLogWriter(this.#store, { log: this.#log, writer: name, term });
+  }
+
+  fence(term: number): Promise<void> {
+    return runStoreScript(this.#store, fenceWriters(this.#log, term));
   }
 
   seal(writer: string): Promise<void> {
@@ -53,15 +58,14 @@ export class ObjectRangeLog implements RangeLog {
 
 class ObjectLogWriter implements RangeLogWriter {
   readonly #store: BlobStore;
-  readonly #place: WriterPlace;
+  readonly #place: OpeningWriter;
   readonly #queue: AppendQueue;
-  #isOpen = false;
   #next = 0;
   #throughBatch = -1;
   /** A write that was given up: whether it happened is settled before the next one. */
   #unsettled: Uint8Array | null = null;
 
-  constructor(store: BlobStore, place: WriterPlace) {
+  constructor(store: BlobStore, place: OpeningWriter) {
     this.#store = store;
     this.#place = place;
     this.#queue = new AppendQueue(place.writer, (records) => this.#write(records));
@@ -76,8 +80,10 @@ class ObjectLogWriter implements RangeLogWriter {
   }
 
   async #write(records: readonly LoggedRange[]): Promise<void> {
-    if (!this.#isOpen) await runStoreScript(this.#store, openObjects(this.#place));
-    this.#isOpen = true;
+    if (this.#next === 0) {
+      await runStoreScript(this.#store, openObjects(this.#place));
+      this.#next = 1;
+    }
     if (this.#unsettled !== null) await this.#create(this.#unsettled);
     const throughBatch = records.reduce(
       (greatest, { batch }) => Math.max(greatest, batch),

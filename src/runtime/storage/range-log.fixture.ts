@@ -19,8 +19,8 @@ export const logLaws: Readonly<Record<string, (pair: LogPair) => Promise<void>>>
   },
 
   'gives back what was appended, in order and each once': async ({ log, another }) => {
-    const a = log.writer('1-0-0');
-    const b = log.writer('1-1-0');
+    const a = log.writer('1-0-0', 1);
+    const b = log.writer('1-1-0', 1);
     await a.append([range(0, 0), range(1, 0)]);
     await b.append([range(0, 1)]);
     await Promise.all([a.append([range(2, 0)]), b.append([range(1, 1), range(2, 1)])]);
@@ -34,7 +34,7 @@ export const logLaws: Readonly<Record<string, (pair: LogPair) => Promise<void>>>
   },
 
   'refuses two different records of one name': async ({ log }) => {
-    const writers = [log.writer('a'), log.writer('b')];
+    const writers = [log.writer('a', 1), log.writer('b', 1)];
     await writers[0]!.append([range(0, 0)]);
     await writers[1]!.append([{ ...range(0, 0), record: Uint8Array.of(1) }]);
     const isConflict = (error: unknown): boolean =>
@@ -44,17 +44,33 @@ export const logLaws: Readonly<Record<string, (pair: LogPair) => Promise<void>>>
   },
 
   'lets nobody go on under a name that is in use': async ({ log, another }) => {
-    const writer = log.writer('w');
+    const writer = log.writer('w', 1);
     await writer.append([range(0, 0)]);
-    const second = another.writer('w');
+    const second = another.writer('w', 1);
     await assert.rejects(second.append([range(1, 0)]));
     await writer.append([range(2, 0)]);
     assert.deepEqual(names(await another.read(-1)), ['0 0', '2 0']);
     await Promise.all([writer.close(), second.close()]);
   },
 
+  'lets nobody of an older term begin behind a fence': async ({ log, another }) => {
+    const there = log.writer('t1-w0', 1);
+    await there.append([range(0, 0)]);
+    await another.fence(2);
+    const late = log.writer('t1-w1', 1);
+    await assert.rejects(late.append([range(0, 1)]), isFenced);
+    // Whoever was there goes on until it is sealed.
+    await there.append([range(1, 0)]);
+    const next = another.writer('t2-w1', 2);
+    await next.append([range(1, 1)]);
+    await another.fence(2);
+    assert.deepEqual(names(await another.read(-1)), ['0 0', '1 0', '1 1']);
+    assert.ok((await another.writers()).includes('t1-w0'));
+    await Promise.all([there.close(), late.close(), next.close()]);
+  },
+
   'takes nothing of a writer that is sealed': async ({ log, another }) => {
-    const writer = log.writer('w');
+    const writer = log.writer('w', 1);
     await writer.append([range(0, 0)]);
     await writer.append([range(1, 0)]);
     await another.seal('w');
@@ -69,21 +85,21 @@ export const logLaws: Readonly<Record<string, (pair: LogPair) => Promise<void>>>
 
   'seals a writer that never wrote': async ({ log, another }) => {
     await another.seal('w');
-    const writer = log.writer('w');
+    const writer = log.writer('w', 1);
     await assert.rejects(writer.append([range(0, 0)]), isFenced);
     assert.deepEqual(await another.read(-1), []);
     await writer.close();
   },
 
   'seals a writer after everything it wrote was released': async ({ log, another }) => {
-    const writer = log.writer('w');
+    const writer = log.writer('w', 1);
     for (let batch = 0; batch < 5; batch++) await writer.append([range(batch, 0)]);
     await another.release(4);
     assert.deepEqual(await another.read(4), []);
     await another.seal('w');
     await assert.rejects(writer.append([range(5, 0)]), isFenced);
     await another.release(4);
-    const sameName = log.writer('w');
+    const sameName = log.writer('w', 1);
     await assert.rejects(sameName.append([range(0, 0)]), isFenced);
     await sameName.close();
     assert.deepEqual(await another.read(4), []);
@@ -95,7 +111,7 @@ export const logLaws: Readonly<Record<string, (pair: LogPair) => Promise<void>>>
     const random = new Random(5);
     for (let round = 0; round < 5; round++) {
       const name = `race-${round}`;
-      const writer = log.writer(name);
+      const writer = log.writer(name, 1);
       const durable: string[] = [];
       let sealed = false;
       const write = async (): Promise<void> => {
@@ -130,7 +146,7 @@ export const logLaws: Readonly<Record<string, (pair: LogPair) => Promise<void>>>
   },
 
   'releases what is covered and nothing else': async ({ log, another }) => {
-    const writers = [log.writer('a'), log.writer('b')];
+    const writers = [log.writer('a', 1), log.writer('b', 1)];
     for (let batch = 0; batch < 24; batch++) {
       await Promise.all(writers.map((writer, index) => writer.append([range(batch, index)])));
     }
@@ -147,7 +163,7 @@ export const logLaws: Readonly<Record<string, (pair: LogPair) => Promise<void>>>
   },
 
   'puts what is queued into one write, in the order of the calls': async ({ log, another }) => {
-    const writer = log.writer('w');
+    const writer = log.writer('w', 1);
     const order: number[] = [];
     const appends = Array.from({ length: 50 }, async (_, batch) => {
       await writer.append([range(batch, 0), range(batch, 1)]);

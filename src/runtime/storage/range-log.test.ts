@@ -53,7 +53,7 @@ test('ObjectRangeLog keeps the laws of a range log, over a folder', async (conte
 test('FileRangeLog ignores a torn end, and refuses damage in the middle', async () => {
   const folder = join(base, 'torn');
   const log = new FileRangeLog(folder);
-  const writer = log.writer('w');
+  const writer = log.writer('w', 1);
   for (let batch = 0; batch < 3; batch++) await writer.append([range(batch, 0)]);
   await writer.close();
   const path = join(folder, 'w', '000000000000.log');
@@ -77,7 +77,7 @@ test('FileRangeLog ignores a torn end, and refuses damage in the middle', async 
 test('FileRangeLog: a driver that died while sealing leaves the writer fenced', async () => {
   const folder = join(base, 'half-sealed');
   const log = new FileRangeLog(folder);
-  const writer = log.writer('w');
+  const writer = log.writer('w', 1);
   await writer.append([range(0, 0)]);
   writeFileSync(join(folder, 'w', 'closing'), '');
   await assert.rejects(writer.append([range(1, 0)]), isFenced);
@@ -91,7 +91,7 @@ test('FileRangeLog: a driver that died while sealing leaves the writer fenced', 
 test('FileRangeLog goes on in a new segment, and releases whole ones', async () => {
   const folder = join(base, 'segments');
   const log = new FileRangeLog(folder);
-  const writer = log.writer('w');
+  const writer = log.writer('w', 1);
   const large = (batch: number) => ({ ...range(batch, 0), record: new Uint8Array(400_000) });
   for (let batch = 0; batch < 8; batch++) await writer.append([large(batch)]);
   assert.equal((await log.read(-1)).length, 8);
@@ -110,7 +110,7 @@ test('FileRangeLog goes on in a new segment, and releases whole ones', async () 
 test('ObjectRangeLog refuses a gap and a damaged object', async () => {
   const core = new SimulatedStore();
   const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p/log/', () => 0);
-  const writer = log.writer('w');
+  const writer = log.writer('w', 1);
   for (let batch = 0; batch < 6; batch++) await writer.append([range(batch, 0)]);
   const key = 'p/log/w/000000000003';
   const { bytes } = core.get(key)!;
@@ -124,7 +124,7 @@ test('ObjectRangeLog refuses a gap and a damaged object', async () => {
 test('ObjectRangeLog seals a writer that is faster than the driver', async () => {
   const core = new SimulatedStore();
   const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p/log/', () => 0);
-  const writer = log.writer('w');
+  const writer = log.writer('w', 1);
   let batch = 0;
   let isWriting = false;
   // Whenever the driver is about to change something, the writer has appended once more.
@@ -148,7 +148,7 @@ test('ObjectRangeLog: the next driver finishes a seal that its predecessor began
   for (let diesAfter = 0; diesAfter < 6; diesAfter++) {
     const core = new SimulatedStore();
     const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p/log/', () => 0);
-    const writer = log.writer('w');
+    const writer = log.writer('w', 1);
     for (let batch = 0; batch < 3; batch++) await writer.append([range(batch, 0)]);
     let changes = 0;
     const dying = Object.assign(new SimulatedBlobStore(core), {
@@ -175,14 +175,14 @@ test('ObjectRangeLog forgets a seal only when its writer cannot matter any more'
   let nowMs = 0;
   const core = new SimulatedStore(() => nowMs);
   const log = new ObjectRangeLog(new SimulatedBlobStore(core), 'p/log/', () => nowMs);
-  const writer = log.writer('w');
+  const writer = log.writer('w', 1);
   for (let batch = 0; batch < 6; batch++) await writer.append([range(batch, 0)]);
   await log.seal('w');
   nowMs = 23 * hour;
   await log.release(5);
   assert.deepEqual(
     core.list('').map(({ key }) => key),
-    ['p/log/w/000000000006'],
+    ['p/log/w/000000000007'],
   );
   await assert.rejects(writer.append([range(6, 0)]), isFenced);
   nowMs = 25 * hour;
@@ -205,7 +205,7 @@ test('ObjectRangeLog settles a write that was given up before it goes on', async
     },
   });
   const log = new ObjectRangeLog(unreliable, 'p/log/', () => 0);
-  const writer = log.writer('w');
+  const writer = log.writer('w', 1);
   let batch = 0;
   for (const how of ['before', 'after'] as const) {
     await writer.append([range(batch++, 0)]);

@@ -234,6 +234,7 @@ class ScaleCluster {
           break;
         case 'read-log':
         case 'log-ranges':
+        case 'journal-placement':
         case 'commit-checkpoint':
         case 'evict-worker':
           // Jobs of scale lose nobody.
