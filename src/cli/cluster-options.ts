@@ -72,6 +72,15 @@ export function endpointOption(name: string, value: string | boolean | undefined
   return { host: match[1]!.replace(/^\[|\]$/g, ''), port };
 }
 
+/** One or several, separated by commas. */
+export function endpointsOption(
+  name: string,
+  value: string | boolean | undefined,
+): readonly Endpoint[] {
+  if (typeof value !== 'string') return [endpointOption(name, value)];
+  return value.split(',').map((one) => endpointOption(name, one.trim()));
+}
+
 function secretOption(name: string | boolean | undefined): string | null {
   if (typeof name !== 'string') return null;
   const secret = process.env[name] ?? '';

@@ -25,7 +25,8 @@ Runs a pipeline on a cluster. The driver waits at HOST:PORT until hosts (\`mizzl
 workers in all have come, in any order and before it or after it. It bundles the pipeline's module
 and all that it imports into one file, sends that to the hosts, and schedules them; rows for memory,
 console and callback sinks come back to it. A host that is lost ends the run with an error that
-names it; with --checkpoints the others go on without it. Ctrl-C finishes what was read, closes all
+names it. With --checkpoints the others go on without it, and a second driver stands by until the
+first one's lease is free, and takes its hosts over. Ctrl-C finishes what was read, closes all
 windows and ends cleanly, hosts included.
 
 The pipeline's module is imported by every worker: it must build the same pipeline every time, and
@@ -77,6 +78,7 @@ export const driverCommand = {
           security,
           insecure: values['insecure'] === true,
           timeoutMs,
+          mayReturn: true,
           bundle,
           argv: moduleArgs,
           log,

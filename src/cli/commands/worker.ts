@@ -9,6 +9,7 @@ import {
   clusterOptions,
   durationOption,
   endpointOption,
+  endpointsOption,
   logOption,
   securityOption,
   timeoutOption,
@@ -20,14 +21,17 @@ const help = `mizzle worker --connect HOST:PORT [options]
 
 Offers worker threads to the driver at HOST:PORT (\`mizzle driver\`), which may come later. The host
 gets the pipeline's code from the driver, keeps it in a cache folder by its hash, runs its share of
-the tasks, and ends with the job. All hosts connect to each other.
+the tasks, and ends with the job. All hosts connect to each other. When the driver of a run with
+checkpoints is lost, workers keep what they have and go on with the next driver.
 
 Options:
-  --connect HOST:PORT  where the driver listens, or will
+  --connect HOST:PORT  where the driver listens, or will; several, separated by commas, where a
+                       standby may take over
   --workers N          worker threads (default: one for each processor)
   --listen HOST:PORT   where other hosts reach this one (default: a free port at the address from
                        which the driver is reached)
-  --wait TIME          how long to wait for the driver (default 5m)
+  --wait TIME          how long to wait for the driver, or in a run with checkpoints for the next
+                       one when it is lost; workers go on meanwhile (default 5m)
   --cache FOLDER       where job code is kept (default: mizzle/code in the user's cache folder)
 
 ${clusterHelp}
@@ -60,13 +64,14 @@ export const workerCommand = {
     const workers = numberOption('workers', values['workers']) ?? availableParallelism();
     const log = logOption(values['log']);
     const error = await runHost({
-      connect: endpointOption('connect', values['connect']),
+      connect: endpointsOption('connect', values['connect']),
       workers: wholeNumber('workers', workers, [1, 1024]),
       security: securityOption(values),
       insecure: values['insecure'] === true,
       listen: values['listen'] === undefined ? null : endpointOption('listen', values['listen']),
       timeoutMs: timeoutOption(values['timeout']),
       waitMs: durationOption('wait', values['wait']) ?? waitMs,
+      returnMs: durationOption('wait', values['wait']) ?? waitMs,
       cacheFolder: typeof values['cache'] === 'string' ? values['cache'] : null,
       log,
     });

@@ -420,8 +420,8 @@ export class DriverMachine {
 
   /**
    * A driver before this one may have died in a round. Whoever did not get a placement that others
-   * work by, or was not listened to meanwhile, lacks messages that nobody sends again: it begins anew.
-   * True when there was one.
+   * work by, or was not listened to meanwhile, lacks messages that nobody sends again: it begins
+   * anew. True when there was one.
    */
   #evictOutdated(statuses: ReadonlyMap<WorkerId, WorkerStatus>): boolean {
     const newest = Math.max(

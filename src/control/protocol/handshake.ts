@@ -5,7 +5,7 @@
 //
 // | first byte | message   | then                                                                 |
 // | ---------- | --------- | -------------------------------------------------------------------- |
-// | 0x4d       | hello     | "ZZL", u16 protocol version, u8 role (0 host, 1 peer), texts: host,  |
+// | 0x4d       | hello     | "ZZL", u16 protocol version, u8 role (0 to 2), texts: host,          |
 // |            |           | release, runtime, time zone, plan hash, address; v incarnation,      |
 // |            |           | v port, v workers, nonce                                             |
 // | 64         | challenge | texts: release, runtime, time zone; nonce                            |
@@ -26,11 +26,18 @@ import { protocolMagic } from './version.ts';
 export const nonceBytes = 32;
 const macBytes = 32;
 
+type Role = 'host' | 'peer' | 'returning';
+
+const roles: readonly Role[] = ['host', 'peer', 'returning'];
+
 export type Hello = {
   readonly kind: 'hello';
   readonly protocol: number;
-  /** A host that offers workers to a driver, or one that connects to another. */
-  readonly role: 'host' | 'peer';
+  /**
+   * A host that offers workers to a driver; one that connects to another; or one that worked for a
+   * driver before this one and offers workers with what they have.
+   */
+  readonly role: Role;
   /** Names the process: no other has the same. */
   readonly host: string;
   readonly release: string;
@@ -64,7 +71,7 @@ export function writeHandshake(to: ByteWriter, message: HandshakeMessage): void 
     case 'hello':
       to.u32(protocolMagic);
       to.u16(message.protocol);
-      to.u8(message.role === 'host' ? 0 : 1);
+      to.u8(roles.indexOf(message.role));
       to.text(message.host, textBytesMax);
       to.text(message.release, textBytesMax);
       to.text(message.runtime, textBytesMax);
@@ -125,13 +132,13 @@ function readHello(from: ByteReader, version: number): Decoded<HandshakeMessage>
   const others = from.ok && protocol !== version;
   if (others) from.rest();
   const role = others ? 0 : from.u8('role');
-  if (role > 1) from.refuse('out-of-range', 'role');
+  if (role >= roles.length) from.refuse('out-of-range', 'role');
   const text = (what: string): string => (others ? '' : from.text(what, textBytesMax));
   const number = (what: string, max: number): number => (others ? 0 : from.varint(what, max));
   return from.finish({
     kind: 'hello',
     protocol,
-    role: role === 0 ? 'host' : 'peer',
+    role: roles[role] ?? 'host',
     host: text('host'),
     release: text('release'),
     runtime: text('runtime'),

@@ -20,6 +20,8 @@
 // | 14         | pong      | any            | f64 time of the ping, f64 answerer's time           |
 // | 15         | end       | driver → host  | u8 failed, error                                    |
 // | 16         | host-added| driver → host  | text entry                                          |
+// | 17         | returned  | host → driver  | text JSON: which workers it brings                  |
+// | 18         | start-over| driver → host  | error                                               |
 
 import { unreachable } from '../../base/assert.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
@@ -83,6 +85,16 @@ export type HostMessage =
       /** Another host has come while the job runs: the JSON of its entry. */
       readonly kind: 'host-added';
       readonly text: string;
+    }
+  | {
+      /** The host worked for a driver before: the JSON of what it brings. */
+      readonly kind: 'returned';
+      readonly text: string;
+    }
+  | {
+      /** What the host's workers have is of no use any more: it begins as a new one. */
+      readonly kind: 'start-over';
+      readonly error: StreamErrorData;
     };
 
 /** A frame from a worker to another: opened by the receiver's thread, routed by its numbers. */
@@ -165,6 +177,10 @@ export function writeHostMessage(to: ByteWriter, message: HostMessage): void {
       return writeOptionalError(to, message.error);
     case 'host-added':
       return to.text(message.text, textBytesMax);
+    case 'returned':
+      return to.text(message.text, jobTextBytesMax);
+    case 'start-over':
+      return writeError(to, message.error);
     default:
       unreachable(message);
   }
@@ -186,6 +202,8 @@ const kinds: { readonly [Kind in HostMessage['kind']]: number } = {
   pong: 14,
   end: 15,
   'host-added': 16,
+  returned: 17,
+  'start-over': 18,
 };
 
 export function readHostMessage(frame: Uint8Array): Decoded<HostMessage> {
@@ -233,6 +251,10 @@ export function readHostMessage(frame: Uint8Array): Decoded<HostMessage> {
       return from.finish({ kind: 'end', error: readOptionalError(from) });
     case 16:
       return from.finish({ kind: 'host-added', text: from.text('host', textBytesMax) });
+    case 17:
+      return from.finish({ kind: 'returned', text: from.text('host', jobTextBytesMax) });
+    case 18:
+      return from.finish({ kind: 'start-over', error: readError(from) });
     default:
       from.refuse('unknown-kind', 'frame kind');
       return from.finish(undefined as never);

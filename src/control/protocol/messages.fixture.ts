@@ -328,7 +328,7 @@ export const handshakeMessage: fc.Arbitrary<HandshakeMessage> = fc.oneof(
   fc.record({
     kind: fc.constant('hello' as const),
     protocol: fc.constant(protocolVersion),
-    role: fc.constantFrom('host' as const, 'peer' as const),
+    role: fc.constantFrom('host' as const, 'peer' as const, 'returning' as const),
     host: text,
     ...identity,
     planHash: text,

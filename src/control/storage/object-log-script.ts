@@ -22,7 +22,8 @@ export type OpeningWriter = WriterPlace & { readonly term: number };
 
 /**
  * A writer's first step: its name is new, and it takes its first number with an empty frame.
- * Whoever fences looks for writers afterwards: this one is seen, or sees the fence. Throws `fenced`.
+ * Whoever fences looks for writers afterwards: this one is seen, or sees the fence.
+ * Throws `fenced`.
  */
 export function* openObjects(place: OpeningWriter): StoreScript<void> {
   const opening = encodeFrame({ kind: 'records', throughBatch: -1, records: [] });

@@ -15,6 +15,7 @@ export type ClusterErrorCode =
   | 'peer-silent'
   | 'peer-stalled'
   | 'plan-mismatch'
+  | 'start-over'
   | 'protocol-mismatch'
   | 'release-mismatch'
   | 'runtime-mismatch'

@@ -12,6 +12,8 @@ export type ClusterOptions = {
   readonly security: Security;
   readonly insecure: boolean;
   readonly timeoutMs: number;
+  /** Hosts of a driver before this one may come, with what they have. */
+  readonly mayReturn: boolean;
   readonly bundle: JobBundle;
   /** What the pipeline's module sees as its arguments at the hosts. */
   readonly argv: readonly string[];

@@ -13,7 +13,7 @@ import type { MessageCodecs } from '../../control/protocol/handle-codec.ts';
 import type { Hello } from '../../control/protocol/handshake.ts';
 import type { HostMessage } from '../../control/protocol/host-messages.ts';
 import { readHostMessage } from '../../control/protocol/host-messages.ts';
-import type { WorkerId } from '../../control/protocol/ids.ts';
+import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
 import type { DriverMessage } from '../../control/protocol/messages.ts';
 import { readWorkerMessage } from '../../control/protocol/worker-codec.ts';
 import { decodeBatch } from '../../data/columnar/batch-codec.ts';
@@ -29,7 +29,9 @@ import { admit } from './handshake-exchange.ts';
 import { messageCodecs } from './handle-codecs.ts';
 import { ownIdentity } from './identity.ts';
 import type { HostEntry, JobDescription } from './job-description.ts';
-import { hostRefusal } from './refusals.ts';
+import { hostRefusal, returningRefusal, startOverError } from './refusals.ts';
+import type { ReturnedHost } from './returning-hosts.ts';
+import { allReturned, connectedHosts, readReturnedHost } from './returning-hosts.ts';
 import type { Listener } from './sockets.ts';
 import { listen } from './sockets.ts';
 import type { HostStatus } from './status-server.ts';
@@ -40,6 +42,8 @@ type Member = {
   /** `host "name" at address`. */
   readonly name: string;
   firstWorker: number;
+  /** It worked for a driver before this one. */
+  readonly returns: boolean;
   isLost: boolean;
   readonly joined: Set<WorkerId>;
   readonly closed: Set<WorkerId>;
@@ -47,6 +51,12 @@ type Member = {
 
 /** How long hosts may take to load the pipeline and to find each other, ms. */
 const startMs = 120_000;
+
+/** For so long a driver that goes on waits for hosts of the one before it, ms. */
+const returnGraceMs = 1_000;
+
+/** For so long it waits for the rest once the first has come, ms. */
+const returnWaitMs = 2_000;
 
 /** How long workers may take to close what they have opened, ms. */
 const closeMs = 10_000;
@@ -64,6 +74,11 @@ export class DriverHosts {
   /** The job has been sent: without recovery nobody can be let in, and nobody may be lost. */
   #started = false;
   #beganMs = 0;
+  /** Hosts of a driver before this one that have said what they bring, by id. */
+  readonly #returned = new Map<string, { readonly member: Member; readonly said: ReturnedHost }>();
+  #returnTimer: NodeJS.Timeout | null = null;
+  /** Hosts of a driver before this one may come first. */
+  #waitsForReturn = false;
   /** Numbers of workers are never used again. */
   #nextWorker = 0;
   #over = false;
@@ -101,6 +116,10 @@ export class DriverHosts {
       onRefused: (from, error) => log('warn', `turned away ${from}: ${error.message}`),
     });
     const { port } = this.#listener;
+    if (this.#cluster.mayReturn && (this.#setup.durable?.latest ?? null) !== null) {
+      this.#waitsForReturn = true;
+      this.#returnTimer = setTimeout(() => this.#onReturnLate(), returnGraceMs);
+    }
     log('info', `waiting for ${this.#setup.threads} workers at ${endpoint.host}:${port}`);
     onListening?.(port);
   }
@@ -137,9 +156,12 @@ export class DriverHosts {
     }
     this.#over = true;
     if (this.#startTimer !== null) clearTimeout(this.#startTimer);
+    if (this.#returnTimer !== null) clearTimeout(this.#returnTimer);
     const error = this.#failure === null ? null : errorToData(this.#failure);
+    // Another driver has the job: it is not at its end, and hosts look for that one.
+    const goesOn = this.#recovers() && ['lease-lost', 'fenced'].includes(error?.code ?? '');
     for (const { connection } of this.#members) {
-      connection.tell({ kind: 'end', error });
+      if (!goesOn) connection.tell({ kind: 'end', error });
       connection.end();
     }
     this.#listener?.close();
@@ -159,7 +181,11 @@ export class DriverHosts {
         identity: ownIdentity(),
         security,
         check: async (hello) => {
-          const error = hostRefusal(connection.peer, hello, {
+          const returns = hello.role === 'returning';
+          const isLate = !this.#recovers() || this.#started || this.#over;
+          const refuse = returns ? returningRefusal : hostRefusal;
+          const error = refuse(connection.peer, hello, {
+            isLate,
             planHash: this.#setup.config.planHash,
             hosts: this.#members.map((other) => other.hello.host),
             workers: this.#setup.threads,
@@ -173,6 +199,7 @@ export class DriverHosts {
             hello,
             name,
             firstWorker: 0,
+            returns,
             isLost: false,
             joined: new Set(),
             closed: new Set(),
@@ -194,6 +221,7 @@ export class DriverHosts {
       onClosed: (error) => this.#onClosed(admitted, error),
     });
     const { workers } = admitted.hello;
+    if (admitted.returns) return;
     if (this.#started) return this.#addLate(admitted);
     log('info', `${admitted.name} joined`, { workers, missing: this.#missing() });
     this.#startWhenComplete();
@@ -226,12 +254,83 @@ export class DriverHosts {
     }
   }
 
+  #onReturned(member: Member, text: string): void {
+    const said = readReturnedHost(text);
+    if (said === null || !member.returns) return member.connection.refuse('what no host brings');
+    if (this.#started || this.#over || said.history !== this.#setup.config.history) {
+      return this.#startOver(member, startOverError(member.name));
+    }
+    if (this.#returned.size === 0) {
+      if (this.#returnTimer !== null) clearTimeout(this.#returnTimer);
+      this.#returnTimer = setTimeout(() => this.#onReturnLate(), returnWaitMs);
+      this.#waitsForReturn = true;
+    }
+    this.#returned.set(member.hello.host, { member, said });
+    this.#cluster.log('info', `${member.name} returned`, { workers: said.workers.length });
+    const there = new Map(Array.from(this.#returned, ([host, one]) => [host, one.said]));
+    if (allReturned(there)) this.#takeOver();
+  }
+
+  #onReturnLate(): void {
+    this.#waitsForReturn = false;
+    if (this.#returned.size > 0) this.#takeOver();
+    else this.#startWhenComplete();
+  }
+
+  /** Goes on with those that have returned and reach each other; the rest begin anew. */
+  #takeOver(): void {
+    if (this.#started || this.#over) return;
+    if (this.#returnTimer !== null) clearTimeout(this.#returnTimer);
+    this.#waitsForReturn = false;
+    this.#started = true;
+    const there = new Map(Array.from(this.#returned, ([host, one]) => [host, one.said]));
+    const together = connectedHosts(there);
+    this.#beganMs = Math.round(this.#setup.clock.nowMs());
+    this.#monitor.startsAt(this.#beganMs);
+    for (const { nextWorker } of there.values()) {
+      this.#nextWorker = Math.max(this.#nextWorker, nextWorker);
+    }
+    const fresh = this.#members.filter(({ returns }) => !returns);
+    const workers: { readonly worker: WorkerId; readonly incarnation: Incarnation }[] = [];
+    for (const [host, { member, said }] of this.#returned) {
+      if (!together.has(host)) {
+        this.#startOver(member, startOverError(member.name));
+        continue;
+      }
+      member.firstWorker = said.firstWorker;
+      for (const number of said.workers) {
+        const worker = number as WorkerId;
+        if (member.closed.has(worker)) continue;
+        this.#byWorker.set(worker, member);
+        member.joined.add(worker);
+        workers.push({ worker, incarnation: member.hello.incarnation });
+      }
+    }
+    this.#returned.clear();
+    this.#cluster.log('info', 'took over', { hosts: together.size, workers: workers.length });
+    for (const life of workers)
+      this.#driver.step({ kind: 'worker-joined', ...life, returns: true });
+    this.#driver.step({ kind: 'take-over' });
+    for (const member of fresh) this.#addLate(member);
+  }
+
+  /** What its workers have is of no use: it comes again, as a new host. */
+  #startOver(member: Member, error: StreamError): void {
+    member.isLost = true;
+    this.#cluster.log('warn', error.message);
+    member.connection.tell({ kind: 'start-over', error: errorToData(error) });
+    member.connection.end();
+    this.#forget(member);
+  }
+
   #clearWhenJoined(): void {
     if (this.#isComplete() && this.#startTimer !== null) clearTimeout(this.#startTimer);
   }
 
   #isComplete(): boolean {
-    return this.#members.every(({ joined, hello }) => joined.size === hello.workers);
+    return this.#members.every(({ joined, hello, returns }) => {
+      return returns || joined.size === hello.workers;
+    });
   }
 
   /** A module that never finishes loading must not keep everybody waiting. */
@@ -250,12 +349,12 @@ export class DriverHosts {
 
   #missing(): number {
     let offered = 0;
-    for (const { hello } of this.#members) offered += hello.workers;
+    for (const { hello, returns } of this.#members) if (!returns) offered += hello.workers;
     return this.#setup.threads - offered;
   }
 
   #startWhenComplete(): void {
-    if (this.#started || this.#over || this.#missing() > 0) return;
+    if (this.#started || this.#over || this.#waitsForReturn || this.#missing() > 0) return;
     this.#started = true;
     for (const member of this.#members) this.#take(member);
     this.#beganMs = Math.round(this.#setup.clock.nowMs());
@@ -286,10 +385,18 @@ export class DriverHosts {
     const message = decoded.value;
     if ('worker' in message && message.worker !== null) {
       if (this.#byWorker.get(message.worker) !== member) {
+        if (member.returns) return this.#onEarly(member, message);
         return member.connection.refuse(`a frame of worker ${message.worker}, who is not there`);
       }
     }
     this.#onMessage(member, message);
+  }
+
+  /** Of a worker that has returned and has no part yet: nobody knows how it goes on. */
+  #onEarly(member: Member, message: HostMessage): void {
+    if (message.kind === 'commit') return this.#onCommit(member.connection, message);
+    if (message.kind !== 'closed' && message.kind !== 'failed') return;
+    if (message.worker !== null) member.closed.add(message.worker);
   }
 
   #onMessage(member: Member, message: HostMessage): void {
@@ -320,6 +427,8 @@ export class DriverHosts {
         return this.#onPeerLost(member, message.host, errorFromData(message.error));
       case 'pong':
         return;
+      case 'returned':
+        return this.#onReturned(member, message.text);
       default:
         return connection.refuse(`a frame "${message.kind}", which hosts do not send`);
     }
@@ -379,17 +488,17 @@ export class DriverHosts {
   #onPeerLost(member: Member, host: string, error: StreamError): void {
     if (this.#over) return;
     const lost = this.#members.find(({ hello }) => hello.host === host);
-    this.#lose(
-      lost ?? member,
-      hostLost(lost?.name ?? `host "${host}"`, error, `as ${member.name} reports`),
-    );
+    // It is gone already, or has begun anew under another name.
+    if (lost === undefined) return;
+    this.#lose(lost, hostLost(lost.name, error, `as ${member.name} reports`));
   }
 
   #onClosed(member: Member, error: StreamError | null): void {
     if (this.#over) return;
     const { log } = this.#cluster;
-    if (!this.#started) {
+    if (!this.#started || (member.returns && member.joined.size === 0)) {
       this.#forget(member);
+      this.#returned.delete(member.hello.host);
       log('warn', `lost ${member.name}`, { missing: this.#missing() });
       return;
     }
@@ -415,9 +524,18 @@ export class DriverHosts {
   }
 
   /** The driver has given up one worker: its host lives, but for that thread. */
-  evicted(worker: WorkerId): void {
+  evicted(worker: WorkerId, error: StreamError): void {
     const member = this.#byWorker.get(worker);
     member?.closed.add(worker);
+    this.#settleClosed();
+    if (member === undefined || member.isLost || !isSuperseded(error)) return;
+    // Of its other workers the same is true, or will be.
+    this.#startOver(member, error);
+    for (const other of member.joined) {
+      member.closed.add(other);
+      if (other === worker) continue;
+      this.#driver.step({ kind: 'worker-lost', worker: other, error: errorToData(error) });
+    }
     this.#settleClosed();
   }
 
@@ -435,6 +553,11 @@ export class DriverHosts {
     }
     this.#allClosed.resolve();
   }
+}
+
+/** Another driver, or a worker under it, has decided without this one. */
+function isSuperseded({ code }: StreamError): boolean {
+  return code === 'worker-outdated' || code === 'fenced';
 }
 
 function entryOf({ hello, firstWorker }: Member): HostEntry {

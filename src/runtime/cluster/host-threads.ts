@@ -60,6 +60,11 @@ export class HostThreads {
     for (const worker of this.#threads.keys()) this.#post(worker, { kind: 'clock', byMs });
   }
 
+  /** Another driver is there: whoever waits for an answer asks again. */
+  driverChanged(): void {
+    for (const worker of this.#threads.keys()) this.#post(worker, { kind: 'driver-changed' });
+  }
+
   async end(): Promise<void> {
     this.#ending = true;
     await Promise.all([...this.#threads.values()].map((thread) => thread.terminate()));

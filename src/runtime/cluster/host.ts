@@ -1,12 +1,12 @@
 // One host of a cluster: finds the driver, gets the job and its code, runs worker threads, and
-// passes frames between them, the driver and the other hosts. It decides nothing and ends with the
-// driver.
+// passes frames between them, the driver and the other hosts. It decides nothing. Without a driver
+// the workers of a durable run finish what they may, and the host looks for the next one.
 
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import process from 'node:process';
 import type { Socket } from 'node:net';
-import { StreamError, errorToData } from '../../base/stream-error.ts';
+import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
 import { refusalText } from '../../control/protocol/byte-reader.ts';
 import type { HostMessage } from '../../control/protocol/host-messages.ts';
@@ -30,6 +30,7 @@ import { ownIdentity } from './identity.ts';
 import { codeHash } from './bundle-job.ts';
 import type { HostEntry, JobDescription } from './job-description.ts';
 import { readHostEntry, readJobDescription } from './job-description.ts';
+import type { ReturnedHost } from './returning-hosts.ts';
 import type { Log } from './log.ts';
 import { peerRefusal } from './refusals.ts';
 import { reachDriver } from './reach-driver.ts';
@@ -39,8 +40,8 @@ import type { Endpoint, Listener } from './sockets.ts';
 import { dial, listen } from './sockets.ts';
 
 export type HostOptions = {
-  /** Where the driver listens, or will. */
-  readonly connect: Endpoint;
+  /** Where drivers listen, or will: the first that answers counts. */
+  readonly connect: readonly Endpoint[];
   /** Worker threads. */
   readonly workers: number;
   readonly security: Security;
@@ -50,6 +51,8 @@ export type HostOptions = {
   readonly timeoutMs: number;
   /** How long to wait for a driver. */
   readonly waitMs: number;
+  /** How long workers wait for another when it is lost; 0: they end with it. */
+  readonly returnMs: number;
   /** Where job code is kept; null: in the user's cache folder. */
   readonly cacheFolder: string | null;
   readonly log: Log;
@@ -66,8 +69,25 @@ const welcomeMs = 30_000;
  * Runs until the driver ends the job. Resolves with the error that the job failed with, if it did;
  * rejects when the driver was not found, refused this host, or was lost.
  */
-export function runHost(options: HostOptions): Promise<StreamErrorData | null> {
-  return new Host(options).run();
+export async function runHost(options: HostOptions): Promise<StreamErrorData | null> {
+  for (;;) {
+    try {
+      return await new Host(options).run();
+    } catch (error) {
+      if (!(error instanceof StartOver)) throw error;
+      options.log('warn', `starts over: ${error.message}`, { code: error.reason.code });
+    }
+  }
+}
+
+/** What the workers have is of no use any more: the host comes again, as a new one. */
+class StartOver extends Error {
+  readonly reason: StreamError;
+
+  constructor(reason: StreamError) {
+    super(reason.message);
+    this.reason = reason;
+  }
 }
 
 class Host {
@@ -76,7 +96,7 @@ class Host {
   readonly #incarnation = 1 as Incarnation;
   readonly #identity: Identity = ownIdentity();
   readonly #clock = new RunClock();
-  readonly #offset = new ClockOffset();
+  #offset = new ClockOffset();
   #appliedMs = 0;
   readonly #allocate = sharedPages();
   readonly #ended = Promise.withResolvers<StreamErrorData | null>();
@@ -87,12 +107,17 @@ class Host {
   #description: JobDescription | null = null;
   /** Hosts that have come since the job was sent, by id; and who waits to hear of one. */
   readonly #added = new Map<string, PromiseWithResolvers<HostEntry>>();
+  readonly #addedHosts: HostEntry[] = [];
   #threads: HostThreads | null = null;
   /** By the other host's id. */
   readonly #peers = new Map<string, Connection>();
   /** Which peer each worker elsewhere lives at. */
   readonly #routes = new Map<WorkerId, Connection>();
   #threadsReady: WorkerId[] = [];
+  /** Workers that have joined and neither ended nor failed. */
+  readonly #workers = new Set<WorkerId>();
+  /** Connections to other hosts that broke while there was no driver to tell. */
+  readonly #broken = new Map<string, StreamErrorData>();
   #over = false;
 
   constructor(options: HostOptions) {
@@ -104,31 +129,32 @@ class Host {
 
   async run(): Promise<StreamErrorData | null> {
     try {
-      const driver = await this.#join();
-      this.#driver = driver;
-      driver.open(() => this.#clock.nowMs());
-      driver.listen({
-        onFrame: (frame) => this.#onDriverFrame(frame),
-        onFramesEnd: () => this.#threads?.deliver(),
-        onClosed: (error) => this.#onDriverLost(error),
-      });
-      void this.#probe();
+      this.#follow(await this.#join());
       return await this.#ended.promise;
     } finally {
       await this.#shutDown();
     }
   }
 
+  #follow(driver: Connection): void {
+    this.#driver = driver;
+    driver.open(() => this.#clock.nowMs());
+    driver.listen({
+      onFrame: (frame) => this.#onDriverFrame(frame),
+      onFramesEnd: () => this.#threads?.deliver(),
+      onClosed: (error) => this.#onDriverLost(driver, error),
+    });
+    void this.#probe(driver);
+  }
+
   #join(): Promise<Connection> {
-    const { connect, security, insecure, log, waitMs, workers } = this.#options;
-    const name = `the driver at ${connect.host}:${connect.port}`;
+    const { security, insecure, log, waitMs, workers } = this.#options;
     return reachDriver({
-      endpoint: connect,
-      name,
+      endpoints: this.#options.connect,
       tls: security.tls,
       waitMs,
       log,
-      introduce: async (socket) => {
+      introduce: async (socket, name) => {
         const own = socket.localAddress ?? '127.0.0.1';
         const bound = this.#options.listen ?? { host: own, port: 0 };
         const exposed = exposure(bound.host, security, insecure);
@@ -233,6 +259,8 @@ class Host {
 
   #onDriverMessage(message: HostMessage): void {
     switch (message.kind) {
+      case 'start-over':
+        return this.#ended.reject(new StartOver(errorFromData(message.error)));
       case 'job':
         return this.#onJob(message.text);
       case 'code':
@@ -242,6 +270,7 @@ class Host {
       case 'host-added': {
         const entry = readHostEntry(message.text);
         if (entry === null) return this.#driver!.refuse('a host that makes no sense');
+        this.#addedHosts.push(entry);
         return this.#entry(entry.host).resolve(entry);
       }
       case 'end':
@@ -304,8 +333,14 @@ class Host {
         this.#threadsReady.push(worker);
         this.#joinWhenReady();
       },
-      onClosed: (worker) => this.#driver!.tell({ kind: 'closed', worker }),
-      onFailed: (worker, error) => this.#fail(worker, error),
+      onClosed: (worker) => {
+        this.#workers.delete(worker);
+        this.#tell({ kind: 'closed', worker });
+      },
+      onFailed: (worker, error) => {
+        this.#workers.delete(worker);
+        this.#fail(worker, error);
+      },
     });
     for (const entry of description.hosts.slice(0, me)) {
       this.#connect(entry).catch((error: unknown) => this.#fail(null, error));
@@ -382,38 +417,121 @@ class Host {
   #joinWhenReady(): void {
     const description = this.#description;
     if (description === null || this.#peers.size < description.hosts.length - 1) return;
-    for (const worker of this.#threadsReady) this.#driver!.tell({ kind: 'joined', worker });
+    for (const worker of this.#threadsReady) {
+      this.#workers.add(worker);
+      this.#tell({ kind: 'joined', worker });
+    }
     this.#threadsReady = [];
   }
 
   #onPeerLost(host: string, error: StreamError | null): void {
     if (this.#over || error === null) return;
-    this.#driver!.tell({ kind: 'peer-lost', host, error: errorToData(error) });
+    const data = errorToData(error);
+    if (this.#driver === null) this.#broken.set(host, data);
+    this.#tell({ kind: 'peer-lost', host, error: data });
   }
 
-  #onDriverLost(error: StreamError | null): void {
-    if (this.#over) return;
+  #onDriverLost(driver: Connection, error: StreamError | null): void {
+    if (this.#over || this.#driver !== driver) return;
+    if (this.#mayReturn()) {
+      this.#driver = null;
+      const { log } = this.#options;
+      log('warn', `lost ${driver.peer}; its workers go on`, { workers: this.#workers.size });
+      this.#return().catch((reason: unknown) => this.#ended.reject(reason));
+      return;
+    }
     const cause = error === null ? {} : { cause: error };
     this.#ended.reject(
       clusterError({
         code: 'driver-lost',
         message: error === null ? 'lost the driver' : `lost the driver: ${error.message}`,
         hint: 'look for the cause in the output of the driver',
-        peer: this.#driver!.peer,
+        peer: driver.peer,
         ...cause,
       }),
     );
   }
 
+  /** A run that keeps nothing ends with its driver; and so does one that has not begun. */
+  #mayReturn(): boolean {
+    const { config } = this.#description ?? {};
+    return (config?.durability ?? null) !== null && this.#options.returnMs > 0 && this.#hasJoined();
+  }
+
+  #hasJoined(): boolean {
+    return this.#threads !== null && this.#threadsReady.length === 0 && this.#workers.size > 0;
+  }
+
+  /** To the next driver, with what the workers have. */
+  async #return(): Promise<void> {
+    const { connect, returnMs, security, log } = this.#options;
+    const description = this.#description!;
+    const own = description.hosts.find(({ host }) => host === this.#id)!;
+    const { planHash, history } = description.config;
+    let driver: Connection;
+    try {
+      driver = await reachDriver({
+        endpoints: connect,
+        tls: security.tls,
+        waitMs: returnMs,
+        // There was a driver at one of them: it may be on its way out, or in.
+        hangUpsMax: Infinity,
+        log,
+        introduce: async (socket, name) => {
+          const connection = this.#connection(socket, name);
+          await introduce(connection, {
+            identity: this.#identity,
+            security,
+            introduction: {
+              role: 'returning',
+              host: this.#id,
+              incarnation: this.#incarnation,
+              planHash,
+              address: own.address,
+              port: own.port,
+              workers: own.workerCount,
+            },
+          });
+          return connection;
+        },
+      });
+    } catch (error) {
+      const cannotReturn = ['plan-mismatch', 'start-over', 'workers-complete'];
+      const isRefused = error instanceof StreamError && cannotReturn.includes(error.code);
+      throw isRefused ? new StartOver(error) : error;
+    }
+    if (this.#over) return driver.end();
+    this.#offset = new ClockOffset();
+    this.#follow(driver);
+    const known = [...description.hosts, ...this.#addedHosts];
+    const ends = known.map(({ firstWorker, workerCount }) => firstWorker + workerCount);
+    const returned: ReturnedHost = {
+      history,
+      firstWorker: own.firstWorker,
+      workerCount: own.workerCount,
+      workers: [...this.#workers],
+      hosts: [...this.#peers.keys()].filter((host) => !this.#broken.has(host)),
+      nextWorker: Math.max(...ends),
+    };
+    driver.tell({ kind: 'returned', text: JSON.stringify(returned) });
+    log('info', `returned to ${driver.peer}`, { workers: this.#workers.size });
+    this.#threads!.driverChanged();
+  }
+
+  /** What happens while there is no driver is told by what the host brings to the next one. */
+  #tell(message: HostMessage): void {
+    this.#driver?.tell(message);
+  }
+
   #fail(worker: WorkerId | null, error: unknown): void {
     if (this.#over) return;
-    this.#driver!.tell({ kind: 'failed', worker, error: errorToData(error) });
+    this.#tell({ kind: 'failed', worker, error: errorToData(error) });
   }
 
   /** Quick at first, so that the job starts with a good estimate; heartbeats go on with it. */
-  async #probe(): Promise<void> {
-    for (let index = 0; index < firstProbes && !this.#over; index++) {
-      this.#driver!.tell({ kind: 'ping', sentMs: this.#clock.nowMs() });
+  async #probe(driver: Connection): Promise<void> {
+    for (let index = 0; index < firstProbes && this.#driver === driver; index++) {
+      driver.tell({ kind: 'ping', sentMs: this.#clock.nowMs() });
       await new Promise((resolve) => setTimeout(resolve, probeMs));
     }
   }

@@ -48,6 +48,7 @@ export async function runLocalCluster(
     security: { secret, tls: null },
     insecure: false,
     timeoutMs,
+    mayReturn: false,
     bundle: local.bundle,
     argv: local.argv,
     log: local.log,
@@ -109,13 +110,15 @@ export async function runLocalHost(log: Log): Promise<void> {
   const { port, workers, secret } = JSON.parse(text) as LocalHost;
   delete process.env[variable];
   await runHost({
-    connect: { host: address, port },
+    connect: [{ host: address, port }],
     workers,
     security: { secret, tls: null },
     insecure: false,
     listen: null,
     timeoutMs,
     waitMs: timeoutMs,
+    // The driver is this machine's, and so is whoever started it.
+    returnMs: 0,
     cacheFolder: null,
     log,
   });

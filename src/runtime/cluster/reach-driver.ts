@@ -20,29 +20,38 @@ const handshakesMax = 3;
 
 /** Resolves when `introduce` did; rejects with why there will be no driver. */
 export async function reachDriver(options: {
-  readonly endpoint: Endpoint;
-  /** How errors call it. */
-  readonly name: string;
+  /** Tried in turn. */
+  readonly endpoints: readonly Endpoint[];
   readonly tls: TlsFiles | null;
   readonly waitMs: number;
+  /** How often a driver may hang up during the handshake: more says that it is none. */
+  readonly hangUpsMax?: number;
   readonly log: Log;
-  readonly introduce: (socket: Socket) => Promise<Connection>;
+  /** `name`: how errors call the driver. */
+  readonly introduce: (socket: Socket, name: string) => Promise<Connection>;
 }): Promise<Connection> {
-  const { endpoint, name, tls, waitMs, log } = options;
+  const { endpoints, tls, waitMs, hangUpsMax = handshakesMax, log } = options;
+  const places = endpoints.map(({ host, port }) => `${host}:${port}`);
+  const all = `the driver at ${places.join(' or ')}`;
   const giveUpAtMs = performance.now() + waitMs;
   let pauseMs = retryMinMs;
   let handshakes = 0;
-  for (;;) {
+  for (let attempt = 0; ; attempt++) {
+    const index = attempt % endpoints.length;
+    const name = `the driver at ${places[index]}`;
     try {
-      const socket = await dial(endpoint, { tls, checkName: true });
+      const socket = await dial(endpoints[index]!, { tls, checkName: true });
       handshakes++;
-      return await options.introduce(socket);
+      return await options.introduce(socket, name);
     } catch (error) {
+      // Or one that stands still, which accepts and then says nothing.
       const dropped = error instanceof StreamError && error.code === 'peer-closed';
-      if (dropped && handshakes >= handshakesMax) throw hangsUp(name, error);
+      if (dropped && handshakes >= hangUpsMax) throw hangsUp(name, error);
       if (!dropped && !isUnreachable(error)) throw error;
-      if (performance.now() + pauseMs > giveUpAtMs) throw unreachable(name, waitMs, error);
-      if (pauseMs === retryMinMs) log('info', `waiting for ${name}`);
+      if (performance.now() + pauseMs > giveUpAtMs) throw unreachable(all, waitMs, error);
+      if (pauseMs === retryMinMs) log('info', `waiting for ${all}`);
+      // Another may be there at once.
+      if (index < endpoints.length - 1) continue;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       pauseMs = Math.min(2 * pauseMs, retryMaxMs);
     }

@@ -45,6 +45,32 @@ export function hostRefusal(
   });
 }
 
+/** Why a driver does not take a host that worked for another, or null. */
+export function returningRefusal(
+  peer: string,
+  hello: Hello,
+  job: { readonly planHash: string; readonly hosts: readonly string[]; readonly isLate: boolean },
+): StreamError | null {
+  if (hello.planHash !== job.planHash) {
+    return clusterError({
+      code: 'plan-mismatch',
+      message: `${peer} worked for plan "${hello.planHash}", this driver runs "${job.planHash}"`,
+      hint: 'it begins anew: what it has is of another version of the pipeline',
+      peer,
+    });
+  }
+  return job.isLate || job.hosts.includes(hello.host) ? startOverError(peer) : null;
+}
+
+export function startOverError(peer: string): StreamError {
+  return clusterError({
+    code: 'start-over',
+    message: `${peer} comes too late with what it has: the job goes on without it`,
+    hint: 'it begins anew by itself, as a new host',
+    peer,
+  });
+}
+
 /** Why a host does not let another in, or null. */
 export function peerRefusal(
   peer: string,

@@ -65,7 +65,7 @@ export async function runCluster(
     monitor,
     storage,
     send: (to, message) => hosts.send(to, message),
-    onEvicted: (worker) => hosts.evicted(worker),
+    onEvicted: (worker, error) => hosts.evicted(worker, error),
   });
   const hosts = new DriverHosts({ setup, cluster, driver, monitor, sinks });
   const status =

@@ -18,7 +18,9 @@ export type ToHostThread =
   | { readonly kind: 'frames'; readonly frames: readonly Uint8Array[] }
   | { readonly kind: 'neighbour'; readonly worker: WorkerId; readonly port: MessagePort }
   /** The driver's clock was found to be so far ahead, ms. */
-  | { readonly kind: 'clock'; readonly byMs: number };
+  | { readonly kind: 'clock'; readonly byMs: number }
+  /** Another driver: what was not answered is told again. */
+  | { readonly kind: 'driver-changed' };
 
 export type FromHostThread =
   | {

@@ -44,7 +44,7 @@ const { worker, incarnation, module, config } = workerData as ThreadData;
 const clock = new RunClock(config.clockBase);
 const allocate = sharedPages();
 const neighbours = new Map<WorkerId, MessagePort>();
-const commits = new CommitsUnderWay();
+const commits = new CommitsUnderWay<HostMessage>();
 let sinkNumbers: ReadonlyMap<string, number> = new Map();
 let codecs = messageCodecs([]);
 let plan: PlanSize = { partitionCounts: [], exchanges: [] };
@@ -101,8 +101,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
 }
 
 function commitAtClient({ sink, partition, since, output }: ClientCommit): Promise<void> {
-  const { commit, visible } = commits.begin();
-  sendToDriver({
+  const { message, visible } = commits.begin((commit) => ({
     kind: 'commit',
     worker,
     commit,
@@ -112,7 +111,8 @@ function commitAtClient({ sink, partition, since, output }: ClientCommit): Promi
     batch: output.batch as BatchNumber,
     watermarkMs: output.watermarkMs,
     rows: encodeBatch(output.rows, allocate),
-  });
+  }));
+  sendToDriver(message);
   return visible;
 }
 
@@ -163,6 +163,9 @@ function onMain(message: ToHostThread): void {
       break;
     case 'clock':
       clock.correct(message.byMs);
+      break;
+    case 'driver-changed':
+      for (const commit of commits.underWay()) sendToDriver(commit);
       break;
     default:
       unreachable(message);

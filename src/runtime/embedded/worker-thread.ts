@@ -22,7 +22,7 @@ const main: MessagePort = parentPort;
 const { worker, incarnation, module, config } = workerData as ThreadData;
 
 const peers = new Map<WorkerId, MessagePort>();
-const commits = new CommitsUnderWay();
+const commits = new CommitsUnderWay<FromWorkerThread>();
 const allocate = sharedPages();
 let shell: WorkerShell | null = null;
 
@@ -31,10 +31,12 @@ function tell(message: FromWorkerThread): void {
 }
 
 function commitAtClient({ sink, partition, since, output }: ClientCommit): Promise<void> {
-  const { commit, visible } = commits.begin();
   const { batch, watermarkMs } = output;
   const rows = encodeBatch(output.rows, allocate);
-  tell({ kind: 'commit', commit, sink, partition, since, batch, watermarkMs, rows });
+  const { message, visible } = commits.begin((commit) => {
+    return { kind: 'commit', commit, sink, partition, since, batch, watermarkMs, rows };
+  });
+  tell(message);
   return visible;
 }
 

@@ -36,6 +36,11 @@ export class DriverJournal {
   }
 
   /** Rejects with `fenced` when another driver has taken over. */
+  assertOwn(): Promise<void> {
+    return this.#journal.assertOwn();
+  }
+
+  /** Rejects with `fenced` when another driver has taken over. */
   writePlacement(placement: PlacementVersion): Promise<void> {
     return this.#journal.write({ history: this.#history, placement });
   }

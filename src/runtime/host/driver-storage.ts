@@ -74,7 +74,9 @@ export class DriverStorage {
    * there; then reads what there is.
    */
   async readLog(order: ReadLog): Promise<readonly KnownRanges[]> {
-    const { open } = this.#options;
+    const { journal, open } = this.#options;
+    // One that has stood still must not close the logs of workers that have left it.
+    await journal.assertOwn();
     const names = new Set(await this.#formerWriters(order));
     const closed = order.closesAll ? [...order.dead, ...order.living] : order.dead;
     for (const name of this.#namesOf(closed, order)) names.add(name);

@@ -66,11 +66,12 @@ export class DurableStart {
       }
     }
     const store = await openStore(options.store);
-    const holder = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+    const holder = newHolder();
     const lease = await acquireLease(store, {
       pipeline: logical.name,
       holder,
       durationMs: leaseMs,
+      isGone: hasEnded,
       ...(signal === undefined ? {} : { signal }),
       onWait: (other) => warn(`waiting for driver ${other}, which has the pipeline's lease`),
     });
@@ -105,6 +106,27 @@ export class DurableStart {
   async release(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     await giveBack(this.#lease);
+  }
+}
+
+/** Who drives: this machine, this process, and something that no other life of it has. */
+function newHolder(): string {
+  return `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+}
+
+/**
+ * A process of this machine that is not there any more renews nothing. Where it is one of another
+ * machine of the same name, the lease is taken too early, which costs a change of drivers: terms
+ * protect what they decide, not the lease.
+ */
+function hasEnded(holder: string): boolean {
+  const match = /^(.*)-(\d+)-[0-9a-f]{8}$/.exec(holder);
+  if (match === null || match[1] !== hostname()) return false;
+  try {
+    process.kill(Number(match[2]), 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
   }
 }
 

@@ -57,6 +57,12 @@ export class Journal {
     return written.promise;
   }
 
+  /** Rejects with `fenced` when another driver has opened it since. */
+  async assertOwn(): Promise<void> {
+    const driver = { term: this.#open.term, holder: this.#holder };
+    await runStoreScript(this.#store, openJournal(this.#key, driver));
+  }
+
   /** Resolves when nothing is under way any more. */
   async settled(): Promise<void> {
     await this.#draining;

@@ -20,6 +20,8 @@ export type LeaseOptions = {
   readonly holder: string;
   readonly durationMs: number;
   readonly signal?: AbortSignal;
+  /** Whether a holder is known to have ended: then nobody need wait for its lease. */
+  readonly isGone?: (holder: string) => boolean;
   /** Called when somebody else holds it, once for each holder. */
   readonly onWait?: (holder: string, term: number) => void;
 };
@@ -64,7 +66,8 @@ export class HeldLease {
 }
 
 /**
- * Takes the lease as soon as nobody else has it: at once if there is none or it was given back,
+ * Takes the lease as soon as nobody else has it: at once if there is none, or it was given back, or
+ * its holder is gone,
  * otherwise when it has not changed for its own duration, by this process's clock.
  */
 export async function acquireLease(store: BlobStore, options: LeaseOptions): Promise<HeldLease> {
@@ -75,7 +78,8 @@ export async function acquireLease(store: BlobStore, options: LeaseOptions): Pro
   for (;;) {
     signal?.throwIfAborted();
     const seen = await runStoreScript(store, readLease(key));
-    const waitMs = watch.observe(performance.now(), seen);
+    const isGone = seen !== null && options.isGone?.(seen.lease.holder) === true;
+    const waitMs = isGone ? 0 : watch.observe(performance.now(), seen);
     if (waitMs === 0) {
       const sentMs = performance.now();
       const taken = await runStoreScript(store, takeLease(key, seen, { holder, durationMs }));
