@@ -47,6 +47,9 @@ export const report: WorkerMessage = {
     busyMs: 4.5,
     tasksRun: 20,
     queued: 0,
+    keptBytes: 0,
+    spilledBytes: 0,
+    pressure: 'none' as const,
     gauges: null,
   },
 };

@@ -185,6 +185,9 @@ function reportOf(started: BatchNumber, done: BatchNumber, makespans: number): W
     busyMs: 4.5,
     tasksRun: 20,
     queued: 0,
+    keptBytes: 0,
+    spilledBytes: 0,
+    pressure: 'none' as const,
     gauges: null,
   };
   return { kind: 'report', term, incarnation, report };

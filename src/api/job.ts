@@ -2,6 +2,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import type { ByteSize } from '../base/byte-size.ts';
 import type { Duration } from '../base/duration.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
 
@@ -62,8 +63,26 @@ export type RunOptions = {
 export type CheckpointOptions = {
   /** The store's address. */
   readonly store: string;
-  /** Time between two checkpoints. Default: 10 s. */
+  /**
+   * Time between two checkpoints. One comes earlier when a worker has used half of `keptMemory`.
+   * Default: 10 s.
+   */
   readonly interval?: Duration;
+  /**
+   * Memory in which each worker holds what it has sent until a checkpoint covers it, bytes or a
+   * text such as `'64mb'`; beyond it the oldest blocks go to disk. Default: 256 MiB.
+   */
+  readonly keptMemory?: ByteSize;
+  /**
+   * Where they go, a folder of a local disk; each host has its own. Default: the system's folder
+   * for temporary files (`TMPDIR`).
+   */
+  readonly spillFolder?: string;
+  /**
+   * How much of it each worker may use. When both are full, sources read a record a micro-batch
+   * at most until the next checkpoint. Default: 16 GiB.
+   */
+  readonly spillMax?: ByteSize;
   /** Begins anew, whatever the store holds of this pipeline. Default: false. */
   readonly fresh?: boolean;
 };
@@ -108,6 +127,12 @@ export type JobStatus = {
   /** Share of the workers' time that went into tasks, 0 to 1. */
   readonly busy: number;
   readonly stateBytes: number;
+  /** Blocks that are kept in memory until a checkpoint covers them. */
+  readonly keptBytes: number;
+  /** The same on disk. */
+  readonly spilledBytes: number;
+  /** There is no room for more of them: sources wait for a checkpoint. */
+  readonly inputHeldBack: boolean;
   readonly rssBytes: number;
 };
 

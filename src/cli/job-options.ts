@@ -1,6 +1,7 @@
 // Options of commands that run a job, however they run it.
 
 import type { CheckpointOptions, RunOptions } from '../api/job.ts';
+import type { ByteSize } from '../base/byte-size.ts';
 import type { Duration } from '../base/duration.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { OptionsConfig } from './options.ts';
@@ -16,6 +17,9 @@ export const jobOptions: OptionsConfig = {
   partitions: { type: 'string' },
   checkpoints: { type: 'string' },
   'checkpoint-interval': { type: 'string' },
+  'kept-memory': { type: 'string' },
+  'spill-folder': { type: 'string' },
+  'spill-max': { type: 'string' },
   fresh: { type: 'boolean' },
   quiet: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -31,6 +35,11 @@ export const jobHelp = `\
   --checkpoints STORE  keep state and ranges there, a folder or s3://bucket/prefix?region=…: what
                        is lost is recovered, and a later run goes on where this one was
   --checkpoint-interval T  time between two checkpoints (default 10s)
+  --kept-memory SIZE   memory in which each worker holds what no checkpoint covers yet; beyond it
+                       the oldest goes to disk (default 256mb)
+  --spill-folder DIR   where it goes, on each host (default: the folder for temporary files)
+  --spill-max SIZE     disk that each worker may use; when that is full, too, input waits
+                       (default 16gb)
   --fresh              begin anew, whatever the store holds of this pipeline
   --quiet              no live view
   --json               the summary as one JSON object on the last line of standard output
@@ -58,9 +67,15 @@ function checkpointOptions(
   const store = values['checkpoints'];
   const interval = intervalOption(values['checkpoint-interval']);
   const fresh = values['fresh'] === true;
-  if (typeof store === 'string') return { store, fresh, ...(interval && { interval }) };
-  if (interval === undefined && !fresh) return undefined;
-  const option = fresh ? 'fresh' : 'checkpoint-interval';
+  const room = {
+    ...(values['kept-memory'] && { keptMemory: sizeOption(values['kept-memory']) }),
+    ...(values['spill-max'] && { spillMax: sizeOption(values['spill-max']) }),
+    ...(values['spill-folder'] && { spillFolder: String(values['spill-folder']) }),
+  };
+  if (typeof store === 'string') return { store, fresh, ...(interval && { interval }), ...room };
+  const names = ['fresh', 'checkpoint-interval', 'kept-memory', 'spill-folder', 'spill-max'];
+  const option = names.find((name) => values[name] !== undefined);
+  if (option === undefined) return undefined;
   throw new UsageError(
     `--${option} is about checkpoints, and none are kept`,
     'add --checkpoints STORE, such as a folder',
@@ -72,6 +87,12 @@ function given<Name extends keyof RunOptions>(
   value: RunOptions[Name] | undefined,
 ): Partial<RunOptions> {
   return value === undefined ? {} : { [name]: value };
+}
+
+/** A bare number is bytes; what is no amount of memory is reported by the run itself. */
+function sizeOption(value: string | boolean): ByteSize {
+  const text = String(value);
+  return /^\d+$/.test(text) ? Number(text) : (text as ByteSize);
 }
 
 /** A bare number is milliseconds; what is no duration is reported by the run itself. */

@@ -138,3 +138,64 @@ export const storeRacesMax = 1000;
 
 /** Deltas of a partition's state behind a base: what a restore reads beyond one base is bounded. */
 export const deltasMax = 8;
+
+/**
+ * Bytes of sent blocks that a worker holds in memory for recovery, unless somebody says otherwise.
+ * At 10 MB/s of partial aggregates that is more than two checkpoints at the usual interval, so most
+ * jobs never touch the disk; eight workers of a machine take 2 GiB at most.
+ */
+export const keptBytesMaxDefault = 256 * 1024 * 1024;
+
+/**
+ * Bytes by which kept blocks may exceed their limit before sources are held back, if the limit is
+ * not larger: a spill disk that is behind, or that is refused for a while, catches up.
+ */
+export const keptExcessBytes = 64 * 1024 * 1024;
+
+/**
+ * Micro-batches in a group while input is held back: a checkpoint is of a group's last one, and
+ * what it releases is told by the next order.
+ */
+export const heldBackGroupMax = 10;
+
+/** While input is held back, what is permitted further ahead is cut off: more than short groups. */
+export const heldBackAheadMax = 128;
+
+/** Bytes of kept blocks on a worker's disk, unless somebody says otherwise: a small volume's. */
+export const spillBytesMaxDefault = 16 * 1024 * 1024 * 1024;
+
+/**
+ * Blocks and ranges that a worker keeps, however small: their objects take some 300 bytes each, and
+ * no disk holds them.
+ */
+export const keptRecordsMax = 1024 * 1024;
+
+/** Bytes that one write moves to the disk: they are in memory twice while it is under way. */
+export const spillWriteBytesMax = 16 * 1024 * 1024;
+
+/** After a write to the spill disk has failed, the next one is tried so much later, ms. */
+export const spillRetryMs = 5000;
+
+/** Bytes of spilled blocks that are read back at once, to be sent again. */
+export const loadBytesMax = 16 * 1024 * 1024;
+
+/**
+ * Micro-batches by which blocks that are sent again may run ahead of what their receiver has done:
+ * it must not hold all since a checkpoint. Enough to keep it busy while news of it travels.
+ */
+export const resendAheadMax = 32;
+
+/**
+ * Lost source tasks whose ranges a worker reads before it runs them again: each is in memory whole.
+ * Enough to keep it busy while files and networks answer.
+ */
+export const rerunsAheadMax = 8;
+
+/** A worker that catches up says so every so many micro-batches: a quarter of the above. */
+export const catchUpToldEvery = 8;
+
+/**
+ * From one checkpoint, or one that failed, to the next that a worker short of memory brings about,
+ * ms at least; and four times what the last one took, so that they take a fifth of the time.
+ */
+export const pressureGapMs = 1000;

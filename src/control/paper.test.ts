@@ -309,6 +309,7 @@ function finished(effects: readonly WorkerEffect[]): WorkerEvent {
     kind: 'task-finished',
     run: order.run,
     outputs: [],
+    outputBytes: [],
     range: null,
     commitPending: false,
     ended: false,

@@ -153,6 +153,7 @@ export class ScriptedCluster {
       kind: 'task-finished',
       run: order.run,
       outputs,
+      outputBytes: outputs.map(() => 1),
       range: order.inputs === null ? `r${partition}@${batch}` : null,
       commitPending: how.commitPending === true,
       ended: order.inputs === null && ended,
@@ -381,6 +382,8 @@ export function printMessage(message: Message): string {
         (message.checkpointAt === -1 ? '' : ` checkpoint-at=${message.checkpointAt}`)
       );
     }
+    case 'hold-back':
+      return `hold-back ${message.holdsBack}`;
     case 'ask-status':
       return (
         `ask-status round=${message.round}` +

@@ -34,6 +34,9 @@ function reportOf(gauges: WorkerGauges, busyMs: number): Report {
     busyMs,
     tasksRun: 1,
     queued: 0,
+    keptBytes: 0,
+    spilledBytes: 0,
+    pressure: 'none' as const,
     gauges,
   };
 }
@@ -100,6 +103,9 @@ test('JobMonitor counts what a lost worker has done, and forgets how it stood wi
       ended: [],
       tasksRun: 0,
       queued: 0,
+      keptBytes: 0,
+      spilledBytes: 0,
+      pressure: 'none' as const,
       doneThrough: through as BatchNumber,
       makespansMs: [],
       busyMs: 0,
@@ -118,4 +124,18 @@ test('JobMonitor counts what a lost worker has done, and forgets how it stood wi
     { batches: 10, recordsIn: 120, watermarkMs: 1_900, stateBytes: 9, lagMs: 3 },
   );
   assert.deepEqual(offsets, [offset(0, 80), offset(1, 40)]);
+});
+
+test('JobMonitor.status adds up what workers keep, and forgets that of a lost one', () => {
+  const monitor = monitorOf(2);
+  const report = reportOf(noGauges, 0);
+  monitor.reported(0 as WorkerId, { ...report, keptBytes: 5, spilledBytes: 70 });
+  monitor.reported(1 as WorkerId, { ...report, keptBytes: 6, spilledBytes: 80 });
+  monitor.traced({ kind: 'input-held-back', holdsBack: true, worker: 1 as WorkerId });
+  const kept = { keptBytes: 11, spilledBytes: 150, inputHeldBack: true };
+  assert.deepEqual({ ...monitor.status(), ...kept }, monitor.status());
+  monitor.lost(1 as WorkerId);
+  monitor.traced({ kind: 'input-held-back', holdsBack: false, worker: 1 as WorkerId });
+  const left = { keptBytes: 5, spilledBytes: 70, inputHeldBack: false };
+  assert.deepEqual({ ...monitor.status(), ...left }, monitor.status());
 });

@@ -33,6 +33,8 @@ export class JobMonitor {
   #runStartMs: number;
   readonly #gauges = new Map<WorkerId, WorkerGauges>();
   readonly #done = new Map<WorkerId, BatchNumber>();
+  readonly #kept = new Map<WorkerId, Pick<Report, 'keptBytes' | 'spilledBytes'>>();
+  #inputHeldBack = false;
   readonly #batchMs = new Histogram();
   readonly #recentBatchMs = [new Histogram(), new Histogram()] as const;
   #recent = 0;
@@ -77,6 +79,7 @@ export class JobMonitor {
   reported(worker: WorkerId, report: Report): void {
     const nowMs = this.#options.nowMs();
     this.#done.set(worker, report.doneThrough);
+    this.#kept.set(worker, report);
     if (nowMs - this.#recentSinceMs > rateSpanMs) {
       this.#recent = 1 - this.#recent;
       this.#recentBatchMs[this.#recent]!.clear();
@@ -98,12 +101,14 @@ export class JobMonitor {
   /** What it counted still counts; how things stood with it is of no interest any more. */
   lost(worker: WorkerId): void {
     this.#done.delete(worker);
+    this.#kept.delete(worker);
     const gauges = this.#gauges.get(worker);
     if (gauges !== undefined) this.#gauges.set(worker, countsOf(gauges));
   }
 
   traced(trace: DriverTrace): void {
     if (trace.kind === 'group-permitted') this.#groups++;
+    if (trace.kind === 'input-held-back') this.#inputHeldBack = trace.holdsBack;
   }
 
   status(): JobStatus {
@@ -140,8 +145,20 @@ export class JobMonitor {
       ),
       busy: Math.min(1, busyMs / (rateSpanMs * this.#options.workers)),
       stateBytes: gauges.stateBytes,
+      ...this.#keptBytes(),
+      inputHeldBack: this.#inputHeldBack,
       rssBytes: this.#options.rssBytes(),
     };
+  }
+
+  #keptBytes(): Pick<JobStatus, 'keptBytes' | 'spilledBytes'> {
+    let keptBytes = 0;
+    let spilledBytes = 0;
+    for (const kept of this.#kept.values()) {
+      keptBytes += kept.keptBytes;
+      spilledBytes += kept.spilledBytes;
+    }
+    return { keptBytes, spilledBytes };
   }
 
   #batches(): number {

@@ -46,6 +46,14 @@ export function prometheusText(status: JobStatus): string {
     ['lag_seconds', 'Age of the oldest record not taken.', 'gauge', seconds(status.lagMs)],
     ['busy_ratio', "Share of the workers' time in tasks.", 'gauge', status.busy],
     ['state_bytes', 'Keyed state.', 'gauge', status.stateBytes],
+    ['kept_bytes', 'Blocks in memory until a checkpoint.', 'gauge', status.keptBytes],
+    ['spilled_bytes', 'Blocks on disk until a checkpoint.', 'gauge', status.spilledBytes],
+    [
+      'input_held_back',
+      '1: no room for further blocks, sources wait for a checkpoint.',
+      'gauge',
+      status.inputHeldBack ? 1 : 0,
+    ],
     ['rss_bytes', "Memory of the driver's process.", 'gauge', status.rssBytes],
   ];
   const lines = samples.flatMap(([name, help, type, value]) =>

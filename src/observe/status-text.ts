@@ -27,7 +27,15 @@ export function statusLines(status: JobStatus): readonly string[] {
       `workers ${(status.busy * 100).toFixed(0)} % busy, state ` +
         `${formatBytes(status.stateBytes)}, process ${formatBytes(status.rssBytes)}`,
     ),
+    ...keptRows(status),
   ];
+}
+
+/** What waits for a checkpoint, in runs that take some. */
+function keptRows({ keptBytes, spilledBytes, inputHeldBack }: JobStatus): readonly string[] {
+  if (keptBytes + spilledBytes === 0) return [];
+  const full = inputHeldBack ? ', which is full: sources wait for a checkpoint' : '';
+  return [row('kept', `${formatBytes(keptBytes)}, on disk ${formatBytes(spilledBytes)}${full}`)];
 }
 
 /** The status on one line, for output that does not redraw. */
@@ -37,7 +45,8 @@ export function statusLine(status: JobStatus): string {
     `(${formatCount(status.recordsPerSecond)}/s), micro-batch p50 ` +
     `${formatMs(status.batchMs.p50)} p99 ${formatMs(status.batchMs.p99)}, ` +
     `${formatCount(status.recordsBad)} bad, ${formatCount(status.recordsLate)} late, ` +
-    `${formatCount(status.rowsOut)} rows out, lag ${lagText(status)}`
+    `${formatCount(status.rowsOut)} rows out, lag ${lagText(status)}` +
+    (status.inputHeldBack ? ', sources wait for a checkpoint' : '')
   );
 }
 

@@ -26,6 +26,7 @@ import { SimulatedDriver } from './simulated-driver.ts';
 import { SimulatedLog } from './simulated-log.ts';
 import { SimulatedSinks } from './simulated-sinks.ts';
 import { SimulatedSource } from './simulated-source.ts';
+import { SimulatedSpill } from './simulated-spill.ts';
 import type { CostModel } from './simulated-worker.ts';
 import { SimulatedWorker, storeError } from './simulated-worker.ts';
 import { StoreConditions } from './store-conditions.ts';
@@ -94,6 +95,7 @@ class Cluster {
   readonly #log = new SimulatedLog();
   readonly #sinks: SimulatedSinks;
   readonly #random: Random;
+  readonly #spillRandom: Random;
   #rounds = 0;
   #checkpoints = 0;
   #groups = 0;
@@ -127,8 +129,7 @@ class Cluster {
     const { shape, workerCount, mode, faults } = options;
     this.#sinks = new SimulatedSinks(mode === 'continuous');
     this.#checker = faults === undefined ? new ScheduleChecker() : null;
-    this.#recoveryChecker =
-      faults === undefined ? null : new RecoveryChecker(faults.checkpointIntervalMs);
+    this.#recoveryChecker = faults === undefined ? null : new RecoveryChecker(faults);
     this.#stores = new StoreConditions(this.#clock, options.costs);
     this.#sourcePlaces = shape.stages.flatMap(({ source, partitionCount }, stage) =>
       Array.from({ length: source ? partitionCount : 0 }, (_, partition) => {
@@ -136,6 +137,8 @@ class Cluster {
       }),
     );
     this.#random = random.fork();
+    // By itself: what older seeds draw stays the same.
+    this.#spillRandom = new Random(options.seed + 1);
     this.#driver = this.#newDriver(1 as Term, null);
     for (let id = 1; id <= workerCount; id++) this.#addWorker(null);
     this.#injector = new FaultInjector(this.#faultHost(), faults?.faults ?? []);
@@ -234,6 +237,8 @@ class Cluster {
     const lives = this.#workers.filter((member) => member.worker === worker).length;
     const incarnation = (lives + 1) as Incarnation;
     const random = this.#random.fork();
+    const spillRandom = this.#spillRandom.fork();
+    const spill = this.#options.faults?.spill ?? null;
     const onMoment = (moment: Moment): void => this.#injector.onMoment(moment, member);
     const shell = new SimulatedWorker({
       worker,
@@ -243,6 +248,8 @@ class Cluster {
       random,
       costs,
       stores: this.#stores,
+      spill: spill === null ? null : new SimulatedSpill(spill, spillRandom),
+      onDamaged: () => this.#injector.onDamaged(member),
       network: this.#network,
       checker: this.#checker,
       lifeChecker: this.#recoveryChecker?.lifeOf(worker) ?? null,

@@ -89,6 +89,14 @@ export class FaultInjector {
     this.#overMs = Math.max(this.#overMs, this.#host.clock.nowMs + overAfterMs(fault));
   }
 
+  /** A worker ends by itself, since what it keeps cannot be read; another one takes its place. */
+  onDamaged(victim: Member): void {
+    this.#count('damaged block');
+    const back = { afterMs: 1, sameWorker: false };
+    this.#crash(victim, { detectMs: 1, back });
+    this.#overMs = Math.max(this.#overMs, this.#host.clock.nowMs + 2);
+  }
+
   #befall(fault: Fault): void {
     const { clock, network, stores, skewMsMax } = this.#host;
     switch (fault.kind) {

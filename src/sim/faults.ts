@@ -2,12 +2,14 @@
 // so that rare combinations come up (swarm testing: Groce et al., ISSTA 2012).
 
 import type { Random } from '../base/random.ts';
+import { drawSpill } from './simulated-spill.ts';
+import type { SpillModel } from './simulated-spill.ts';
 
 /**
  * What happens next, at a moment, strikes whoever it happens to, before anybody hears of it.
  * The last five are the driver's; they strike any worker.
  */
-export const moments = [
+const drawnMoments = [
   'task-run',
   'source-ended',
   'blocks-sent',
@@ -23,7 +25,10 @@ export const moments = [
   'checkpoint-durable',
 ] as const;
 
-export type Moment = (typeof moments)[number];
+/** Drawn by themselves, behind all others: what older seeds draw stays the same. */
+const spillMoments = ['blocks-spilled', 'blocks-read'] as const;
+
+export type Moment = (typeof drawnMoments)[number] | (typeof spillMoments)[number];
 
 /** Times are ms since the start; victims are given as a share of the workers that are alive. */
 export type Fault =
@@ -119,6 +124,8 @@ export type FaultModel = {
   readonly checkpointIntervalMs: number;
   /** Workers join within this time, ms. */
   readonly joinMsMax: number;
+  /** Absent, null: there is room for all that is kept. */
+  readonly spill?: SpillModel | null;
 };
 
 export const faultKinds = [
@@ -162,7 +169,23 @@ export function drawFaults(random: Random): FaultModel {
     const at = togetherMs !== null && random.chance(0.5) ? togetherMs : random.float() * spreadMs;
     faults.push(drawFault(random, 'driver-loss', { afterMs: at, detectMsMax }));
   }
-  return { faults, checkpointIntervalMs, joinMsMax };
+  const spill = drawSpill(random);
+  if (spill !== null) faults.push(...drawSpillCrashes(random, { spreadMs, detectMsMax }));
+  return { faults, checkpointIntervalMs, joinMsMax, spill };
+}
+
+/** Ends of workers while blocks are on their way to the disk, or back. */
+function drawSpillCrashes(
+  random: Random,
+  { spreadMs, detectMsMax }: { readonly spreadMs: number; readonly detectMsMax: number },
+): readonly Fault[] {
+  return Array.from({ length: random.pick([0, 0, 1, 2]) }, (): Fault => {
+    const afterMs = random.float() * spreadMs;
+    const loss = { afterMs, detectMs: random.float() * detectMsMax };
+    const back = { afterMs: random.float() * 200, sameWorker: random.chance(0.4) };
+    const at = random.pick(spillMoments);
+    return { kind: 'crash', victim: random.float(), at, ...loss, back };
+  });
 }
 
 function drawFault(
@@ -179,7 +202,7 @@ function drawFault(
   const loss = { afterMs, detectMs, back };
   switch (kind) {
     case 'crash':
-      return { kind, victim, at: random.chance(0.7) ? random.pick(moments) : null, ...loss };
+      return { kind, victim, at: random.chance(0.7) ? random.pick(drawnMoments) : null, ...loss };
     case 'pause': {
       const forMs = random.float() * random.pick([20, 400, 400, 3000]);
       return { kind, victim, forMs, ...loss, detectMs: random.chance(0.7) ? detectMs : null };

@@ -75,6 +75,11 @@ export class PipelineRunner implements TaskRunner {
     return canonicalJson([header, texts]);
   }
 
+  bytesOf(output: Handle): number {
+    const { blocks } = output as ExchangeOutput;
+    return blocks.reduce((sum, block) => sum + (block?.length ?? 0), 0);
+  }
+
   rangeOf(record: Handle): ChosenRange & { readonly triggerMs: number } {
     const { from, to, ended, batchTimeMs } = record as RangeRecord;
     return { from, to, ended, triggerMs: batchTimeMs - this.#aheadMs };

@@ -13,7 +13,10 @@ import { replaysInOrder } from '../control/protocol/recovery.ts';
 import { bundleFor, producersOf } from '../control/protocol/routing.ts';
 import type { Template } from '../control/protocol/template.ts';
 import type { WorkerEffect, WorkerEvent } from '../control/worker/events.ts';
+import type { KeptLimits } from '../control/worker/spill-policy.ts';
 import type { WorkerMachine } from '../control/worker/worker-machine.ts';
+import type { FaultModel } from './faults.ts';
+import { KeptMemory } from './kept-memory.ts';
 import type { SimulatedSnapshot } from './simulated-worker.ts';
 
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
@@ -28,16 +31,23 @@ export class RecoveryChecker {
   /** No micro-batch from here on was ever permitted. */
   #permittedEnd = 0;
   readonly #checkpointIntervalMs: number;
+  readonly limits: KeptLimits | null;
   /** The micro-batch of the checkpoint that is under way. */
   #pending: number = noBatch;
   #checkpointDueMs = Infinity;
 
-  constructor(checkpointIntervalMs: number) {
+  constructor({ checkpointIntervalMs, spill }: FaultModel) {
     this.#checkpointIntervalMs = checkpointIntervalMs;
+    this.limits = spill?.limits ?? null;
   }
 
   lifeOf(worker: WorkerId): LifeChecker {
     return new LifeChecker(this, worker);
+  }
+
+  /** The newest checkpoint that counts. */
+  get checkpointed(): number {
+    return this.#checkpointed;
   }
 
   get permittedEnd(): number {
@@ -204,10 +214,18 @@ export class LifeChecker {
   /** By the worker's own clock, which never goes back for it. */
   #nowMs = 0;
   #lastGroup = -1;
+  readonly #memory: KeptMemory;
 
   constructor(all: RecoveryChecker, worker: WorkerId) {
     this.#all = all;
     this.#worker = worker;
+    this.#memory = new KeptMemory(all.limits);
+  }
+
+  /** The micro-batch of the oldest block on its spill disk; Infinity: there is none. */
+  onDisk(oldestBatch: number): void {
+    const kept = oldestBatch > this.#retired;
+    assert(kept, `worker ${this.#worker} leaves @${oldestBatch} on disk after @${this.#retired}`);
   }
 
   stepped(
@@ -218,6 +236,13 @@ export class LifeChecker {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     if (event.kind === 'message-received') this.#received(machine, event, effects);
     for (const effect of effects) this.#ordered(effect);
+    if (this.#template?.reach === 'lost') {
+      const { retiredThrough } = machine;
+      const covered = retiredThrough <= this.#all.checkpointed;
+      assert(covered, `worker ${this.#worker} releases @${retiredThrough}, which nothing covers`);
+      this.#memory.stepped(event, effects, this.#template);
+      this.#memory.check(machine);
+    }
     // Of every micro-batch something is kept until a checkpoint covers it, and not longer.
     const heldMax = Math.max(0, this.#all.permittedEnd - 1 - this.#retired);
     const held = machine.batchesHeld;
@@ -263,6 +288,10 @@ export class LifeChecker {
           this.#promised = effect.message.status.startedThrough;
         }
         return;
+      case 'drop-spilled': {
+        const covered = effect.through <= this.#all.checkpointed;
+        return assert(covered, `worker ${this.#worker} drops @${effect.through} from its disk`);
+      }
       case 'trace':
         return assert(
           effect.trace.kind !== 'ignored' || effect.trace.why !== 'no-room',
@@ -282,6 +311,7 @@ export class LifeChecker {
     const recovery = this.#all.recoveryOf(version);
     if (recovery === undefined) return;
     assert(recovery.round >= this.#round, 'an order of an older round is carried out');
+    this.#retired = Math.max(this.#retired, recovery.checkpoint);
     const beginnings = new Map<string, number>();
     for (const { stage, partition } of recovery.moved) {
       const known = recovery.known.find(

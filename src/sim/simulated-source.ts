@@ -48,10 +48,11 @@ export class SimulatedSource {
     this.#quiet = false;
   }
 
-  take(final: boolean): ChosenRange {
+  take({ final, holdsBack }: { final: boolean; holdsBack: boolean }): ChosenRange {
     const from = this.#taken;
     if (this.#ended) return { from, to: from, ended: true };
-    const wanted = this.#quiet ? 0 : this.#random.integer(0, this.#model.recordsPerTakeMax);
+    const ready = this.#quiet ? 0 : this.#random.integer(0, this.#model.recordsPerTakeMax);
+    const wanted = holdsBack ? Math.min(1, ready) : ready;
     this.#taken = Math.min(from + wanted, this.#recordCount);
     // The end is sometimes noticed with the last record, sometimes only later.
     const noticed = this.#taken === this.#recordCount && this.#random.chance(0.5);

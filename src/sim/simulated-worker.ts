@@ -16,6 +16,7 @@ import type { LifeChecker } from './recovery-checker.ts';
 import type { SimulatedLog } from './simulated-log.ts';
 import type { SimulatedSinks } from './simulated-sinks.ts';
 import type { SimulatedSource } from './simulated-source.ts';
+import type { SimulatedSpill } from './simulated-spill.ts';
 import type { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
 import type { Trace } from './trace.ts';
@@ -43,6 +44,8 @@ export type SimulatedWorkerOptions = {
   readonly checker: ScheduleChecker | null;
   readonly lifeChecker: LifeChecker | null;
   readonly stores: StoreConditions;
+  /** Null: there is room for all that is kept. */
+  readonly spill: SimulatedSpill | null;
   readonly trace: Trace;
   readonly runner: TaskRunner;
   readonly log: SimulatedLog;
@@ -53,6 +56,8 @@ export type SimulatedWorkerOptions = {
   readonly onTask: (task: Omit<RanTask, 'zombie'>) => void;
   readonly onVisible: (commit: Commit) => void;
   readonly onBlocks: (blocks: Extract<PeerMessage, { kind: 'blocks' }>) => void;
+  /** What it keeps cannot be read: its shell ends it, and the driver hears of that. */
+  readonly onDamaged: () => void;
   /** Something has happened of which nobody has heard yet: a chance to crash. */
   readonly onMoment: (moment: Moment) => void;
 };
@@ -106,7 +111,8 @@ export class SimulatedWorker {
     const { worker, incarnation, network, skewMs } = options;
     this.#skewMs = skewMs;
     this.name = incarnation === 1 ? `w${worker}` : `w${worker}#${incarnation}`;
-    this.machine = new WorkerMachine({ worker, incarnation });
+    const keptLimits = options.spill?.model.limits;
+    this.machine = new WorkerMachine({ worker, incarnation, keptLimits });
     this.endpoint = network.attach(worker, (from, message) => {
       this.#act(() => this.#receive(from, message));
     });
@@ -209,6 +215,7 @@ export class SimulatedWorker {
       this.#carryOut(effect);
       if (this.crashed) return;
     }
+    if (this.#options.spill !== null) lifeChecker?.onDisk(this.#options.spill.oldestBatch);
     this.#arm();
   }
 
@@ -258,6 +265,12 @@ export class SimulatedWorker {
         return this.#commit(effect.task, effect.since);
       case 'take-snapshot':
         return this.#takeSnapshot(effect);
+      case 'spill-blocks':
+        return this.#spill(effect);
+      case 'read-blocks':
+        return this.#readBlocks(effect);
+      case 'drop-spilled':
+        return this.#options.spill?.drop(effect.through);
       case 'stop':
         this.stopped = true;
         return;
@@ -267,6 +280,29 @@ export class SimulatedWorker {
       default:
         unreachable(effect);
     }
+  }
+
+  #spill({ spill: id, blocks }: Extract<WorkerEffect, { kind: 'spill-blocks' }>): void {
+    const spill = this.#options.spill;
+    // The usual limits are out of reach of what a simulation keeps.
+    assert(spill !== null, 'blocks are spilled though there is room');
+    this.#after(spill.callMs(), () => {
+      if (this.#diesAt('blocks-spilled')) return;
+      if (spill.failsToWrite()) return this.#step({ kind: 'spill-failed', spill: id });
+      this.#step({ kind: 'blocks-spilled', spill: id, stored: spill.write(blocks) });
+    });
+  }
+
+  #readBlocks({ read, stored }: Extract<WorkerEffect, { kind: 'read-blocks' }>): void {
+    const spill = this.#options.spill;
+    assert(spill !== null, 'blocks are read that were never spilled');
+    // A file that is dropped while it is read stays open until then.
+    const outputs = spill.read(stored);
+    this.#after(spill.callMs(), () => {
+      if (this.#diesAt('blocks-read')) return;
+      if (spill.isDamaged()) return this.#options.onDamaged();
+      this.#step({ kind: 'blocks-read', read, outputs });
+    });
   }
 
   #forget({ stage, partition }: Place): void {
@@ -305,7 +341,7 @@ export class SimulatedWorker {
 
   #run(effect: RunTask): void {
     const { checker, costs, random, trace, worker, runner } = this.#options;
-    const { run, task, part, last, inputs, triggerMs, final, replay } = effect;
+    const { run, task, part, last, inputs, triggerMs, final, replay, holdsBack } = effect;
     assert(!this.#busy, `worker ${worker} is asked to run two tasks at once`);
     this.#busy = true;
     const { stage, partition, batch } = task;
@@ -318,7 +354,8 @@ export class SimulatedWorker {
     const name = `${stage}/${partition}`;
     const source = inputs === null && replay === null ? this.#sources.get(name) : undefined;
     assert(inputs !== null || replay !== null || source !== undefined, `no source ${name}`);
-    const range = replay === null ? (source?.take(final) ?? null) : runner.rangeOf(replay.range);
+    const taken = source?.take({ final, holdsBack }) ?? null;
+    const range = replay === null ? taken : runner.rangeOf(replay.range);
     // What is read again had its trigger before.
     const atMs = replay === null ? triggerMs : runner.rangeOf(replay.range).triggerMs;
     const order: TaskOrder = { task, part, last, inputs, range, triggerMs: atMs, replay };
@@ -350,6 +387,7 @@ export class SimulatedWorker {
         kind: 'task-finished',
         run,
         outputs: outcome.outputs,
+        outputBytes: outcome.outputs.map((output) => runner.bytesOf(output)),
         range: outcome.range,
         commitPending: outcome.commits.length > 0 && replay?.rerun !== true,
         ended: range?.ended === true,

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { pressureGapMs } from '../limits.ts';
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type { PartitionSnapshot } from '../protocol/messages.ts';
@@ -36,7 +37,7 @@ function stored(): CheckpointSchedule {
 test('CheckpointSchedule is due an interval after the start, and after each order', () => {
   const schedule = ordered();
   assert.ok(!schedule.due(1000), 'one is under way');
-  schedule.failed(batch(5));
+  schedule.failed(150, batch(5));
   assert.ok(!schedule.due(199));
   assert.ok(schedule.due(200));
   const never = new CheckpointSchedule(Infinity, noCheckpoint);
@@ -87,9 +88,9 @@ test('CheckpointSchedule: one counts when it is durable, and not before', () => 
 test('CheckpointSchedule: a failure keeps the one before', () => {
   const schedule = stored();
   schedule.complete(batch(5));
-  schedule.failed(batch(4));
+  schedule.failed(150, batch(4));
   assert.ok(schedule.committing);
-  schedule.failed(batch(5));
+  schedule.failed(150, batch(5));
   assert.ok(!schedule.committing);
   assert.deepEqual(schedule.last, noCheckpoint);
   assert.equal(schedule.committed(200, batch(5)), null);
@@ -112,4 +113,35 @@ test('CheckpointSchedule: a loss gives up what is not stored, and not what may b
   committing.complete(batch(5));
   committing.giveUp();
   assert.equal(committing.committed(120, batch(5)), 20);
+});
+
+test('CheckpointSchedule: a worker short of room brings the next one about, not at once', () => {
+  const schedule = new CheckpointSchedule(60_000, noCheckpoint);
+  schedule.press(0);
+  assert.ok(!schedule.due(0), 'the first one waits for the start');
+  schedule.press(10);
+  assert.ok(schedule.due(10));
+  schedule.ordered(10, batch(5), [w1]);
+  schedule.press(20);
+  schedule.stored(w1, batch(5), [part(w1)]);
+  schedule.complete(batch(5));
+  schedule.committed(30, batch(5));
+  assert.ok(!schedule.due(30 + pressureGapMs), 'what was said before it counts for nothing');
+  schedule.press(40);
+  assert.ok(!schedule.due(29 + pressureGapMs));
+  assert.ok(schedule.due(30 + pressureGapMs));
+});
+
+test('CheckpointSchedule: one that took long is followed later, and so is one that failed', () => {
+  const schedule = new CheckpointSchedule(60_000, noCheckpoint);
+  schedule.due(0);
+  schedule.press(0);
+  schedule.ordered(0, batch(5), [w1]);
+  schedule.failed(pressureGapMs, batch(5));
+  schedule.press(pressureGapMs);
+  assert.ok(!schedule.due(5 * pressureGapMs - 1));
+  assert.ok(schedule.due(5 * pressureGapMs));
+  const never = new CheckpointSchedule(Infinity, noCheckpoint);
+  never.press(0);
+  assert.ok(!never.due(1e9));
 });

@@ -1,6 +1,7 @@
 // When state is kept, and what must be there before it counts: every partition's snapshot, and all
 // output up to it visible. A checkpoint never overtakes its sinks.
 
+import { pressureGapMs } from '../limits.ts';
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type { PartitionSnapshot } from '../protocol/messages.ts';
@@ -19,6 +20,9 @@ export class CheckpointSchedule {
   #last: Checkpoint;
   #nextMs = -Infinity;
   #pending: Pending | null = null;
+  /** When the last one was committed or failed, and how long it took, ms. */
+  #settledMs = -Infinity;
+  #tookMs = 0;
 
   /** `intervalMs`: from one checkpoint to the next; Infinity: none. */
   constructor(intervalMs: number, last: Checkpoint) {
@@ -36,6 +40,13 @@ export class CheckpointSchedule {
     if (this.#intervalMs === Infinity) return false;
     if (this.#nextMs === -Infinity) this.#nextMs = nowMs + this.#intervalMs;
     return this.#pending === null && nowMs >= this.#nextMs;
+  }
+
+  /** A worker has little room left for what it keeps: the next one comes as early as it may. */
+  press(nowMs: number): void {
+    if (this.#nextMs === -Infinity || this.#pending !== null) return;
+    const earliestMs = this.#settledMs + Math.max(pressureGapMs, 4 * this.#tookMs);
+    this.#nextMs = Math.min(this.#nextMs, Math.max(nowMs, earliestMs));
   }
 
   /** An order asks for the state as of `batch`, of all workers that have some. */
@@ -68,11 +79,19 @@ export class CheckpointSchedule {
     if (pending === null || pending.batch !== batch || !pending.committing) return null;
     this.#last = { batch, snapshots: pending.snapshots };
     this.#pending = null;
-    return nowMs - pending.orderedMs;
+    this.#settled(nowMs, pending);
+    return this.#tookMs;
   }
 
-  failed(batch: BatchNumber): void {
-    if (this.#pending?.batch === batch) this.#pending = null;
+  failed(nowMs: number, batch: BatchNumber): void {
+    if (this.#pending?.batch !== batch) return;
+    this.#settled(nowMs, this.#pending);
+    this.#pending = null;
+  }
+
+  #settled(nowMs: number, { orderedMs }: Pending): void {
+    this.#settledMs = nowMs;
+    this.#tookMs = nowMs - orderedMs;
   }
 
   /** Micro-batches from `end` on are withdrawn. */

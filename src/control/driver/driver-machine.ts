@@ -27,11 +27,12 @@ import type {
   Term,
   WorkerId,
 } from '../protocol/ids.ts';
-import { answerTimeoutMs, partMsDefault } from '../limits.ts';
+import { answerTimeoutMs, heldBackAheadMax, partMsDefault } from '../limits.ts';
 import { firstVersionOf, noBatch } from '../protocol/ids.ts';
 import type {
   DriverMessage,
   KnownRanges,
+  Pressure,
   Report,
   TaskName,
   WorkerLife,
@@ -147,6 +148,10 @@ export class DriverMachine {
   /** What must be durable before the order of the round is given. */
   readonly #unwritten = new Set<'ranges' | 'placement'>();
   #recovery: Recovery | null = null;
+  /** Members without room for further input, and what was said about it. */
+  readonly #short = new Set<WorkerId>();
+  #holdsBack = false;
+  #holdChanges = 0;
   #started = false;
   /** Micro-batches through here have ranges that are read again. */
   #knownThrough: BatchNumber = noBatch;
@@ -302,6 +307,7 @@ export class DriverMachine {
   #bury({ worker, incarnation }: Member, error: StreamErrorData): void {
     this.#members.delete(worker);
     this.#spares.delete(worker);
+    this.#short.delete(worker);
     this.#dead = [...this.#dead, { worker, incarnation }];
     this.#effects.push({ kind: 'evict-worker', worker, incarnation, error });
     this.#trace({ kind: 'worker-dead', worker, round: this.#rounds + 1, why: error.code });
@@ -462,6 +468,8 @@ export class DriverMachine {
     this.#closing = final;
     if (final || this.#sourcesEnded()) this.#planner.close();
     this.#state = 'running';
+    // Some are new here.
+    if (this.#holdsBack) this.#tellHoldBack();
     const elapsedMs = this.#nowMs - this.#roundStartedMs;
     const movedPartitions = moved.length;
     this.#trace({ kind: 'recovered', round, checkpoint, end, movedPartitions, elapsedMs });
@@ -518,7 +526,7 @@ export class DriverMachine {
   }
 
   #onCheckpointFailed(batch: BatchNumber, error: StreamErrorData): void {
-    this.#checkpoints.failed(batch);
+    this.#checkpoints.failed(this.#nowMs, batch);
     this.#trace({ kind: 'checkpoint-failed', batch, code: error.code });
     this.#planRecovery();
   }
@@ -597,6 +605,7 @@ export class DriverMachine {
     this.#doneThrough.raise(member.index, report.doneThrough);
     const done = this.#doneThrough.least as BatchNumber;
     this.#planner.progressed(this.#nowMs, report.startedThrough, done);
+    this.#onPressure(member.worker, report.pressure, done);
     for (const { stage, partition, batch } of report.ended) {
       this.#ended.set(`${stage}/${partition}`, batch);
     }
@@ -606,6 +615,30 @@ export class DriverMachine {
       this.#state = 'stopping';
       this.#stopAll();
     }
+  }
+
+  /** What a worker keeps is released by a checkpoint; until then there may be no room for input. */
+  #onPressure(worker: WorkerId, pressure: Pressure, done: BatchNumber): void {
+    if (pressure !== 'none') this.#checkpoints.press(this.#nowMs);
+    if (pressure === 'hold-back') this.#short.add(worker);
+    else this.#short.delete(worker);
+    if (this.#holdsBack) this.#shorten(done);
+    if (this.#holdsBack === this.#short.size > 0) return;
+    this.#holdsBack = !this.#holdsBack;
+    this.#trace({ kind: 'input-held-back', holdsBack: this.#holdsBack, worker });
+    this.#tellHoldBack();
+  }
+
+  /** A long group would put off the checkpoint that input waits for. */
+  #shorten(done: BatchNumber): void {
+    const isLong = this.#planner.end - 1 - done > heldBackAheadMax;
+    if (isLong && this.#mayCut() && !this.#sourcesEnded()) this.#askCut();
+  }
+
+  #tellHoldBack(): void {
+    const { term } = this.#options;
+    const change = this.#holdChanges++;
+    this.#sendAll({ kind: 'hold-back', term, change, holdsBack: this.#holdsBack });
   }
 
   /** A stage is done when every worker that has a part of it says so. */
@@ -692,6 +725,7 @@ export class DriverMachine {
         version,
         checkpoint: recovers && !this.#closing && this.#checkpoints.due(this.#nowMs),
         checkpointed: recovers ? this.#checkpoints.last.batch : null,
+        holdsBack: this.#holdsBack,
       };
       const planned = this.#planner.next(context);
       if (planned === null) return;

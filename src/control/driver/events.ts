@@ -129,6 +129,12 @@ export type DriverTrace =
   | { readonly kind: 'boundary-cut'; readonly end: BatchNumber; readonly elapsedMs: number }
   | { readonly kind: 'reanchored'; readonly lateMs: number }
   | {
+      /** What is kept leaves no room for further input, or does so again. */
+      readonly kind: 'input-held-back';
+      readonly holdsBack: boolean;
+      readonly worker: WorkerId;
+    }
+  | {
       readonly kind: 'worker-dead';
       readonly worker: WorkerId;
       readonly round: number;

@@ -6,6 +6,7 @@ import { assert } from '../../base/assert.ts';
 import {
   groupSizeMax,
   groupsOutstandingMax,
+  heldBackGroupMax,
   lookAheadMargin,
   reanchorIntervals,
 } from '../limits.ts';
@@ -141,7 +142,8 @@ export class GroupPlanner implements Planner {
     const final = this.#phase === 'finishing';
     if (final) this.#phase = 'closed';
     const { intervalMs } = this.#pace;
-    const count = final ? 1 : this.#pace.groupSize;
+    const countMax = context.holdsBack ? heldBackGroupMax : groupSizeMax;
+    const count = final ? 1 : Math.min(this.#pace.groupSize, countMax);
     const first = this.#end;
     const end = (first + count) as BatchNumber;
     if (final) this.#finalBatch = first;

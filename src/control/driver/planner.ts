@@ -20,6 +20,8 @@ export type OrderContext = {
   readonly checkpoint: boolean;
   /** A checkpoint covers everything through here; null: blocks are not kept for one. */
   readonly checkpointed: BatchNumber | null;
+  /** Input is held back until a checkpoint has come: orders must not be long. */
+  readonly holdsBack: boolean;
 };
 
 export type PlannedOrder = {

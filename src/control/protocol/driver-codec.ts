@@ -16,6 +16,7 @@
 // | 7          | ask-status       | v term, v round, u8 moves, v count, for each member: v      |
 // |            |                  | worker, v incarnation                                        |
 // | 8          | recover          | v term, recovery (recovery-codec.ts)                         |
+// | 9          | hold-back        | v term, v change, u8 holds back                              |
 
 import { unreachable } from '../../base/assert.ts';
 import { groupSizeMax, stagesMax, workersMax } from '../limits.ts';
@@ -72,6 +73,9 @@ export function writeDriverMessage(
       return writeList(to, message.members, (life) => writeLife(to, life));
     case 'recover':
       return writeRecovery(to, message.recovery, codecs);
+    case 'hold-back':
+      to.varint(message.change);
+      return to.flag(message.holdsBack);
     default:
       unreachable(message);
   }
@@ -86,6 +90,7 @@ const driverKinds: { readonly [Kind in DriverMessage['kind']]: number } = {
   locations: 6,
   'ask-status': 7,
   recover: 8,
+  'hold-back': 9,
 };
 
 export function readDriverMessage(
@@ -125,6 +130,10 @@ export function readDriverMessage(
     }
     case 8:
       return from.finish({ kind: 'recover', term, recovery: readRecovery(from, codecs) });
+    case 9: {
+      const change = from.varint('change');
+      return from.finish({ kind: 'hold-back', term, change, holdsBack: from.flag('holds back') });
+    }
     default:
       return unknownKind(from);
   }

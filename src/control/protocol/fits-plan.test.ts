@@ -63,7 +63,9 @@ test('worker messages fit by the partitions they name; only sources end and have
   const ended = (place: Place): WorkerMessage => {
     const task = { ...place, batch };
     const done = { startedThrough: batch, doneThrough: batch, makespansMs: [], busyMs: 0 };
-    const report = { version, ...done, ended: [task], tasksRun: 0, queued: 0, gauges: null };
+    const kept = { keptBytes: 0, spilledBytes: 0, pressure: 'none' } as const;
+    const counts = { tasksRun: 0, queued: 0, gauges: null };
+    const report = { version, ...done, ...kept, ...counts, ended: [task] };
     return { kind: 'report', ...signed, report };
   };
   const status = (changed: Partial<WorkerStatus>): WorkerMessage => {

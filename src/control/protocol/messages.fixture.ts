@@ -214,6 +214,12 @@ export const driverMessage: fc.Arbitrary<DriverMessage> = fc.oneof(
     moves: fc.boolean(),
   }),
   fc.record({ kind: fc.constant('recover' as const), term, recovery }),
+  fc.record({
+    kind: fc.constant('hold-back' as const),
+    term,
+    change: number,
+    holdsBack: fc.boolean(),
+  }),
 );
 
 const report: fc.Arbitrary<Report> = fc.record({
@@ -225,6 +231,9 @@ const report: fc.Arbitrary<Report> = fc.record({
   busyMs: ms,
   tasksRun: number,
   queued: number,
+  keptBytes: number,
+  spilledBytes: number,
+  pressure: fc.constantFrom('none', 'checkpoint', 'hold-back'),
   gauges: handle,
 });
 

@@ -54,6 +54,14 @@ export type DriverMessage =
       readonly moves: boolean;
     }
   | { readonly kind: 'recover'; readonly term: Term; readonly recovery: Recovery }
+  | {
+      /** A worker has no room for more: sources read a record a micro-batch at most, or go on. */
+      readonly kind: 'hold-back';
+      readonly term: Term;
+      /** Orders of this kind are numbered: a late copy of an older one is ignored. */
+      readonly change: number;
+      readonly holdsBack: boolean;
+    }
   | { readonly kind: 'stop'; readonly term: Term };
 
 /** Permits the micro-batches [first, first + count). Its size does not depend on `count`. */
@@ -226,9 +234,20 @@ export type Report = {
   readonly tasksRun: number;
   /** Tasks that could run and wait for the processor. */
   readonly queued: number;
+  /** Blocks that are kept until a checkpoint covers them, in memory, bytes. */
+  readonly keptBytes: number;
+  /** The same on disk. */
+  readonly spilledBytes: number;
+  readonly pressure: Pressure;
   /** What the runtime measured last: counts, lag, memory. */
   readonly gauges: Handle;
 };
+
+/**
+ * What a worker wants for the blocks that it keeps: a checkpoint, which releases them, or beyond
+ * that no further input until there is one.
+ */
+export type Pressure = 'none' | 'checkpoint' | 'hold-back';
 
 export type PeerMessage =
   | {

@@ -60,7 +60,7 @@ import {
   writeSpans,
   writeTask,
 } from './message-fields.ts';
-import type { Report, WorkerMessage, WorkerStatus } from './messages.ts';
+import type { Pressure, Report, WorkerMessage, WorkerStatus } from './messages.ts';
 
 export function writeWorkerMessage(
   to: ByteWriter,
@@ -187,6 +187,9 @@ function writeReport(to: ByteWriter, report: Report, gauges: HandleCodec): void 
   to.f64(report.busyMs);
   to.varint(report.tasksRun);
   to.varint(report.queued);
+  to.varint(report.keptBytes);
+  to.varint(report.spilledBytes);
+  to.u8(pressures.indexOf(report.pressure));
   gauges.write(to, report.gauges);
 }
 
@@ -202,8 +205,20 @@ function readReport(from: ByteReader, gauges: HandleCodec): Report {
     busyMs: readDuration(from, 'busy time'),
     tasksRun: from.varint('tasks'),
     queued: from.varint('queued tasks'),
+    keptBytes: from.varint('kept bytes'),
+    spilledBytes: from.varint('spilled bytes'),
+    pressure: readPressure(from),
     gauges: gauges.read(from),
   };
+}
+
+/** By their numbers on the wire. */
+const pressures: readonly Pressure[] = ['none', 'checkpoint', 'hold-back'];
+
+function readPressure(from: ByteReader): Pressure {
+  const pressure = pressures[from.u8('pressure')];
+  if (pressure === undefined) from.refuse('out-of-range', 'pressure');
+  return pressure ?? 'none';
 }
 
 function writeStatus(to: ByteWriter, status: WorkerStatus, range: HandleCodec): void {

@@ -25,6 +25,8 @@ export type StorageErrorCode =
   /** The lease or the journal cannot be read. */
   | 'lease-damaged'
   | 'range-log-damaged'
+  /** The disk gives other bytes than were spilled to it. */
+  | 'spill-damaged'
   | 'range-log-conflict';
 
 export function storageError(options: {

@@ -23,7 +23,9 @@ export class Downstream {
   }
 
   heard(consumer: WorkerId, done: BatchNumber): void {
-    const before = this.#consumers.get(consumer) ?? noBatch;
+    const before = this.#consumers.get(consumer);
+    // Some tell it for another reason: what they repeat after a recovery.
+    if (before === undefined) return;
     this.#consumers.set(consumer, Math.max(before, done) as BatchNumber);
   }
 

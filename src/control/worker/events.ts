@@ -24,6 +24,8 @@ export type WorkerEvent =
       readonly run: number;
       /** By position in the stage's outputs. */
       readonly outputs: readonly Handle[];
+      /** What each of them takes of memory. */
+      readonly outputBytes: readonly number[];
       /** Source tasks: the record of what was read. */
       readonly range: Handle | null;
       /** The task has output, which waits for `commit-output`. */
@@ -85,6 +87,21 @@ export type WorkerEvent =
       readonly since: PlacementVersion;
       readonly error: StreamErrorData;
     }
+  | {
+      /** As in the order: where each of its blocks lies, by which it is read back. */
+      readonly kind: 'blocks-spilled';
+      readonly spill: number;
+      readonly stored: readonly Handle[];
+    }
+  | {
+      readonly kind: 'spill-failed';
+      readonly spill: number;
+    }
+  | {
+      readonly kind: 'blocks-read';
+      readonly read: number;
+      readonly outputs: readonly Handle[];
+    }
   | { readonly kind: 'gauges-measured'; readonly gauges: Handle }
   | { readonly kind: 'time-passed' };
 
@@ -119,6 +136,8 @@ export type WorkerEffect =
       readonly final: boolean;
       /** The range that a source task must have, as it had it before. */
       readonly replay: Replay | null;
+      /** Source tasks: read a record at most; there is no room for what more would give. */
+      readonly holdsBack: boolean;
     }
   | ({
       /** Makes the partition's state anew: as of a snapshot, or from nothing. */
@@ -167,6 +186,23 @@ export type WorkerEffect =
       readonly kind: 'take-snapshot';
       readonly task: TaskName;
       readonly since: PlacementVersion;
+    }
+  | {
+      /** Moves blocks that were sent to the disk, oldest first. */
+      readonly kind: 'spill-blocks';
+      readonly spill: number;
+      readonly blocks: readonly { readonly batch: BatchNumber; readonly output: Handle }[];
+    }
+  | {
+      /** Reads spilled blocks. One that cannot be read is lost, and so is the worker. */
+      readonly kind: 'read-blocks';
+      readonly read: number;
+      readonly stored: readonly Handle[];
+    }
+  | {
+      /** Spilled blocks through this micro-batch are needed by nobody any more. */
+      readonly kind: 'drop-spilled';
+      readonly through: BatchNumber;
     }
   | {
       readonly kind: 'send-message';

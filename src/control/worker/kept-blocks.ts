@@ -1,6 +1,7 @@
 // What a worker keeps of the tasks it ran, until a checkpoint covers it: their blocks, which are
 // sent again to whoever takes over a lost consumer, and the ranges behind them. Without recovery
-// blocks are kept only until their consumers have them.
+// blocks are kept only until their consumers have them. Counts what they take of memory; those that
+// were sent may lie on disk instead.
 
 import type { BatchNumber } from '../protocol/ids.ts';
 import type {
@@ -13,10 +14,21 @@ import type {
 } from '../protocol/messages.ts';
 
 export type KeptEntry = {
-  readonly entry: BlockEntry;
+  /** Without its output when that is on disk only. */
+  entry: BlockEntry;
+  readonly bytes: number;
   /** It is on its way to its consumers. */
   sent: boolean;
+  /** `spilling`: on its way to the disk, and in memory still. */
+  place: 'memory' | 'spilling' | 'disk';
+  /** By which it is read back from the disk. */
+  stored: Handle | null;
+  /** Nobody will need it any more. */
+  released: boolean;
 };
+
+/** A block that may go to disk. */
+export type Spillable = { readonly batch: BatchNumber; readonly kept: KeptEntry };
 
 type KeptBatch = {
   /** By exchange. */
@@ -30,6 +42,11 @@ type KeptRange = { readonly parts: Handle[]; whole: boolean };
 export class KeptBlocks {
   readonly #batches = new Map<BatchNumber, KeptBatch>();
   readonly #exchangeCount: number;
+  #memoryBytes = 0;
+  #diskBytes = 0;
+  #records = 0;
+  /** Of micro-batches before this one no block is in memory that is not on its way to the disk. */
+  #inMemoryFrom = Infinity;
 
   constructor(exchangeCount: number) {
     this.#exchangeCount = exchangeCount;
@@ -40,19 +57,41 @@ export class KeptBlocks {
     return this.#batches.size;
   }
 
+  /** What blocks take of memory, those on their way to the disk included. */
+  get memoryBytes(): number {
+    return this.#memoryBytes;
+  }
+
+  get diskBytes(): number {
+    return this.#diskBytes;
+  }
+
+  /** Blocks and ranges, wherever they are. */
+  get records(): number {
+    return this.#records;
+  }
+
   /** Numbers of the micro-batches of which something is kept, ascending. */
   get batches(): readonly BatchNumber[] {
     return [...this.#batches.keys()].sort((a, b) => a - b);
   }
 
   /** Adds a block; false when the same part of the producer is kept already. */
-  add(batch: BatchNumber, exchange: number, entry: BlockEntry): boolean {
+  add(
+    batch: BatchNumber,
+    exchange: number,
+    { entry, bytes }: Pick<KeptEntry, 'entry' | 'bytes'>,
+  ): boolean {
     const entries = this.#batch(batch).entries[exchange]!;
     const { producer, part } = entry;
     if (entries.some((kept) => kept.entry.producer === producer && kept.entry.part === part)) {
       return false;
     }
-    entries.push({ entry, sent: false });
+    const place = { place: 'memory', stored: null } as const;
+    entries.push({ entry, bytes, sent: false, ...place, released: false });
+    this.#memoryBytes += bytes;
+    this.#records++;
+    this.#inMemoryFrom = Math.min(this.#inMemoryFrom, batch);
     return true;
   }
 
@@ -64,7 +103,50 @@ export class KeptBlocks {
   drop(batch: BatchNumber, exchange: number, which: (entry: BlockEntry) => boolean): void {
     const kept = this.#batches.get(batch);
     if (kept === undefined) return;
-    kept.entries[exchange] = kept.entries[exchange]!.filter(({ entry }) => !which(entry));
+    this.#release(kept, exchange, which);
+  }
+
+  /** Blocks that were sent, of the oldest micro-batches in memory, are on their way to the disk. */
+  spillOldest(bytes: number): readonly Spillable[] {
+    const spilling: Spillable[] = [];
+    let left = bytes;
+    let allSent = true;
+    for (const batch of this.batches) {
+      if (batch < this.#inMemoryFrom) continue;
+      if (left <= 0) break;
+      for (const kept of this.#batches.get(batch)!.entries.flat()) {
+        if (kept.place !== 'memory' || kept.bytes === 0) continue;
+        if (!kept.sent || left <= 0) {
+          allSent = false;
+          continue;
+        }
+        kept.place = 'spilling';
+        spilling.push({ batch, kept });
+        left -= kept.bytes;
+      }
+      if (allSent) this.#inMemoryFrom = batch + 1;
+    }
+    return spilling;
+  }
+
+  /** They lie on disk, in this order: memory has them no longer. */
+  spilled(blocks: readonly Spillable[], stored: readonly Handle[]): void {
+    blocks.forEach(({ kept }, index) => {
+      if (kept.released) return;
+      kept.place = 'disk';
+      kept.stored = stored[index];
+      kept.entry = { ...kept.entry, output: null };
+      this.#memoryBytes -= kept.bytes;
+      this.#diskBytes += kept.bytes;
+    });
+  }
+
+  /** They stay in memory: the disk would not take them. */
+  spillFailed(blocks: readonly Spillable[]): void {
+    for (const { batch, kept } of blocks) {
+      kept.place = 'memory';
+      this.#inMemoryFrom = Math.min(this.#inMemoryFrom, batch);
+    }
   }
 
   /** Remembers the record of a source task's part; parts come in order, some of them again. */
@@ -78,6 +160,7 @@ export class KeptBlocks {
     if (kept === undefined) ranges.set(name, (kept = { parts: [], whole: false }));
     if (kept.whole || place.part !== kept.parts.length) return;
     kept.parts.push(range);
+    this.#records++;
     kept.whole = place.last;
   }
 
@@ -126,20 +209,34 @@ export class KeptBlocks {
 
   /** Forgets blocks and ranges of a task that will be run anew, perhaps with another range. */
   forget({ stage, partition }: Place, outputs: readonly number[]): void {
+    const name = nameOf({ stage, partition });
     for (const kept of this.#batches.values()) {
-      kept.ranges.delete(nameOf({ stage, partition }));
+      this.#records -= kept.ranges.get(name)?.parts.length ?? 0;
+      kept.ranges.delete(name);
       for (const exchange of outputs) {
-        kept.entries[exchange] = kept.entries[exchange]!.filter(
-          ({ entry }) => entry.producer !== partition,
-        );
+        this.#release(kept, exchange, ({ producer }) => producer === partition);
       }
     }
   }
 
   retireThrough(batch: BatchNumber): void {
-    for (const number of this.#batches.keys()) {
-      if (number <= batch) this.#batches.delete(number);
+    for (const [number, kept] of this.#batches) {
+      if (number > batch) continue;
+      for (const exchange of kept.entries.keys()) this.#release(kept, exchange, () => true);
+      for (const { parts } of kept.ranges.values()) this.#records -= parts.length;
+      this.#batches.delete(number);
     }
+  }
+
+  #release(of: KeptBatch, exchange: number, which: (entry: BlockEntry) => boolean): void {
+    of.entries[exchange] = of.entries[exchange]!.filter((kept) => {
+      if (!which(kept.entry)) return true;
+      kept.released = true;
+      if (kept.place === 'disk') this.#diskBytes -= kept.bytes;
+      else this.#memoryBytes -= kept.bytes;
+      this.#records--;
+      return false;
+    });
   }
 
   #batch(batch: BatchNumber): KeptBatch {

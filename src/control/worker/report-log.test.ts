@@ -8,7 +8,8 @@ import { noBatch } from '../protocol/ids.ts';
 import { ReportLog } from './report-log.ts';
 
 const version = 0 as PlacementVersion;
-const now = { version, startedThrough: noBatch, doneThrough: noBatch, queued: 0 };
+const kept = { keptBytes: 0, spilledBytes: 0, pressure: 'none' } as const;
+const now = { version, startedThrough: noBatch, doneThrough: noBatch, queued: 0, ...kept };
 
 test('ReportLog reports every 50 ms, and less often where there are many workers', () => {
   const log = new ReportLog();

@@ -6,8 +6,7 @@ import {
   reportIntervalMs,
   reportsPerSecondMax,
 } from '../limits.ts';
-import type { BatchNumber, PlacementVersion } from '../protocol/ids.ts';
-import type { Handle, Report, TaskName } from '../protocol/messages.ts';
+import type { Handle, Pressure, Report, TaskName } from '../protocol/messages.ts';
 
 export class ReportLog {
   #due = false;
@@ -23,6 +22,7 @@ export class ReportLog {
   #gaugesIntervalMs = 0;
   #gaugesReportedAtMs = -Infinity;
   #gaugesReported: Handle = null;
+  #pressure: Pressure = 'none';
   /** What the runtime measured last. */
   gauges: Handle = null;
 
@@ -36,6 +36,12 @@ export class ReportLog {
     this.#reportedAtMs = nowMs;
     this.#intervalMs = Math.max(reportIntervalMs, (workerCount * 1000) / reportsPerSecondMax);
     this.#gaugesIntervalMs = (workerCount * 1000) / gaugesPerSecondMax;
+  }
+
+  /** What the driver acts upon is reported at once when it changes. */
+  pressed(pressure: Pressure): void {
+    if (pressure !== this.#pressure) this.#due = true;
+    this.#pressure = pressure;
   }
 
   sourceEnded(task: TaskName): void {
@@ -64,12 +70,16 @@ export class ReportLog {
   /** The report, if one is due; what it says is then forgotten. */
   take(
     nowMs: number,
-    now: {
-      readonly version: PlacementVersion;
-      readonly startedThrough: BatchNumber;
-      readonly doneThrough: BatchNumber;
-      readonly queued: number;
-    },
+    now: Pick<
+      Report,
+      | 'version'
+      | 'startedThrough'
+      | 'doneThrough'
+      | 'queued'
+      | 'keptBytes'
+      | 'spilledBytes'
+      | 'pressure'
+    >,
   ): Report | null {
     if (!this.#due && nowMs < this.nextDeadlineMs()) return null;
     const report: Report = {

@@ -13,6 +13,9 @@
 // | output-committed  | the micro-batch may be done: progress to peers, report                 |
 // | range-logged      | frontier to peers, and as for `frontier`                               |
 // | snapshot-stored   | snapshots-stored when it was the last partition's                      |
+// | blocks-spilled    | spill-blocks while there is more to move to the disk                   |
+// | blocks-read       | blocks to those who took partitions over; the next read-blocks         |
+// | hold-back         | run-task of sources takes a record at most, until it is taken back     |
 // | ask-cut           | cut-answer, and nothing starts from the promised micro-batch on        |
 // | set-boundary      | what was permitted beyond is withdrawn                                 |
 // | ask-status        | the dead are refused from now on; then status                          |
@@ -23,7 +26,8 @@
 import { assert, unreachable } from '../../base/assert.ts';
 import { Heap } from '../../base/heap.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import { heldMessagesMax, inFlightMax, quietSourceWaitMs } from '../limits.ts';
+import { catchUpToldEvery, heldMessagesMax, inFlightMax } from '../limits.ts';
+import { loadBytesMax, quietSourceWaitMs, rerunsAheadMax, resendAheadMax } from '../limits.ts';
 import type {
   BatchNumber,
   Incarnation,
@@ -39,6 +43,7 @@ import type {
   Peer,
   PeerMessage,
   Place,
+  Pressure,
   StartGroup,
   TaskName,
   WorkerLife,
@@ -54,15 +59,20 @@ import { deliveryOf } from './delivery.ts';
 import { Downstream } from './downstream.ts';
 import type { IgnoreReason, InputHandle, Replay, WorkerEffect, WorkerEvent } from './events.ts';
 import { Frontier } from './frontier.ts';
+import type { KeptEntry } from './kept-blocks.ts';
 import { KeptBlocks } from './kept-blocks.ts';
 import type { LocalPartition, Rerun, Runnable } from './local-partition.ts';
 import { advanceDone, inboxOf, localPartition, runsBefore } from './local-partition.ts';
 import type { PermittedGroup } from './permissions.ts';
 import { Permissions } from './permissions.ts';
 import { ReportLog } from './report-log.ts';
+import type { Resend } from './resend-queue.ts';
+import { ResendQueue } from './resend-queue.ts';
 import { Resending } from './resending.ts';
 import { rerunsOn } from './reruns.ts';
 import { SnapshotRound } from './snapshot-round.ts';
+import type { KeptLimits } from './spill-policy.ts';
+import { keptLimitsDefault, SpillPolicy } from './spill-policy.ts';
 
 type Running = {
   readonly run: number;
@@ -135,11 +145,28 @@ export class WorkerMachine {
   /** By stage, where the driver launches each: done through here, and told. */
   #stagesDone: BatchNumber[] = [];
 
+  readonly #spills: SpillPolicy;
+  #resends = new ResendQueue([], noBatch);
+  #reads = 0;
+  /** What is read from the disk, to be sent again. */
+  #reading: { readonly read: number; readonly resends: readonly Loading[] } | null = null;
+  /** It repeats micro-batches up to here: who sends blocks again is told how far it is. */
+  #catchesUp: { readonly end: BatchNumber; readonly tell: readonly WorkerId[] } | null = null;
+  #caughtUpToldThrough: BatchNumber = noBatch;
+  /** The last such order, and what it said. */
+  #holdChange = -1;
+  #holdsBack = false;
+
   readonly #log = new ReportLog();
 
-  constructor(options: { readonly worker: WorkerId; readonly incarnation: Incarnation }) {
+  constructor(options: {
+    readonly worker: WorkerId;
+    readonly incarnation: Incarnation;
+    readonly keptLimits?: KeptLimits | undefined;
+  }) {
     this.#worker = options.worker;
     this.#incarnation = options.incarnation;
+    this.#spills = new SpillPolicy(options.keptLimits ?? keptLimitsDefault);
   }
 
   /** Every local task through this micro-batch is done and its output visible. */
@@ -155,6 +182,16 @@ export class WorkerMachine {
   /** Micro-batches of which blocks or ranges are kept. */
   get batchesHeld(): number {
     return this.#kept.size;
+  }
+
+  /** What it keeps through this micro-batch was released: a checkpoint covers it. */
+  get retiredThrough(): BatchNumber {
+    return this.#retiredThrough;
+  }
+
+  /** What kept blocks take of memory and of the spill disk. */
+  get kept(): { readonly memoryBytes: number; readonly diskBytes: number } {
+    return this.#kept;
   }
 
   step(nowMs: number, event: WorkerEvent): void {
@@ -199,6 +236,17 @@ export class WorkerMachine {
       case 'snapshot-failed':
         this.#onSnapshotFailed(event);
         break;
+      case 'blocks-spilled':
+        if (this.#spills.stored(event.spill, this.#kept, event.stored)) break;
+        this.#ignore('blocks-spilled', 'unknown-run');
+        break;
+      case 'spill-failed':
+        if (this.#spills.failed(this.#nowMs, event.spill, this.#kept)) break;
+        this.#ignore('spill-failed', 'unknown-run');
+        break;
+      case 'blocks-read':
+        this.#onBlocksRead(event.read, event.outputs);
+        break;
       case 'gauges-measured':
         this.#log.gauges = event.gauges;
         break;
@@ -209,6 +257,7 @@ export class WorkerMachine {
         unreachable(event);
     }
     this.#runNext();
+    this.#spill();
     this.#reportIfDue();
   }
 
@@ -247,6 +296,8 @@ export class WorkerMachine {
         return this.#onBoundary(order.cut, order.end);
       case 'locations':
         return this.#delivery!.located(order.batch, order.exchange, order.workers);
+      case 'hold-back':
+        return this.#onHoldBack(order.change, order.holdsBack);
       default:
         unreachable(order);
     }
@@ -258,6 +309,8 @@ export class WorkerMachine {
     this.#cutsDecided = 0;
     this.#round = -1;
     this.#recoveredRound = -1;
+    this.#holdChange = -1;
+    this.#holdsBack = false;
   }
 
   #onPeerMessage(from: WorkerId, message: PeerMessage): void {
@@ -281,6 +334,7 @@ export class WorkerMachine {
       case 'progress':
         if (version !== this.#template.version) return;
         this.#downstream!.heard(from, message.doneThrough);
+        if (this.#resends.heard(from, message.doneThrough)) this.#sendAgain();
         return this.#wakeSources();
       case 'frontier':
         this.#frontier!.heard(from, version, message.durableThrough);
@@ -374,8 +428,11 @@ export class WorkerMachine {
     if (!this.#permissions.permit(order)) return this.#ignore('start-group', 'duplicate');
     if (beginning) this.#begin((order.first - 1) as BatchNumber);
     const retired = Math.min(order.retireThrough, this.#doneThrough) as BatchNumber;
-    if (retired > this.#retiredThrough) this.#retiredThrough = retired;
-    this.#kept.retireThrough(retired);
+    if (retired > this.#retiredThrough) this.#retire(retired);
+    // After a rollback all is made anew: what everybody has done with is of no use.
+    if (this.#template!.reach === 'all') {
+      this.#kept.retireThrough(Math.min(order.first - 1, this.#doneThrough) as BatchNumber);
+    }
     if (order.checkpointAt > this.#checkpointAt) {
       this.#checkpointAt = order.checkpointAt;
       const partitions = this.#locals.length;
@@ -384,6 +441,20 @@ export class WorkerMachine {
     this.#delivery!.launched(order);
     this.#wakeAll();
     this.#advanceDone();
+  }
+
+  /** A checkpoint covers what is kept through here. */
+  #retire(through: BatchNumber): void {
+    this.#retiredThrough = through;
+    this.#kept.retireThrough(through);
+    if (this.#spills.retired(through)) this.#effects.push({ kind: 'drop-spilled', through });
+  }
+
+  #onHoldBack(change: number, holdsBack: boolean): void {
+    if (change <= this.#holdChange) return this.#ignore('hold-back', 'duplicate');
+    this.#holdChange = change;
+    this.#holdsBack = holdsBack;
+    this.#wakeSources();
   }
 
   /** The job begins behind `done`. */
@@ -504,7 +575,7 @@ export class WorkerMachine {
     if (template.reach === 'all' || fresh) this.#acceptsSince = template.version;
     // What lies before the boundary counts as begun everywhere: no cut may withdraw it.
     this.#startedThrough = (end - 1) as BatchNumber;
-    this.#retiredThrough = Math.max(this.#retiredThrough, checkpoint) as BatchNumber;
+    this.#retire(Math.max(this.#retiredThrough, checkpoint) as BatchNumber);
     this.#snapshots = null;
     this.#checkpointAt = Math.min(this.#checkpointAt, end - 1) as BatchNumber;
     this.#cutsDecided = Math.max(this.#cutsDecided, cut);
@@ -515,7 +586,10 @@ export class WorkerMachine {
     this.#resending = new Resending(recovery);
     this.#remember(recovery);
     this.#reruns = rerunsOn(this.#worker, recovery, (at, batch) => this.#kept.rangeOf(at, batch));
+    // Consumers repeat one micro-batch after the other.
+    this.#reruns.sort((a, b) => a.next - b.next);
     for (const local of adopted) this.#restore(local, recovery);
+    this.#catchUp(recovery, adopted);
     this.#resend(recovery);
     this.#giveWaiting();
     this.#doneThrough = checkpoint;
@@ -621,8 +695,21 @@ export class WorkerMachine {
     this.#wake(local);
   }
 
-  /** Blocks that are kept here for partitions that have moved. */
-  #resend({ template }: Recovery): void {
+  /** Who sends blocks again to partitions that it has taken over must know how far it is. */
+  #catchUp({ template, checkpoint, end, done }: Recovery, adopted: readonly Place[]): void {
+    const adopts = adopted.some(({ stage }) => !template.stages[stage]!.source);
+    const waits = adopts || this.#catchesUp !== null;
+    const others = done.map(({ worker }) => worker).filter((worker) => worker !== this.#worker);
+    // What is within reach at once is sent without a word.
+    const isFar = end - 1 > checkpoint + resendAheadMax;
+    this.#catchesUp = waits && isFar ? { end, tell: others } : null;
+    this.#caughtUpToldThrough = checkpoint;
+  }
+
+  /** Blocks that are kept here for partitions that have moved, now or in a round before. */
+  #resend(recovery: Recovery): void {
+    const { template, checkpoint } = recovery;
+    const resends = this.#stillToSend(recovery);
     for (const { exchange, to, partitions } of this.#resending!.moves) {
       const routed = template.exchanges[exchange]!;
       const feeds = (producer: number): boolean =>
@@ -630,12 +717,100 @@ export class WorkerMachine {
       for (const batch of this.#kept.batches) {
         const entries = this.#kept
           .of(batch, exchange)
-          .filter(({ sent, entry }) => sent && feeds(entry.producer))
-          .map(({ entry }) => entry);
+          .filter(({ sent, entry }) => sent && feeds(entry.producer));
         if (entries.length === 0 || template.delivery === 'pull') continue;
-        this.#giveTo(to, { batch, exchange, entries }, partitions);
+        resends.push({ to, batch, exchange, partitions, entries });
       }
     }
+    this.#resends = new ResendQueue(resends, checkpoint);
+    this.#reading = null;
+    this.#sendAgain();
+  }
+
+  /** What rounds before had to send, to those who have stayed where they were moved to. */
+  #stillToSend({ template, moved }: Recovery): Resend[] {
+    const reading = this.#reading?.resends.map(({ resend }) => resend) ?? [];
+    return [...reading, ...this.#resends.rest].flatMap((resend) => {
+      const { to } = template.exchanges[resend.exchange]!;
+      const partitions = resend.partitions.filter(
+        (partition) =>
+          template.stages[to]!.placement[partition] === resend.to &&
+          !moved.some((place) => place.stage === to && place.partition === partition),
+      );
+      return partitions.length === 0 ? [] : [{ ...resend, partitions }];
+    });
+  }
+
+  /** Sends what its receivers have room for, and orders from the disk what is not in memory. */
+  #sendAgain(): void {
+    for (const to of this.#resends.receivers) {
+      for (;;) {
+        const resend = this.#nextResend(to);
+        if (resend === null) break;
+        const entries = resend.entries.map(inMemory);
+        if (entries.includes(null)) {
+          if (this.#reading === null) this.#read(to);
+          break;
+        }
+        this.#resends.shift(to);
+        this.#giveAgain({ resend, entries }, []);
+      }
+    }
+  }
+
+  #nextResend(to: WorkerId): Resend | null {
+    for (;;) {
+      const resend = this.#resends.first(to);
+      if (resend === null || resend.batch > this.#retiredThrough) return resend;
+      // A checkpoint covers it by now: everybody has done with it.
+      this.#resends.shift(to);
+    }
+  }
+
+  /** Several at once, since each waits for the disk; not more than there is room for. */
+  #read(to: WorkerId): void {
+    const resends: Loading[] = [];
+    const stored: Handle[] = [];
+    let bytes = 0;
+    while (bytes < loadBytesMax) {
+      const resend = this.#nextResend(to);
+      if (resend === null) break;
+      this.#resends.shift(to);
+      // What goes to the disk from now on is sent from here.
+      const entries = resend.entries.map(inMemory);
+      resends.push({ resend, entries });
+      resend.entries.forEach((kept, index) => {
+        if (entries[index] !== null) return;
+        stored.push(kept.stored);
+        bytes += kept.bytes;
+      });
+    }
+    const read = this.#reads++;
+    this.#reading = { read, resends };
+    this.#effects.push({ kind: 'read-blocks', read, stored });
+  }
+
+  #onBlocksRead(read: number, outputs: readonly Handle[]): void {
+    if (this.#reading?.read !== read) return this.#ignore('blocks-read', 'unknown-run');
+    const { resends } = this.#reading;
+    this.#reading = null;
+    let next = 0;
+    for (const loading of resends) {
+      const end = next + loading.entries.filter((entry) => entry === null).length;
+      this.#giveAgain(loading, outputs.slice(next, end));
+      next = end;
+    }
+    this.#sendAgain();
+  }
+
+  /** `loaded`: the outputs of those of its blocks that were on disk. */
+  #giveAgain({ resend, entries: inMemory }: Loading, loaded: readonly Handle[]): void {
+    const { to, batch, exchange, partitions } = resend;
+    let next = 0;
+    const entries = inMemory.map((entry, index): BlockEntry => {
+      return entry ?? { ...resend.entries[index]!.entry, output: loaded[next++] };
+    });
+    this.#giveTo(to, { batch, exchange, entries }, partitions);
   }
 
   /** What waited for a partition that has moved away meanwhile waits for nobody any more. */
@@ -657,11 +832,18 @@ export class WorkerMachine {
     while (this.#queue.pop() !== undefined);
     for (const local of this.#locals) if (local.state === 'queued') local.state = 'waiting';
     this.#wakeAll();
-    for (const rerun of this.#reruns) this.#readFor(rerun);
+    this.#readReruns();
+  }
+
+  /** Reads the ranges of the next few source tasks that run again. */
+  #readReruns(): void {
+    for (const rerun of this.#reruns.slice(0, rerunsAheadMax)) {
+      if (rerun.state === 'waiting') this.#readFor(rerun);
+    }
   }
 
   #onBlocks({ version, batch, exchange, only, entries }: ReceivedBlocks): void {
-    if (this.#template!.reach === 'lost') this.#rememberRanges(batch, exchange, entries);
+    if (this.#recovers()) this.#rememberRanges(batch, exchange, entries);
     const { to } = this.#template!.exchanges[exchange]!;
     const input = this.#template!.stages[to]!.inputs.indexOf(exchange);
     const hasParts = this.#template!.partMs !== null;
@@ -719,15 +901,16 @@ export class WorkerMachine {
     local.state = 'waiting';
     local.quietSinceMs = Infinity;
     const { range, commitPending } = event;
+    const { reach } = this.#template!;
     if (last) this.#closeTask(local, commitPending);
     else local.part = part + 1;
     const stage = this.#template!.stages[task.stage]!;
     if (range !== null) {
       local.lastRange = range;
-      if (this.#recovers()) {
-        if (batch > this.#retiredThrough) {
-          this.#kept.addRange({ ...place(task), batch, part, last }, range);
-        }
+      if (reach === 'lost' && batch > this.#retiredThrough) {
+        this.#kept.addRange({ ...place(task), batch, part, last }, range);
+      }
+      if (reach !== 'none') {
         const { since } = local;
         const record = { task, since, part, last, range };
         if (replay === null) this.#effects.push({ kind: 'log-range', ...record });
@@ -735,7 +918,8 @@ export class WorkerMachine {
     }
     stage.outputs.forEach((exchange, index) => {
       const output = event.outputs[index];
-      this.#onProduced(task, exchange, { producer: task.partition, part, last, range, output });
+      const entry = { producer: task.partition, part, last, range, output };
+      this.#onProduced(task, exchange, { entry, bytes: event.outputBytes[index]! });
     });
     if (stage.source) {
       local.ready = event.sourceReady;
@@ -757,13 +941,14 @@ export class WorkerMachine {
       const { range } = event;
       const output = event.outputs[index];
       const entry: BlockEntry = { producer: task.partition, part, last, range, output };
-      this.#keep(task.batch, exchange, entry);
+      this.#keep(task.batch, exchange, { entry, bytes: event.outputBytes[index]! });
       this.#sendKept(task.batch, exchange, (kept) => kept.producer === entry.producer);
     });
     rerun.part = part + 1;
     rerun.state = 'waiting';
     if (!last) return this.#readFor(rerun);
     this.#reruns = this.#reruns.filter((other) => other !== rerun);
+    this.#readReruns();
   }
 
   #closeTask(local: LocalPartition, commitPending: boolean): void {
@@ -782,8 +967,9 @@ export class WorkerMachine {
    * One frame a (peer, micro-batch, exchange), when the last local producer is done, with a fan-in
    * the last of those with the same consumer; a part is sent by itself at once.
    */
-  #onProduced({ batch }: TaskName, exchange: number, entry: BlockEntry): void {
-    this.#keep(batch, exchange, entry);
+  #onProduced({ batch }: TaskName, exchange: number, produced: Produced): void {
+    this.#keep(batch, exchange, produced);
+    const { entry } = produced;
     if (this.#template!.partMs !== null) {
       return this.#sendKept(batch, exchange, (kept) => kept === entry);
     }
@@ -812,8 +998,18 @@ export class WorkerMachine {
     return this.#template!.stages[stage]!.source ? Infinity : this.#frontier!.through;
   }
 
-  #keep(batch: BatchNumber, exchange: number, entry: BlockEntry): void {
-    if (batch > this.#retiredThrough || !this.#recovers()) this.#kept.add(batch, exchange, entry);
+  #keep(batch: BatchNumber, exchange: number, produced: Produced): void {
+    if (batch <= this.#retiredThrough && this.#recovers()) return;
+    this.#kept.add(batch, exchange, produced);
+  }
+
+  /** Moves the oldest of what was sent to the disk, when memory has no room for it. */
+  #spill(): void {
+    if (this.#template === null || !this.#recovers()) return;
+    const order = this.#spills.next(this.#nowMs, this.#kept);
+    if (order === null) return;
+    const blocks = order.blocks.map(({ batch, kept }) => ({ batch, output: kept.entry.output }));
+    this.#effects.push({ kind: 'spill-blocks', spill: order.spill, blocks });
   }
 
   #sendBundle(batch: BatchNumber, exchange: number, bundle: number): void {
@@ -831,8 +1027,9 @@ export class WorkerMachine {
     this.#kept.drop(batch, exchange, which);
   }
 
+  /** What was sent is kept for those who take over. */
   #recovers(): boolean {
-    return this.#template!.reach !== 'none';
+    return this.#template!.reach === 'lost';
   }
 
   #commitWhenDurable(local: LocalPartition, task: TaskName): void {
@@ -1016,15 +1213,27 @@ export class WorkerMachine {
     this.#doneThrough = through;
     this.#forgetGroups();
     this.#tellProgress();
+    if (this.#resends.heard(this.#worker, through)) this.#sendAgain();
     this.#wakeSources();
   }
 
   #tellProgress(): void {
     const { version } = this.#template!;
     const doneThrough = this.#doneThrough;
-    for (const producer of this.#downstream!.producers) {
-      this.#send(producer, { kind: 'progress', ...this.#signed(), version, doneThrough });
+    const { producers } = this.#downstream!;
+    for (const worker of new Set([...producers, ...this.#waitedFor()])) {
+      this.#send(worker, { kind: 'progress', ...this.#signed(), version, doneThrough });
     }
+  }
+
+  /** Who has blocks for what this worker repeats, when it is time to tell them. */
+  #waitedFor(): readonly WorkerId[] {
+    if (this.#catchesUp === null) return [];
+    const { end, tell } = this.#catchesUp;
+    if (this.#doneThrough < this.#caughtUpToldThrough + catchUpToldEvery) return [];
+    this.#caughtUpToldThrough = this.#doneThrough;
+    if (this.#doneThrough >= end - 1) this.#catchesUp = null;
+    return tell;
   }
 
   /** The end of a group is reported at once: without look-ahead the driver waits for it. */
@@ -1098,12 +1307,22 @@ export class WorkerMachine {
       local.lookAgainMs = trigger;
       return false;
     }
-    if (group.intervalMs > 0 || local.ready || local.ended || group.final) return true;
+    const ready = local.ready && !this.#isShortOfRoom();
+    if (group.intervalMs > 0 || ready || local.ended || group.final) return true;
     local.quietSinceMs = Math.min(local.quietSinceMs, this.#nowMs);
     const waitedEnoughMs = local.quietSinceMs + quietSourceWaitMs;
     if (waitedEnoughMs <= this.#nowMs) return true;
     local.lookAgainMs = waitedEnoughMs;
     return false;
+  }
+
+  /** Here or elsewhere there is no room for more, until a checkpoint covers what is kept. */
+  #isShortOfRoom(): boolean {
+    return this.#holdsBack || this.#pressure() === 'hold-back';
+  }
+
+  #pressure(): Pressure {
+    return this.#recovers() ? this.#spills.pressure(this.#kept) : 'none';
   }
 
   /** All inputs are complete; or, where tasks have parts, something new has come. */
@@ -1165,6 +1384,7 @@ export class WorkerMachine {
       inputs: null,
       triggerMs: this.#nowMs,
       final: false,
+      holdsBack: false,
     });
   }
 
@@ -1198,6 +1418,7 @@ export class WorkerMachine {
       inputs,
       triggerMs,
       final,
+      holdsBack: local.source && replay === null && this.#isShortOfRoom(),
     });
   }
 
@@ -1230,11 +1451,17 @@ export class WorkerMachine {
 
   #reportIfDue(): void {
     if (this.#template === null || this.#stopped) return;
+    const { memoryBytes: keptBytes, diskBytes: spilledBytes } = this.#kept;
+    const pressure = this.#pressure();
+    this.#log.pressed(pressure);
     const report = this.#log.take(this.#nowMs, {
       version: this.#template.version,
       startedThrough: this.#startedThrough,
       doneThrough: this.#doneThrough,
       queued: this.#queue.size,
+      keptBytes,
+      spilledBytes,
+      pressure,
     });
     if (report !== null) this.#tellDriver({ kind: 'report', ...this.#signed(), report });
   }
@@ -1256,9 +1483,12 @@ export class WorkerMachine {
   }
 }
 
+/** A null entry is on disk. */
+type Loading = { readonly resend: Resend; readonly entries: readonly (BlockEntry | null)[] };
 type AskStatus = Extract<DriverMessage, { kind: 'ask-status' }>;
 type Refused = Extract<WorkerEvent, { kind: 'commit-failed' | 'log-failed' }>;
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
+type Produced = Pick<KeptEntry, 'entry' | 'bytes'>;
 type TaskFinished = Extract<WorkerEvent, { kind: 'task-finished' }>;
 /** What the producers with the same consumers gave. */
 type Bundle = {
@@ -1273,6 +1503,10 @@ type ReceivedBlocks = Blocks & {
 
 function place({ stage, partition }: Place): Place {
   return { stage, partition };
+}
+
+function inMemory({ place: where, entry }: KeptEntry): BlockEntry | null {
+  return where === 'disk' ? null : entry;
 }
 
 /** The ranges that a task had before, by part. */

@@ -1,19 +1,17 @@
 // The bytes of what is opaque to the control plane: blocks with their header, ranges, snapshots and
-// gauges. Blocks are aligned in their frame, so that a receiver uses them where they lie.
+// gauges.
 
 import type { HandleCodec, MessageCodecs } from '../../control/protocol/handle-codec.ts';
 import type { ByteReader } from '../../control/protocol/byte-reader.ts';
-import type { ByteWriter } from '../../control/protocol/byte-writer.ts';
 import {
   batchNumberMax,
-  frameBytesMax,
   partitionsMax,
   snapshotObjectsMax,
   textBytesMax,
 } from '../../control/limits.ts';
-import type { BlockHeader, ExchangeOutput } from '../../data/task/task.ts';
 import type { SourceOffset, WorkerGauges } from '../../observe/gauges.ts';
 import type { SourceId } from '../../plan/logical-plan.ts';
+import { outputCodec } from '../host/output-codec.ts';
 import { rangeCodec } from '../host/range-codec.ts';
 import type { SnapshotHandle, SnapshotObject } from '../host/snapshot-handle.ts';
 
@@ -26,25 +24,6 @@ export function messageCodecs(sources: readonly SourceId[]): MessageCodecs {
     snapshot: snapshotCodec,
   };
 }
-
-/** For `ExchangeOutput`. */
-const outputCodec: HandleCodec = {
-  write: (to, handle) => {
-    const { header, blocks } = handle as ExchangeOutput;
-    to.f64(header.watermarkMs);
-    to.flag(header.idle);
-    to.f64(header.batchTimeMs);
-    writeBlocks(to, blocks);
-  },
-  read: (from) => {
-    const header: BlockHeader = {
-      watermarkMs: from.f64('watermark'),
-      idle: from.flag('idle'),
-      batchTimeMs: from.f64('batch time'),
-    };
-    return { header, blocks: readBlocks(from) } satisfies ExchangeOutput;
-  },
-};
 
 /** For `SnapshotHandle`. */
 const snapshotCodec: HandleCodec = {
@@ -74,34 +53,6 @@ const snapshotCodec: HandleCodec = {
     return { objects };
   },
 };
-
-function writeBlocks(to: ByteWriter, blocks: ExchangeOutput['blocks']): void {
-  let count = 0;
-  for (const block of blocks) if (block !== null) count++;
-  to.varint(count);
-  blocks.forEach((block, partition) => {
-    if (block === null) return;
-    to.varint(partition);
-    to.varint(block.length);
-    to.align();
-    to.raw(block);
-  });
-}
-
-/** Only what was sent: partitions that are not there have nothing. */
-function readBlocks(from: ByteReader): ExchangeOutput['blocks'] {
-  const blocks: (Uint8Array | null)[] = [];
-  const count = from.count('blocks', partitionsMax);
-  for (let index = 0; index < count && from.ok; index++) {
-    const partition = from.varint('partition', partitionsMax);
-    const length = from.varint('block length', frameBytesMax);
-    from.align('padding');
-    const block = from.raw('block', length);
-    while (blocks.length < partition) blocks.push(null);
-    blocks[partition] = block;
-  }
-  return blocks;
-}
 
 /** For `WorkerGauges`, and null before they were measured. */
 const gaugesCodec: HandleCodec = {

@@ -28,6 +28,7 @@ import { writeWorkerMessage } from '../../control/protocol/worker-codec.ts';
 import { encodeBatch } from '../../data/columnar/batch-codec.ts';
 import { openDurability } from '../host/durable-job.ts';
 import { CommitsUnderWay } from '../host/commits-under-way.ts';
+import { endThread } from '../host/end-thread.ts';
 import { loadJobCode } from '../host/job-code.ts';
 import { RunClock } from '../host/run-clock.ts';
 import { sharedPages } from '../host/shared-pages.ts';
@@ -193,6 +194,7 @@ async function start(): Promise<void> {
     send,
     commitAtClient,
     onStopped: () => tell({ kind: 'closed' }),
+    onLost: endThread,
     onFatal: fail,
   });
   tell({ kind: 'joined' });

@@ -11,6 +11,7 @@ import { encodeBatch } from '../../data/columnar/batch-codec.ts';
 import type { ClientCommit } from '../host/worker-shell.ts';
 import { WorkerShell } from '../host/worker-shell.ts';
 import { CommitsUnderWay } from '../host/commits-under-way.ts';
+import { endThread } from '../host/end-thread.ts';
 import { openDurability } from '../host/durable-job.ts';
 import { loadJobCode } from '../host/job-code.ts';
 import { RunClock } from '../host/run-clock.ts';
@@ -81,6 +82,7 @@ async function start(): Promise<void> {
     },
     commitAtClient,
     onStopped: () => tell({ kind: 'stopped' }),
+    onLost: endThread,
     onFatal: (error) => tell({ kind: 'failed', error: errorToData(error) }),
   });
   tell({ kind: 'joined' });

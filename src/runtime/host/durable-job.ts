@@ -7,6 +7,7 @@ import type { RangeLog } from '../../ports/range-log.ts';
 import type { PlacementVersion, Term } from '../../control/protocol/ids.ts';
 import type { WorkerLife } from '../../control/protocol/messages.ts';
 import type { Reach } from '../../control/protocol/template.ts';
+import type { KeptLimits } from '../../control/worker/spill-policy.ts';
 import { logFolder, pipelineKeys } from '../../control/storage/pipeline-keys.ts';
 import { DirectoryStore } from '../storage/directory-store.ts';
 import { FileRangeLog } from '../storage/file-range-log.ts';
@@ -23,6 +24,10 @@ export type Durability = {
   /** The run goes on where an earlier one was. */
   readonly resumes: boolean;
   readonly checkpointIntervalMs: number;
+  /** What each worker may keep until a checkpoint covers it. */
+  readonly keptLimits: KeptLimits;
+  /** Where kept blocks go that memory has no room for; null: the folder for temporary files. */
+  readonly spillFolder: string | null;
   /** All workers are of one host, so the range log may be files of its own disk. */
   readonly isOneHost: boolean;
 };

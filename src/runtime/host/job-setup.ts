@@ -1,12 +1,17 @@
 // From a pipeline and options to all that a run needs: plans, partition counts, clock and pace.
 
 import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
 import process from 'node:process';
 import { StreamError } from '../../base/stream-error.ts';
 import type { CheckpointOptions, RunOptions } from '../../api/job.ts';
+import type { ByteSize } from '../../base/byte-size.ts';
+import { parseByteSize } from '../../base/byte-size.ts';
 import { parseDurationMs } from '../../base/duration.ts';
 import type { Pace } from '../../control/driver/planner.ts';
 import { groupSizeMax, partMsDefault } from '../../control/limits.ts';
+import type { KeptLimits } from '../../control/worker/spill-policy.ts';
+import { keptLimitsDefault } from '../../control/worker/spill-policy.ts';
 import type { Bindings } from '../../plan/bindings.ts';
 import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import { executionModes } from '../../plan/execution-mode.ts';
@@ -168,6 +173,8 @@ export async function setUpJob(
               resumes: latest !== null,
               checkpointIntervalMs: kept.intervalMs,
               isOneHost,
+              keptLimits: kept.limits,
+              spillFolder: kept.spillFolder,
             },
       bytesPerTask,
     };
@@ -189,14 +196,40 @@ async function beginHistory(
   await durable.manifests.commit(checkpointContent(job, noCheckpoint));
 }
 
-type Kept = { readonly store: string; readonly intervalMs: number; readonly fresh: boolean };
+type Kept = {
+  readonly store: string;
+  readonly intervalMs: number;
+  readonly fresh: boolean;
+  readonly limits: KeptLimits;
+  readonly spillFolder: string | null;
+};
 
 function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
   if (given === undefined) return null;
-  const { store, interval, fresh }: CheckpointOptions =
-    typeof given === 'string' ? { store: given } : given;
-  const intervalMs = duration('checkpoints.interval', interval ?? defaults.checkpointInterval);
-  return { store, intervalMs, fresh: fresh ?? false };
+  const options: CheckpointOptions = typeof given === 'string' ? { store: given } : given;
+  const { store, interval, fresh = false } = options;
+  const { keptBytesMax, spillBytesMax } = keptLimitsDefault;
+  return {
+    store,
+    intervalMs: duration('checkpoints.interval', interval ?? defaults.checkpointInterval),
+    fresh,
+    limits: {
+      keptBytesMax: byteSize('checkpoints.keptMemory', options.keptMemory ?? keptBytesMax),
+      spillBytesMax: byteSize('checkpoints.spillMax', options.spillMax ?? spillBytesMax),
+    },
+    spillFolder: options.spillFolder === undefined ? null : resolve(options.spillFolder),
+  };
+}
+
+function byteSize(name: string, value: ByteSize): number {
+  const bytes = parseByteSize(value);
+  if (bytes !== null && bytes > 0) return bytes;
+  throw new StreamError({
+    code: 'invalid-option',
+    message: `could not use ${JSON.stringify(value)} as ${name}`,
+    hint: "give bytes, or a text such as '64mb' or '2gb'",
+    fields: { option: name },
+  });
 }
 
 /** A source may be the user's own. */

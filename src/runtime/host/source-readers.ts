@@ -78,8 +78,14 @@ export class SourceReaders {
     });
   }
 
-  /** A partition that has ended gives nothing for ever; its reader is not asked again. */
-  take(task: TaskName, final: boolean): SourceChunk {
+  /**
+   * A partition that has ended gives nothing for ever; its reader is not asked again. One that is
+   * held back gives a record at most.
+   */
+  take(
+    task: TaskName,
+    { final, holdsBack }: { readonly final: boolean; readonly holdsBack: boolean },
+  ): SourceChunk {
     const name = nameOf(task);
     const end = this.#ends.get(name);
     if (end !== undefined) return { from: end, to: end, ended: true, data: { kind: 'none' } };
@@ -88,7 +94,7 @@ export class SourceReaders {
     if (final) reader.finish();
     let taken: SourceChunk;
     try {
-      taken = reader.take(this.#options.config.bytesPerTask);
+      taken = reader.take(holdsBack ? 1 : this.#options.config.bytesPerTask);
     } catch (error) {
       throw this.#sourceError(error, task);
     }

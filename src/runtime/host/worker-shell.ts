@@ -1,6 +1,7 @@
 // Runs a worker machine in the real world: turns its orders into task calls, messages and commits,
 // and their results into events. It decides nothing. Shared by every shell that has real time.
 
+import process from 'node:process';
 import { assert, unreachable } from '../../base/assert.ts';
 import { StreamError, errorToData } from '../../base/stream-error.ts';
 import type {
@@ -36,8 +37,10 @@ import type { PhysicalPlan, StageId } from '../../plan/physical-plan.ts';
 import { SinkPartitions } from '../../plan/sink-partitions.ts';
 import type { Sink, SinkOutput } from '../../ports/sink.ts';
 import type { Source } from '../../ports/source.ts';
+import { BlockSpill } from './block-spill.ts';
 import type { OpenDurability } from './durable-job.ts';
 import type { JobConfig } from './job-config.ts';
+import { outputBytes } from './output-codec.ts';
 import type { RunClock } from './run-clock.ts';
 import { sharedPages } from './shared-pages.ts';
 import { sinkRun, SinkWriters } from './sink-writers.ts';
@@ -62,6 +65,8 @@ export type WorkerShellOptions = {
   readonly commitAtClient: (commit: ClientCommit) => Promise<void>;
   /** The machine has stopped and everything it opened is closed. */
   readonly onStopped: () => void;
+  /** What the worker keeps is damaged: it must end, and another one begin in its place. */
+  readonly onLost: (error: unknown) => void;
   /** Reports an error that no task stands for: a source or sink that could not open. */
   readonly onFatal: (error: unknown) => void;
 };
@@ -89,6 +94,9 @@ export class WorkerShell {
   readonly #sinkPartitions: SinkPartitions;
   readonly #sources: SourceReaders;
   readonly #storage: WorkerStorage | null;
+  readonly #spill: BlockSpill;
+  /** The spill disk has failed, and that was said. */
+  #spillFails = false;
   readonly #writers: SinkWriters;
   readonly #meters = new WorkerMeters();
   readonly #openRows = new OpenRows();
@@ -109,13 +117,15 @@ export class WorkerShell {
   constructor(options: WorkerShellOptions) {
     this.#options = options;
     const { worker, incarnation, plan, bindings, config, clock } = options;
-    this.#machine = new WorkerMachine({ worker, incarnation });
+    const { durability } = config;
+    const keptLimits = durability?.keptLimits;
+    this.#machine = new WorkerMachine({ worker, incarnation, keptLimits });
+    this.#spill = new BlockSpill(durability?.spillFolder ?? null);
     this.#sinkPartitions = new SinkPartitions(plan, config.partitionCounts);
     const run = sinkRun(plan.name, config);
     this.#writers = new SinkWriters({ specs: plan.sinks, sinks: bindings.sinks, clock, run });
     const onReady = (place: Place): void => this.#step({ kind: 'source-ready', ...place });
     this.#sources = new SourceReaders({ plan, bindings, config, clock, onReady });
-    const { durability } = config;
     this.#storage =
       durability === null || options.durable === null
         ? null
@@ -253,6 +263,15 @@ export class WorkerShell {
       case 'take-snapshot':
         this.#takeSnapshot(effect);
         break;
+      case 'spill-blocks':
+        this.#spillBlocks(effect);
+        break;
+      case 'read-blocks':
+        this.#readBlocks(effect);
+        break;
+      case 'drop-spilled':
+        this.#spill.dropThrough(effect.through);
+        break;
       case 'stop':
         void this.#close().then(this.#options.onStopped, this.#options.onFatal);
         break;
@@ -351,6 +370,40 @@ export class WorkerShell {
     }
   }
 
+  #spillBlocks({ spill, blocks }: Extract<WorkerEffect, { kind: 'spill-blocks' }>): void {
+    this.#spill.store(blocks).then(
+      (stored) => {
+        this.#spillFails = false;
+        this.#step({ kind: 'blocks-spilled', spill, stored });
+      },
+      (error: unknown) => {
+        if (this.#closed) return;
+        if (!this.#spillFails) this.#warn(error, 'kept blocks stay in memory');
+        this.#spillFails = true;
+        this.#step({ kind: 'spill-failed', spill });
+      },
+    );
+  }
+
+  /** A block that cannot be read is lost as if this worker were: others make it anew. */
+  #readBlocks({ read, stored }: Extract<WorkerEffect, { kind: 'read-blocks' }>): void {
+    this.#spill.read(stored).then(
+      (outputs) => this.#step({ kind: 'blocks-read', read, outputs }),
+      (error: unknown) => {
+        if (this.#closed) return;
+        this.#warn(error, 'the worker begins anew');
+        this.#options.onLost(error);
+      },
+    );
+  }
+
+  #warn(error: unknown, consequence: string): void {
+    const { message, hint } = errorToData(error);
+    const advice = hint === null ? '' : `; ${hint}`;
+    const { worker } = this.#options;
+    process.stderr.write(`mizzle: worker ${worker}: ${message}; ${consequence}${advice}\n`);
+  }
+
   /** A peer gets only the blocks of its own partitions. */
   #addressed(to: Peer, message: WorkerMessage | PeerMessage): WorkerMessage | PeerMessage {
     if (message.kind !== 'blocks') return message;
@@ -393,6 +446,7 @@ export class WorkerShell {
         kind: 'task-finished',
         run,
         outputs: result.outputs,
+        outputBytes: result.outputs.map(outputBytes),
         range: result.range,
         commitPending: rows.length > 0,
         ended,
@@ -405,7 +459,7 @@ export class WorkerShell {
   }
 
   #result(id: TaskId, effect: Extract<WorkerEffect, { kind: 'run-task' }>): TaskResult {
-    const { task, part, inputs, triggerMs, final, replay } = effect;
+    const { task, part, inputs, triggerMs, final, replay, holdsBack } = effect;
     if (replay !== null) {
       const known = replay.range as RangeRecord;
       const before = replay.before as RangeRecord | null;
@@ -415,7 +469,7 @@ export class WorkerShell {
       return result;
     }
     if (inputs !== null) return this.#executor.run(id, this.#blocks(effect, inputs));
-    const chunk = this.#sources.take(task, final);
+    const chunk = this.#sources.take(task, { final, holdsBack });
     return this.#executor.run(id, { kind: 'scan', chunk, triggerMs });
   }
 
@@ -498,6 +552,7 @@ export class WorkerShell {
     await this.#writers.close();
     await Promise.allSettled(this.#restores.values());
     await this.#sources.closeAll();
+    this.#spill.close();
     await this.#storage?.close();
   }
 

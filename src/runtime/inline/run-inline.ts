@@ -74,6 +74,7 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     },
     commitAtClient: ({ sink, output, ...to }) => sinks.commit(sink, to, output),
     onStopped: stopped.resolve,
+    onLost: (error) => driver.fail(error),
     onFatal: (error) => driver.fail(error),
   });
   driver.step({ kind: 'worker-joined', worker, incarnation });

@@ -28,6 +28,7 @@ export function payloadBytes(message: Message, blockBytes: number): number {
     case 'stage-done':
     case 'ask-locations':
     case 'ask-cut':
+    case 'hold-back':
     case 'set-boundary':
     case 'cut-answer':
     case 'stop':

@@ -237,6 +237,9 @@ test('messageBytes comes close to what the codec writes', () => {
       busyMs: 1,
       tasksRun: 10,
       queued: 0,
+      keptBytes: 0,
+      spilledBytes: 0,
+      pressure: 'none' as const,
       gauges: null,
     },
   } as unknown as WorkerMessage;

@@ -107,6 +107,9 @@ export class ScaleWorker {
         case 'restore-state':
         case 'forget-state':
         case 'take-snapshot':
+        case 'spill-blocks':
+        case 'read-blocks':
+        case 'drop-spilled':
           // Jobs of scale have no sinks and lose nobody.
           assert(false, `no ${effect.kind} is asked for`);
           break;
@@ -146,6 +149,7 @@ export class ScaleWorker {
           kind: 'task-finished',
           run,
           outputs: this.#outputs[stage]!,
+          outputBytes: this.#outputs[stage]!.map(() => 0),
           range: null,
           commitPending: false,
           ended: false,
