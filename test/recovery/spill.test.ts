@@ -3,7 +3,8 @@
 // unless a worker runs out of its disk, too.
 
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync } from 'node:fs';
+import { readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { RunOptions } from '../../src/index.ts';
@@ -35,15 +36,23 @@ function lastOf(run: Process): Kept {
 }
 
 /** Files of the spill folder that a process has open, though they have no name. */
-function openIn(folder: string, { child }: Process): number {
+function openIn(folder: string, { child }: Process): readonly string[] {
   const open = `/proc/${child.pid}/fd`;
-  return readdirSync(open).filter((fd) => {
+  const paths = readdirSync(open).map((fd) => join(open, fd));
+  return paths.filter((path) => {
     try {
-      return readlinkSync(join(open, fd)).startsWith(`${folder}/`);
+      return readlinkSync(path).startsWith(`${folder}/`);
     } catch {
       return false;
     }
-  }).length;
+  });
+}
+
+function damage(path: string): void {
+  const file = openSync(path, 'r+');
+  const { size } = fstatSync(file);
+  writeSync(file, new Uint8Array(size).fill(7), 0, size, 0);
+  closeSync(file);
 }
 
 function setting(): { feed: Feed; out: string; store: string; folder: string } {
@@ -71,7 +80,7 @@ describe('spilling', { concurrency: 2 }, () => {
       feed.feed(4_000);
       await feed.waitFor(() => rowsOf(job) > 0 && lastOf(run).spilledBytes > 0, run);
       assert.deepEqual(readdirSync(folder), [], 'files have no names that could stay behind');
-      if (linux && who === 'thread') assert.ok(openIn(folder, run) > 0);
+      if (linux && who === 'thread') assert.ok(openIn(folder, run).length > 0);
       feed.feed(5_000);
       await feed.finish(run, job);
       assertExact(job, feed.truth(job));
@@ -82,6 +91,22 @@ describe('spilling', { concurrency: 2 }, () => {
       assert.deepEqual(readdirSync(folder), []);
     });
   }
+
+  test('what a damaged disk has lost is made anew', { skip: !linux }, async () => {
+    const { feed, out, store, folder } = setting();
+    const job = { out, from: { growing: feed.paths }, breaks: [breakAt(5_000, 'thread')] };
+    const kept = { store, interval: '10m', keptMemory: 1, spillFolder: folder } as const;
+    const run = start(job, { workers: 3, ...pace, checkpoints: kept });
+    feed.feed(4_000);
+    await feed.waitFor(() => rowsOf(job) > 0 && lastOf(run).spilledBytes > 0, run);
+    for (const path of openIn(folder, run)) damage(path);
+    feed.feed(5_000);
+    await run.says(
+      /could not read back \d+ bytes at .*checksum; the worker begins anew; check that/,
+    );
+    await feed.finish(run, job);
+    assertExact(job, feed.truth(job));
+  });
 
   test('a full disk holds input back until a checkpoint makes room', async () => {
     const { feed, out, store, folder } = setting();
