@@ -349,7 +349,10 @@ function linkOf(from: Peer, to: Peer): string {
 }
 
 function printOrder(order: RunTask): string {
-  if (order.inputs === null) return ` trigger=${order.triggerMs}${order.final ? ' final' : ''}`;
+  if (order.inputs === null) {
+    const ends = order.final ? ' final' : '';
+    return ` trigger=${order.triggerMs}${ends}${order.holdsBack ? ' holds-back' : ''}`;
+  }
   const inputs = order.inputs.map((handles) => handles.map(({ output }) => output));
   return ` from ${inputs.map((outputs) => `[${outputs.join(' ')}]`).join(' ')}`;
 }
@@ -368,9 +371,10 @@ export function printMessage(message: Message): string {
     case 'task-failed':
       return `task-failed ${taskName(message.task)} ${message.error.code}`;
     case 'report': {
-      const { startedThrough, doneThrough, ended } = message.report;
+      const { startedThrough, doneThrough, ended, pressure } = message.report;
       const ends = ended.length === 0 ? '' : ` ended=${ended.map(taskName).join(',')}`;
-      return `report started=${startedThrough} done=${doneThrough}${ends}`;
+      const presses = pressure === 'none' ? '' : ` pressure=${pressure}`;
+      return `report started=${startedThrough} done=${doneThrough}${ends}${presses}`;
     }
     case 'start-group': {
       const { group, first, count, intervalMs, anchorMs, reportAt, retireThrough } = message;
