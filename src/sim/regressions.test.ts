@@ -114,3 +114,21 @@ test('what a cut withdraws and permits anew starts at its new time (seed 6265)',
     });
   }
 });
+
+test('what one recovery had not read from the disk yet is sent after the next one', () => {
+  const limits = { keptBytesMax: 1, spillBytesMax: 1e9 };
+  const spill = { limits, failChance: 0, damageChance: 0, callMsMax: 50 };
+  for (let seed = 0; seed < 40; seed++) {
+    check({
+      ...usual,
+      seed,
+      pace: { groupSize: 2, intervalMs: 2, lookAhead: true },
+      faults: {
+        faults: suspicions(60, 75),
+        checkpointIntervalMs: 10_000,
+        joinMsMax: 0,
+        spill,
+      },
+    });
+  }
+});
