@@ -73,7 +73,7 @@ export function drawSpill(random: Random): SpillModel | null {
   return {
     limits: {
       keptBytesMax: random.pick([1, 300, 3000]),
-      spillBytesMax: random.pick([500, 5000, 1e9, 1e9, 1e9]),
+      spillBytesMax: random.pick([100, 500, 5000, 1e9, 1e9]),
     },
     failChance: random.pick([0, 0, 0.3]),
     damageChance: random.pick([0, 0, 0.02]),
