@@ -347,6 +347,13 @@ export const mutations: readonly Mutation[] = [
     replacement: 'if (kept.memoryBytes > 0) return null;',
   },
   {
+    name: 'overtake-what-is-sent-again',
+    breaks: 'new ranges reach a worker before those in front of them, which are still on disk',
+    file: worker,
+    text: 'if (this.#resends.insert(resend)) return this.#sendAgain();',
+    replacement: '',
+  },
+  {
     name: 'forget-what-was-to-be-sent',
     breaks: 'a recovery forgets blocks that the one before had not sent yet',
     file: worker,

@@ -9,7 +9,7 @@ import { ResendQueue } from './resend-queue.ts';
 const [w1, w2] = [1, 2] as [WorkerId, WorkerId];
 
 function resend(to: WorkerId, batch: number, exchange = 0) {
-  return { to, batch: batch as BatchNumber, exchange, partitions: [0], entries: [] };
+  return { to, batch: batch as BatchNumber, exchange, partitions: [0], entries: [], isNew: false };
 }
 
 function taken(queue: ResendQueue, to: WorkerId): readonly number[] {
@@ -43,4 +43,25 @@ test('ResendQueue runs ahead of what a receiver has done by a bound', () => {
   assert.equal(taken(queue, w1).length, 3);
   queue.heard(w1, 100 as BatchNumber);
   assert.equal(taken(queue, w1).length, 7);
+});
+
+test('ResendQueue: what goes out for the first time waits behind what is before it', () => {
+  const queue = new ResendQueue([resend(w1, 3), resend(w1, 90)], 2 as BatchNumber);
+  assert.ok(!queue.insert({ ...resend(w2, 4), isNew: true }), 'nothing waits for that one');
+  assert.ok(queue.insert({ ...resend(w1, 95), isNew: true }));
+  assert.ok(queue.insert({ ...resend(w1, 60), isNew: true }));
+  assert.deepEqual(taken(queue, w1), [3, 60], 'however far it is ahead of its receiver');
+  queue.heard(w1, 70 as BatchNumber);
+  assert.deepEqual(taken(queue, w1), [90, 95]);
+});
+
+test('ResendQueue: what follows waits while something is read from the disk', () => {
+  const queue = new ResendQueue([resend(w1, 3)], 2 as BatchNumber);
+  queue.read(w1, true);
+  queue.shift(w1);
+  assert.ok(queue.isReading(w1));
+  assert.ok(queue.insert({ ...resend(w1, 4), isNew: true }));
+  queue.read(w1, false);
+  assert.deepEqual(taken(queue, w1), [4]);
+  assert.ok(!queue.insert({ ...resend(w1, 5), isNew: true }));
 });

@@ -9,12 +9,19 @@ export type Resend = {
   readonly to: WorkerId;
   readonly batch: BatchNumber;
   readonly exchange: number;
-  /** The partitions that have moved there. */
-  readonly partitions: readonly number[];
-  readonly entries: readonly KeptEntry[];
+  /** The partitions that have moved there; null: all of the stage that it has. */
+  readonly partitions: readonly number[] | null;
+  readonly entries: readonly Pick<KeptEntry, 'entry' | 'bytes' | 'place' | 'stored'>[];
+  /** It goes out for the first time and only keeps the order: how far its receiver is is no matter. */
+  readonly isNew: boolean;
 };
 
-type Line = { readonly resends: Resend[]; next: number; doneThrough: BatchNumber };
+type Line = {
+  readonly resends: Resend[];
+  doneThrough: BatchNumber;
+  /** Some of it is on its way from the disk. */
+  reading: boolean;
+};
 
 export class ResendQueue {
   readonly #lines = new Map<WorkerId, Line>();
@@ -24,7 +31,7 @@ export class ResendQueue {
     for (const resend of resends) {
       let line = this.#lines.get(resend.to);
       if (line === undefined) {
-        line = { resends: [], next: 0, doneThrough: checkpoint };
+        line = { resends: [], doneThrough: checkpoint, reading: false };
         this.#lines.set(resend.to, line);
       }
       line.resends.push(resend);
@@ -42,7 +49,19 @@ export class ResendQueue {
 
   /** What has not been taken care of. */
   get rest(): readonly Resend[] {
-    return [...this.#lines.values()].flatMap(({ resends, next }) => resends.slice(next));
+    return [...this.#lines.values()].flatMap(({ resends }) => resends);
+  }
+
+  /**
+   * Takes its place among those that wait for the same receiver; false: none does. Ranges ride on
+   * blocks, and whoever knows one must know all before it.
+   */
+  insert(resend: Resend): boolean {
+    const line = this.#lines.get(resend.to);
+    if (line === undefined) return false;
+    const behind = line.resends.findIndex(({ batch }) => batch > resend.batch);
+    line.resends.splice(behind < 0 ? line.resends.length : behind, 0, resend);
+    return true;
   }
 
   get receivers(): readonly WorkerId[] {
@@ -52,15 +71,31 @@ export class ResendQueue {
   /** What is to be sent to a receiver next; null: nothing, or not yet. */
   first(to: WorkerId): Resend | null {
     const line = this.#lines.get(to);
-    const resend = line?.resends[line.next];
+    const resend = line?.resends[0];
     if (line === undefined || resend === undefined) return null;
-    return resend.batch <= line.doneThrough + resendAheadMax ? resend : null;
+    return resend.isNew || resend.batch <= line.doneThrough + resendAheadMax ? resend : null;
+  }
+
+  isReading(to: WorkerId): boolean {
+    return this.#lines.get(to)?.reading === true;
+  }
+
+  /** What was taken is on its way from the disk, or has come: what follows it waits. */
+  read(to: WorkerId, reading: boolean): void {
+    const line = this.#lines.get(to);
+    if (line === undefined) return;
+    line.reading = reading;
+    this.#forget(to, line);
   }
 
   /** The first one has been taken care of. */
   shift(to: WorkerId): void {
     const line = this.#lines.get(to)!;
-    line.next++;
-    if (line.next === line.resends.length) this.#lines.delete(to);
+    line.resends.shift();
+    this.#forget(to, line);
+  }
+
+  #forget(to: WorkerId, { resends, reading }: Line): void {
+    if (resends.length === 0 && !reading) this.#lines.delete(to);
   }
 }

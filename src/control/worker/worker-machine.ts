@@ -149,7 +149,11 @@ export class WorkerMachine {
   #resends = new ResendQueue([], noBatch);
   #reads = 0;
   /** What is read from the disk, to be sent again. */
-  #reading: { readonly read: number; readonly resends: readonly Loading[] } | null = null;
+  #reading: {
+    readonly read: number;
+    readonly to: WorkerId;
+    readonly resends: readonly Loading[];
+  } | null = null;
   /** It repeats micro-batches up to here: who sends blocks again is told how far it is. */
   #catchesUp: { readonly end: BatchNumber; readonly tell: readonly WorkerId[] } | null = null;
   #caughtUpToldThrough: BatchNumber = noBatch;
@@ -719,7 +723,7 @@ export class WorkerMachine {
           .of(batch, exchange)
           .filter(({ sent, entry }) => sent && feeds(entry.producer));
         if (entries.length === 0 || template.delivery === 'pull') continue;
-        resends.push({ to, batch, exchange, partitions, entries });
+        resends.push({ to, batch, exchange, partitions, entries, isNew: false });
       }
     }
     this.#resends = new ResendQueue(resends, checkpoint);
@@ -731,12 +735,12 @@ export class WorkerMachine {
   #stillToSend({ template, moved }: Recovery): Resend[] {
     const reading = this.#reading?.resends.map(({ resend }) => resend) ?? [];
     return [...reading, ...this.#resends.rest].flatMap((resend) => {
-      const { to } = template.exchanges[resend.exchange]!;
-      const partitions = resend.partitions.filter(
-        (partition) =>
-          template.stages[to]!.placement[partition] === resend.to &&
-          !moved.some((place) => place.stage === to && place.partition === partition),
+      const { to: stage } = template.exchanges[resend.exchange]!;
+      const stayed = partitionsOn(template.stages[stage]!, resend.to).filter(
+        (partition) => !moved.some((at) => at.stage === stage && at.partition === partition),
       );
+      const { partitions: meant } = resend;
+      const partitions = stayed.filter((one) => meant === null || meant.includes(one));
       return partitions.length === 0 ? [] : [{ ...resend, partitions }];
     });
   }
@@ -744,7 +748,7 @@ export class WorkerMachine {
   /** Sends what its receivers have room for, and orders from the disk what is not in memory. */
   #sendAgain(): void {
     for (const to of this.#resends.receivers) {
-      for (;;) {
+      while (!this.#resends.isReading(to)) {
         const resend = this.#nextResend(to);
         if (resend === null) break;
         const entries = resend.entries.map(inMemory);
@@ -772,6 +776,7 @@ export class WorkerMachine {
     const resends: Loading[] = [];
     const stored: Handle[] = [];
     let bytes = 0;
+    this.#resends.read(to, true);
     while (bytes < loadBytesMax) {
       const resend = this.#nextResend(to);
       if (resend === null) break;
@@ -786,14 +791,15 @@ export class WorkerMachine {
       });
     }
     const read = this.#reads++;
-    this.#reading = { read, resends };
+    this.#reading = { read, to, resends };
     this.#effects.push({ kind: 'read-blocks', read, stored });
   }
 
   #onBlocksRead(read: number, outputs: readonly Handle[]): void {
     if (this.#reading?.read !== read) return this.#ignore('blocks-read', 'unknown-run');
-    const { resends } = this.#reading;
+    const { to, resends } = this.#reading;
     this.#reading = null;
+    this.#resends.read(to, false);
     let next = 0;
     for (const loading of resends) {
       const end = next + loading.entries.filter((entry) => entry === null).length;
@@ -1159,7 +1165,7 @@ export class WorkerMachine {
       give: (to, blocks) => {
         const { to: stage } = template.exchanges[blocks.exchange]!;
         const needed = this.#resending?.neededBy(to, { stage, batch: blocks.batch }) ?? null;
-        if (needed === null || needed.length > 0) this.#giveTo(to, blocks, needed);
+        if (needed === null || needed.length > 0) this.#giveInOrder(to, blocks, needed);
       },
       pull: (from, batch, exchange) => {
         this.#send(from, { kind: 'pull', ...this.#signed(), version, batch, exchange });
@@ -1171,6 +1177,19 @@ export class WorkerMachine {
         this.#tellDriver({ kind: 'stage-done', ...this.#signed(), version, stage, batch });
       },
     };
+  }
+
+  /** Blocks with ranges do not overtake those that are sent again to the same worker. */
+  #giveInOrder(to: WorkerId, blocks: Blocks, only: readonly number[] | null): void {
+    const { batch, exchange } = blocks;
+    const { from } = this.#template!.exchanges[exchange]!;
+    if (this.#template!.stages[from]!.source) {
+      const inMemory = { bytes: 0, place: 'memory', stored: null } as const;
+      const entries = blocks.entries.map((entry) => ({ entry, ...inMemory }));
+      const resend = { to, batch, exchange, partitions: only, entries, isNew: true };
+      if (this.#resends.insert(resend)) return this.#sendAgain();
+    }
+    this.#giveTo(to, blocks, only);
   }
 
   #giveTo(to: WorkerId, blocks: Blocks, only: readonly number[] | null): void {
@@ -1505,7 +1524,7 @@ function place({ stage, partition }: Place): Place {
   return { stage, partition };
 }
 
-function inMemory({ place: where, entry }: KeptEntry): BlockEntry | null {
+function inMemory({ place: where, entry }: Resend['entries'][number]): BlockEntry | null {
   return where === 'disk' ? null : entry;
 }
 
