@@ -12,7 +12,7 @@ export type Resend = {
   /** The partitions that have moved there; null: all of the stage that it has. */
   readonly partitions: readonly number[] | null;
   readonly entries: readonly Pick<KeptEntry, 'entry' | 'bytes' | 'place' | 'stored'>[];
-  /** It goes out for the first time and only keeps the order: how far its receiver is is no matter. */
+  /** It goes out for the first time and only keeps the order, however far its receiver is. */
   readonly isNew: boolean;
 };
 
