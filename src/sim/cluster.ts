@@ -411,8 +411,8 @@ class Cluster {
     if (!this.#succession.isGathering || this.#ended()) return;
     const { returned, arrivals } = this.#succession.end();
     const present = returned.filter(({ lost, shell }) => !lost && !shell.crashed);
-    for (const member of this.#living()) {
-      if (present.includes(member)) continue;
+    for (const member of this.#workers) {
+      if (!member.joined || present.includes(member)) continue;
       // Not back in time: whatever it says from now on, nobody listens.
       member.lost = true;
       this.#bury(member);
