@@ -32,6 +32,8 @@ export class JobMonitor {
   /** Epoch ms. */
   #runStartMs: number;
   readonly #gauges = new Map<WorkerId, WorkerGauges>();
+  /** What all those have counted that are gone. */
+  #goneGauges: WorkerGauges | null = null;
   readonly #done = new Map<WorkerId, BatchNumber>();
   readonly #kept = new Map<WorkerId, Pick<Report, 'keptBytes' | 'spilledBytes'>>();
   #inputHeldBack = false;
@@ -103,7 +105,15 @@ export class JobMonitor {
     this.#done.delete(worker);
     this.#kept.delete(worker);
     const gauges = this.#gauges.get(worker);
-    if (gauges !== undefined) this.#gauges.set(worker, countsOf(gauges));
+    this.#gauges.delete(worker);
+    if (gauges === undefined) return;
+    const gone = countsOf(gauges);
+    this.#goneGauges = this.#goneGauges === null ? gone : mergeGauges([this.#goneGauges, gone]);
+  }
+
+  #allGauges(): readonly WorkerGauges[] {
+    const gauges = [...this.#gauges.values()];
+    return this.#goneGauges === null ? gauges : [this.#goneGauges, ...gauges];
   }
 
   traced(trace: DriverTrace): void {
@@ -113,7 +123,7 @@ export class JobMonitor {
 
   status(): JobStatus {
     const nowMs = this.#options.nowMs();
-    const gauges = mergeGauges(this.#gauges.values());
+    const gauges = mergeGauges(this.#allGauges());
     this.#sampleRecords(nowMs);
     this.#busy = this.#busy.filter(({ atMs }) => nowMs - atMs <= rateSpanMs);
     const busyMs = this.#busy.reduce((sum, { ms }) => sum + ms, 0);
@@ -181,7 +191,7 @@ export class JobMonitor {
   #sampleRecords(nowMs: number): void {
     this.#sampledMs = nowMs;
     let count = 0;
-    for (const { recordsIn } of this.#gauges.values()) count += recordsIn;
+    for (const { recordsIn } of this.#allGauges()) count += recordsIn;
     const last = this.#records.at(-1);
     if (last !== undefined && last.count === count) return;
     this.#records.push({ atMs: nowMs, count });

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import type { Process } from '../cluster/processes.fixture.ts';
 import { endAll, portOf, startDriver, startWorker } from '../cluster/processes.fixture.ts';
+import { Feed, rowsOf } from './feed.fixture.ts';
 import type { RecoveryJob } from './orders.fixture.ts';
 import {
   assertExact,
@@ -13,6 +14,7 @@ import {
   freshPath,
   keeping,
   module,
+  outputOf,
   truthOf,
 } from './orders.fixture.ts';
 
@@ -20,13 +22,17 @@ after(endAll);
 
 const events = 9_000;
 
-type Cluster = { readonly driver: Process; readonly hosts: readonly Process[] };
+type Cluster = {
+  readonly driver: Process;
+  readonly hosts: readonly Process[];
+  readonly port: number;
+};
 
 async function startCluster(job: RecoveryJob, options: readonly string[]): Promise<Cluster> {
   const text = JSON.stringify(job);
   const driver = startDriver({ module, job: text, out: job.out, workers: 3, options });
   const port = await portOf(driver);
-  return { driver, hosts: [1, 2, 3].map(() => startWorker(port, 1)) };
+  return { driver, port, hosts: [1, 2, 3].map(() => startWorker(port, 1)) };
 }
 
 const cases = [
@@ -53,4 +59,18 @@ describe('hosts', { concurrency: 2 }, () => {
       assertExact(job, truthOf(events));
     });
   }
+
+  test('a host that is killed while another is starting ends nothing', async () => {
+    const feed = new Feed();
+    const job = { out: freshPath('/'), from: { growing: feed.paths } };
+    const { driver, hosts, port } = await startCluster(job, keeping(freshPath('.store')));
+    await feed.until(() => rowsOf(job) > 0, driver);
+    const late = startWorker(port, 1);
+    // It has not loaded the pipeline by then, and looks for the others.
+    await feed.until(() => late.stderr.includes('joined the driver'), driver);
+    hosts[0]!.kill('SIGKILL');
+    await feed.finish(driver, job);
+    for (const host of [late, ...hosts.slice(1)]) await endsWell(host);
+    assert.deepEqual(outputOf(job), feed.truth(job));
+  });
 });

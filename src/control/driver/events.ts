@@ -77,7 +77,10 @@ export type DriverEffect =
       readonly task: TaskName | null;
     }
   | {
-      /** Closes the logs of the dead, or of all, then reads all ranges after a micro-batch. */
+      /**
+       * Closes the logs of those who have died since the last time, or of all, then reads all
+       * ranges after a micro-batch.
+       */
       readonly kind: 'read-log';
       readonly round: number;
       /** After a rollback everybody decides anew what is not in the log. */

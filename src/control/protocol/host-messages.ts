@@ -22,6 +22,7 @@
 // | 16         | host-added| driver → host  | text entry                                          |
 // | 17         | returned  | host → driver  | text JSON: which workers it brings                  |
 // | 18         | start-over| driver → host  | error                                               |
+// | 19         | host-removed | driver → host | text host                                         |
 
 import { unreachable } from '../../base/assert.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
@@ -95,7 +96,9 @@ export type HostMessage =
       /** What the host's workers have is of no use any more: it begins as a new one. */
       readonly kind: 'start-over';
       readonly error: StreamErrorData;
-    };
+    }
+  /** It is lost for good: nobody need wait for it, or listen to it. */
+  | { readonly kind: 'host-removed'; readonly host: string };
 
 /** A frame from a worker to another: opened by the receiver's thread, routed by its numbers. */
 export const toPeerKind = 3;
@@ -181,6 +184,8 @@ export function writeHostMessage(to: ByteWriter, message: HostMessage): void {
       return to.text(message.text, jobTextBytesMax);
     case 'start-over':
       return writeError(to, message.error);
+    case 'host-removed':
+      return to.text(message.host, textBytesMax);
     default:
       unreachable(message);
   }
@@ -204,6 +209,7 @@ const kinds: { readonly [Kind in HostMessage['kind']]: number } = {
   'host-added': 16,
   returned: 17,
   'start-over': 18,
+  'host-removed': 19,
 };
 
 export function readHostMessage(frame: Uint8Array): Decoded<HostMessage> {
@@ -255,6 +261,8 @@ export function readHostMessage(frame: Uint8Array): Decoded<HostMessage> {
       return from.finish({ kind: 'returned', text: from.text('host', jobTextBytesMax) });
     case 18:
       return from.finish({ kind: 'start-over', error: readError(from) });
+    case 19:
+      return from.finish({ kind: 'host-removed', host: from.text('host', textBytesMax) });
     default:
       from.refuse('unknown-kind', 'frame kind');
       return from.finish(undefined as never);

@@ -386,4 +386,5 @@ export const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
   fc.record({ kind: fc.constant('pong' as const), sentMs: ms, nowMs: ms }),
   fc.record({ kind: fc.constant('end' as const), error: fc.option(error) }),
   fc.record({ kind: fc.constant('host-added' as const), text }),
+  fc.record({ kind: fc.constant('host-removed' as const), host: text }),
 );

@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { ErrorFields } from '../../base/stream-error.ts';
 import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
-import { codeChunkBytes, workersMax } from '../../control/limits.ts';
+import { codeChunkBytes } from '../../control/limits.ts';
 import { refusalText } from '../../control/protocol/byte-reader.ts';
 import { ByteWriter } from '../../control/protocol/byte-writer.ts';
 import { writeDriverMessage } from '../../control/protocol/driver-codec.ts';
@@ -35,6 +35,7 @@ import { allReturned, connectedHosts, readReturnedHost } from './returning-hosts
 import type { Listener } from './sockets.ts';
 import { listen } from './sockets.ts';
 import type { HostStatus } from './status-server.ts';
+import { WorkerNumbers } from './worker-numbers.ts';
 
 type Member = {
   readonly connection: Connection;
@@ -44,6 +45,8 @@ type Member = {
   firstWorker: number;
   /** It worked for a driver before this one. */
   readonly returns: boolean;
+  /** Of its workers: greater than that of all before them who had their numbers. */
+  incarnation: Incarnation;
   isLost: boolean;
   readonly joined: Set<WorkerId>;
   readonly closed: Set<WorkerId>;
@@ -79,8 +82,7 @@ export class DriverHosts {
   #returnTimer: NodeJS.Timeout | null = null;
   /** Hosts of a driver before this one may come first. */
   #waitsForReturn = false;
-  /** Numbers of workers are never used again. */
-  #nextWorker = 0;
+  readonly #numbers = new WorkerNumbers();
   #over = false;
   #startTimer: NodeJS.Timeout | null = null;
   #failure: unknown = null;
@@ -200,6 +202,7 @@ export class DriverHosts {
             name,
             firstWorker: 0,
             returns,
+            incarnation: hello.incarnation,
             isLost: false,
             joined: new Set(),
             closed: new Set(),
@@ -231,7 +234,7 @@ export class DriverHosts {
   #places(): number {
     if (!this.#started) return this.#missing();
     if (!this.#recovers() || this.#over) return 0;
-    return workersMax - this.#nextWorker;
+    return this.#numbers.left;
   }
 
   /** A durable run takes whoever comes: its workers get their share with the next recovery. */
@@ -248,10 +251,10 @@ export class DriverHosts {
 
   /** Numbers the workers of a host. */
   #take(member: Member): void {
-    member.firstWorker = this.#nextWorker;
-    for (let index = 0; index < member.hello.workers; index++) {
-      this.#byWorker.set(this.#nextWorker++ as WorkerId, member);
-    }
+    const { first, incarnation } = this.#numbers.take(member.hello.workers);
+    member.firstWorker = first;
+    member.incarnation = Math.max(member.hello.incarnation, incarnation) as Incarnation;
+    for (const worker of workersOf(member)) this.#byWorker.set(worker, member);
   }
 
   #onReturned(member: Member, text: string): void {
@@ -288,7 +291,7 @@ export class DriverHosts {
     this.#beganMs = Math.round(this.#setup.clock.nowMs());
     this.#monitor.startsAt(this.#beganMs);
     for (const { nextWorker } of there.values()) {
-      this.#nextWorker = Math.max(this.#nextWorker, nextWorker);
+      this.#numbers.startAt(nextWorker);
     }
     const fresh = this.#members.filter(({ returns }) => !returns);
     const workers: { readonly worker: WorkerId; readonly incarnation: Incarnation }[] = [];
@@ -328,9 +331,7 @@ export class DriverHosts {
   }
 
   #isComplete(): boolean {
-    return this.#members.every(({ joined, hello, returns }) => {
-      return returns || joined.size === hello.workers;
-    });
+    return this.#members.every((member) => member.returns || isComplete(member));
   }
 
   /** A module that never finishes loading must not keep everybody waiting. */
@@ -380,6 +381,7 @@ export class DriverHosts {
   }
 
   #onFrame(member: Member, frame: Uint8Array): void {
+    if (member.isLost) return;
     const decoded = readHostMessage(frame);
     if (!decoded.ok) return member.connection.refuse(refusalText(decoded.refusal));
     const message = decoded.value;
@@ -410,7 +412,7 @@ export class DriverHosts {
         member.joined.add(message.worker);
         this.#clearWhenJoined();
         const { worker } = message;
-        const { incarnation } = member.hello;
+        const { incarnation } = member;
         return this.#driver.step({ kind: 'worker-joined', worker, incarnation });
       }
       case 'commit':
@@ -484,13 +486,17 @@ export class DriverHosts {
     this.#driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
   }
 
-  /** Both ends of a broken connection live: without it the job cannot go on. */
+  /**
+   * Both ends of a broken connection live: without it the job cannot go on. Of two that never
+   * reached each other, the one that has come last is given up.
+   */
   #onPeerLost(member: Member, host: string, error: StreamError): void {
     if (this.#over) return;
     const lost = this.#members.find(({ hello }) => hello.host === host);
     // It is gone already, or has begun anew under another name.
     if (lost === undefined) return;
-    this.#lose(lost, hostLost(lost.name, error, `as ${member.name} reports`));
+    const isNew = !member.returns && !isComplete(member) && isComplete(lost);
+    this.#lose(isNew ? member : lost, hostLost(lost.name, error, `as ${member.name} reports`));
   }
 
   #onClosed(member: Member, error: StreamError | null): void {
@@ -509,15 +515,21 @@ export class DriverHosts {
     if (member.isLost) return;
     member.isLost = true;
     this.#cluster.log('warn', error.message, { workers: member.hello.workers });
-    for (let index = 0; index < member.hello.workers; index++) {
-      const worker = (member.firstWorker + index) as WorkerId;
+    for (const worker of workersOf(member)) {
       member.closed.add(worker);
       this.#driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
     }
     this.#settleClosed();
     if (!this.#recovers()) return;
-    // The others wait for a connection that never comes; what was kept is as good for a new start.
-    if (!this.#isComplete()) this.#driver.fail(error);
+    this.#forget(member);
+    for (const worker of workersOf(member)) this.#byWorker.delete(worker);
+    const { firstWorker: first, incarnation, hello } = member;
+    this.#numbers.giveBack({ first, count: hello.workers, incarnation });
+    // Those who are still looking for it need not wait.
+    for (const { connection } of this.#members) {
+      connection.tell({ kind: 'host-removed', host: hello.host });
+    }
+    this.#clearWhenJoined();
     // It may live on and not know: nobody listens to it any more.
     member.connection.tell({ kind: 'end', error: errorToData(error) });
     member.connection.end();
@@ -560,8 +572,16 @@ function isSuperseded({ code }: StreamError): boolean {
   return code === 'worker-outdated' || code === 'fenced';
 }
 
-function entryOf({ hello, firstWorker }: Member): HostEntry {
-  const { host, incarnation, address, port, workers: workerCount } = hello;
+function isComplete({ joined, hello }: Member): boolean {
+  return joined.size === hello.workers;
+}
+
+function workersOf({ firstWorker, hello }: Member): readonly WorkerId[] {
+  return Array.from({ length: hello.workers }, (_, index) => (firstWorker + index) as WorkerId);
+}
+
+function entryOf({ hello, firstWorker, incarnation }: Member): HostEntry {
+  const { host, address, port, workers: workerCount } = hello;
   return { host, incarnation, address, port, firstWorker, workerCount };
 }
 

@@ -93,7 +93,8 @@ class StartOver extends Error {
 class Host {
   readonly #options: HostOptions;
   readonly #id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
-  readonly #incarnation = 1 as Incarnation;
+  /** What it says before the driver has given its workers a greater one. */
+  #incarnation = 1 as Incarnation;
   readonly #identity: Identity = ownIdentity();
   readonly #clock = new RunClock();
   #offset = new ClockOffset();
@@ -107,17 +108,18 @@ class Host {
   #description: JobDescription | null = null;
   /** Hosts that have come since the job was sent, by id; and who waits to hear of one. */
   readonly #added = new Map<string, PromiseWithResolvers<HostEntry>>();
-  readonly #addedHosts: HostEntry[] = [];
+  /** No worker of the job, as far as is known here, has had this number or a greater one. */
+  #nextWorker = 0;
   #threads: HostThreads | null = null;
   /** By the other host's id. */
   readonly #peers = new Map<string, Connection>();
+  /** Hosts of the job that it has to reach before its workers may join. */
+  readonly #awaited = new Set<string>();
   /** Which peer each worker elsewhere lives at. */
   readonly #routes = new Map<WorkerId, Connection>();
   #threadsReady: WorkerId[] = [];
   /** Workers that have joined and neither ended nor failed. */
   readonly #workers = new Set<WorkerId>();
-  /** Connections to other hosts that broke while there was no driver to tell. */
-  readonly #broken = new Map<string, StreamErrorData>();
   #over = false;
 
   constructor(options: HostOptions) {
@@ -207,7 +209,8 @@ class Host {
 
   async #admitPeer(connection: Connection): Promise<void> {
     const { security } = this.#options;
-    const hello = await admit(connection, {
+    let entry: HostEntry | null = null;
+    await admit(connection, {
       identity: this.#identity,
       security,
       check: async (said) => {
@@ -215,12 +218,11 @@ class Host {
         // Strangers need not wait: only who works for the plan may be one that comes later.
         const isStranger = said.role !== 'peer' || said.planHash !== job?.config.planHash;
         if (job === null || isStranger) return peerRefusal(connection.peer, said, job);
-        const entry = await this.#entrySoon(job, said.host);
+        entry = await this.#entrySoon(job, said.host);
         return peerRefusal(connection.peer, said, job, entry === null ? [] : [entry]);
       },
     });
-    const description = await this.#job.promise;
-    this.#addPeer(connection, (await this.#entrySoon(description, hello.host))!);
+    this.#addPeer(connection, entry!);
   }
 
   /** A host that comes later may be here before the driver has told of it; null: nobody tells. */
@@ -270,9 +272,11 @@ class Host {
       case 'host-added': {
         const entry = readHostEntry(message.text);
         if (entry === null) return this.#driver!.refuse('a host that makes no sense');
-        this.#addedHosts.push(entry);
+        this.#count(entry);
         return this.#entry(entry.host).resolve(entry);
       }
+      case 'host-removed':
+        return this.#remove(message.host);
       case 'end':
         this.#over = true;
         return this.#ended.resolve(message.error);
@@ -287,6 +291,10 @@ class Host {
       return this.#driver!.refuse('a job that makes no sense');
     }
     this.#description = description;
+    for (const entry of description.hosts) {
+      this.#count(entry);
+      if (entry.host !== this.#id) this.#awaited.add(entry.host);
+    }
     this.#job.resolve(description);
     const url = this.#cache().find(description.codeHash);
     if (url !== null) return this.#start(url);
@@ -318,6 +326,7 @@ class Host {
     const me = description.hosts.findIndex(({ host }) => host === this.#id);
     const own = description.hosts[me];
     if (own === undefined) return this.#driver!.refuse('a job in which this host has no part');
+    this.#incarnation = own.incarnation as Incarnation;
     this.#appliedMs = this.#offset.offsetMs;
     const { epochMs, monotonicMs } = this.#clock.base;
     const clockBase = { epochMs: epochMs + this.#appliedMs, monotonicMs };
@@ -343,9 +352,17 @@ class Host {
       },
     });
     for (const entry of description.hosts.slice(0, me)) {
-      this.#connect(entry).catch((error: unknown) => this.#fail(null, error));
+      if (!this.#awaited.has(entry.host)) continue;
+      this.#connect(entry).catch((error: unknown) => this.#onUnreached(entry, error));
     }
     this.#joinWhenReady();
+  }
+
+  /** Where a loss ends nothing, the driver decides who goes: the other one may be dead. */
+  #onUnreached({ host }: HostEntry, error: unknown): void {
+    const { config } = this.#description!;
+    if (config.durability === null || !(error instanceof StreamError)) this.#fail(null, error);
+    else this.#onPeerLost(host, error);
   }
 
   async #connect(entry: HostEntry): Promise<void> {
@@ -385,6 +402,8 @@ class Host {
 
   #addPeer(connection: Connection, entry: HostEntry): void {
     connection.peer = `host "${entry.host}" at ${entry.address}:${entry.port}`;
+    this.#added.delete(entry.host);
+    this.#awaited.delete(entry.host);
     this.#peers.set(entry.host, connection);
     for (let index = 0; index < entry.workerCount; index++) {
       this.#routes.set((entry.firstWorker + index) as WorkerId, connection);
@@ -393,7 +412,10 @@ class Host {
     connection.listen({
       onFrame: (frame) => this.#onPeerFrame(connection, frame),
       onFramesEnd: () => this.#threads?.deliver(),
-      onClosed: (error) => this.#onPeerLost(entry.host, error),
+      onClosed: (error) => {
+        this.#forget(connection);
+        this.#onPeerLost(entry.host, error);
+      },
     });
     this.#joinWhenReady();
   }
@@ -415,8 +437,7 @@ class Host {
 
   /** Workers join once they can reach everybody: whatever they are sent then finds its way. */
   #joinWhenReady(): void {
-    const description = this.#description;
-    if (description === null || this.#peers.size < description.hosts.length - 1) return;
+    if (this.#description === null || this.#awaited.size > 0) return;
     for (const worker of this.#threadsReady) {
       this.#workers.add(worker);
       this.#tell({ kind: 'joined', worker });
@@ -424,11 +445,28 @@ class Host {
     this.#threadsReady = [];
   }
 
+  #count({ firstWorker, workerCount }: HostEntry): void {
+    this.#nextWorker = Math.max(this.#nextWorker, firstWorker + workerCount);
+  }
+
+  /** The driver has given a host up: nobody here waits for it or keeps anything of it. */
+  #remove(host: string): void {
+    this.#added.delete(host);
+    this.#awaited.delete(host);
+    this.#peers.get(host)?.destroy(null);
+    this.#joinWhenReady();
+  }
+
+  #forget(connection: Connection): void {
+    for (const [host, peer] of this.#peers) if (peer === connection) this.#peers.delete(host);
+    for (const [worker, route] of this.#routes) {
+      if (route === connection) this.#routes.delete(worker);
+    }
+  }
+
   #onPeerLost(host: string, error: StreamError | null): void {
     if (this.#over || error === null) return;
-    const data = errorToData(error);
-    if (this.#driver === null) this.#broken.set(host, data);
-    this.#tell({ kind: 'peer-lost', host, error: data });
+    this.#tell({ kind: 'peer-lost', host, error: errorToData(error) });
   }
 
   #onDriverLost(driver: Connection, error: StreamError | null): void {
@@ -503,15 +541,13 @@ class Host {
     if (this.#over) return driver.end();
     this.#offset = new ClockOffset();
     this.#follow(driver);
-    const known = [...description.hosts, ...this.#addedHosts];
-    const ends = known.map(({ firstWorker, workerCount }) => firstWorker + workerCount);
     const returned: ReturnedHost = {
       history,
       firstWorker: own.firstWorker,
       workerCount: own.workerCount,
       workers: [...this.#workers],
-      hosts: [...this.#peers.keys()].filter((host) => !this.#broken.has(host)),
-      nextWorker: Math.max(...ends),
+      hosts: [...this.#peers.keys()],
+      nextWorker: this.#nextWorker,
     };
     driver.tell({ kind: 'returned', text: JSON.stringify(returned) });
     log('info', `returned to ${driver.peer}`, { workers: this.#workers.size });

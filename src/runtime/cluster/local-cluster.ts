@@ -8,6 +8,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { RunOptions } from '../../api/job.ts';
 import { StreamError } from '../../base/stream-error.ts';
+import type { StreamErrorData } from '../../base/stream-error.ts';
 import type { JobSetup } from '../host/job-setup.ts';
 import type { JobBundle } from './bundle-job.ts';
 import type { Log } from './log.ts';
@@ -103,13 +104,16 @@ function watch(host: ChildProcess, job: ClusterJob): void {
   });
 }
 
-/** The whole life of a host process that `runLocalCluster` started. */
-export async function runLocalHost(log: Log): Promise<void> {
+/**
+ * The whole life of a host process that `runLocalCluster` started. Resolves with the error that it
+ * was ended with, if it was.
+ */
+export async function runLocalHost(log: Log): Promise<StreamErrorData | null> {
   const text = process.env[variable];
   if (text === undefined) throw new Error(`${variable} is missing`);
   const { port, workers, secret } = JSON.parse(text) as LocalHost;
   delete process.env[variable];
-  await runHost({
+  return runHost({
     connect: [{ host: address, port }],
     workers,
     security: { secret, tls: null },

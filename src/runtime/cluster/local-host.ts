@@ -5,7 +5,8 @@ import { logTo, silent } from './log.ts';
 import { runLocalHost } from './local-cluster.ts';
 
 runLocalHost(silent).then(
-  () => process.exit(0),
+  // One that was given up while the job goes on is to be replaced.
+  (error) => process.exit(error === null ? 0 : 1),
   (error: unknown) => {
     logTo('text')('error', error instanceof Error ? error.message : String(error));
     process.exit(1);

@@ -28,6 +28,7 @@ const entry = new URL(
 
 type Thread = {
   readonly worker: WorkerId;
+  readonly incarnation: Incarnation;
   readonly thread: Worker;
   readonly stopped: PromiseWithResolvers<void>;
 };
@@ -69,13 +70,16 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
     storage,
     send: (to, message) => threads.post(to, { kind: 'driver', message }),
     onEvicted: (worker) => {
-      threads.end(worker);
+      const ended = threads.end(worker);
       // Another takes its place, and its share with the next recovery.
-      if (driver.state !== 'failed') listen({ each: threads.start(), setup, driver, sinks });
+      if (driver.state === 'failed') return;
+      const incarnation = ((ended?.incarnation ?? 0) + 1) as Incarnation;
+      listen({ each: threads.start(worker, incarnation), setup, driver, sinks });
     },
   });
-  for (let count = 0; count < setup.threads; count++) {
-    listen({ each: threads.start(), setup, driver, sinks });
+  for (let worker = 0; worker < setup.threads; worker++) {
+    const each = threads.start(worker as WorkerId, 1 as Incarnation);
+    listen({ each, setup, driver, sinks });
   }
   return jobHandle({
     setup,
@@ -95,18 +99,16 @@ class Threads {
   readonly #threads = new Map<WorkerId, Thread>();
   readonly #module: string;
   readonly #config: JobConfig;
-  #next = 0;
 
   constructor(module: string, setup: JobSetup) {
     this.#module = module;
     this.#config = setup.config;
   }
 
-  start(): Thread {
-    const worker = this.#next++ as WorkerId;
+  start(worker: WorkerId, incarnation: Incarnation): Thread {
     const data: ThreadData = {
       worker,
-      incarnation: 1 as Incarnation,
+      incarnation,
       module: this.#module,
       config: this.#config,
     };
@@ -116,7 +118,8 @@ class Threads {
       name: `mizzle-${worker}`,
       stdout: true,
     });
-    const started: Thread = { worker, thread, stopped: Promise.withResolvers<void>() };
+    const stopped = Promise.withResolvers<void>();
+    const started: Thread = { worker, incarnation, thread, stopped };
     for (const other of this.#threads.values()) introduce(started, other);
     this.#threads.set(worker, started);
     return started;
@@ -126,11 +129,15 @@ class Threads {
     this.#threads.get(to)?.thread.postMessage(message);
   }
 
-  end(worker: WorkerId): void {
+  /** What it still says is of a life that is over. */
+  end(worker: WorkerId): Thread | undefined {
     const ended = this.#threads.get(worker);
     this.#threads.delete(worker);
     ended?.stopped.resolve();
+    ended?.thread.removeAllListeners();
+    ended?.thread.on('error', () => {});
     void ended?.thread.terminate();
+    return ended;
   }
 
   async endAll(graceful: boolean): Promise<void> {
@@ -160,7 +167,7 @@ function listen(options: {
   readonly sinks: ClientSinks;
 }): void {
   const { each, setup, driver, sinks } = options;
-  const { worker, thread } = each;
+  const { worker, incarnation, thread } = each;
   const lost = (error: unknown): void => {
     each.stopped.resolve();
     driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
@@ -185,7 +192,7 @@ function listen(options: {
     switch (message.kind) {
       case 'joined':
         loaded = true;
-        driver.step({ kind: 'worker-joined', worker, incarnation: 1 as Incarnation });
+        driver.step({ kind: 'worker-joined', worker, incarnation });
         break;
       case 'driver':
         driver.step({ kind: 'message-received', from: worker, message: message.message });

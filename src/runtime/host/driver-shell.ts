@@ -26,8 +26,9 @@ export type DriverShellOptions = {
   readonly onEvicted: (worker: WorkerId, error: StreamError) => void;
 };
 
-/** Losses within this time, ms, of which more than so many end the job. */
+/** Losses within this time, ms, of which more than so many a worker, and in all, end the job. */
 const lossWindowMs = 60_000;
+const lossesPerWorkerMax = 4;
 const lossesMax = 64;
 
 export class DriverShell {
@@ -176,7 +177,8 @@ export class DriverShell {
     const nowMs = this.#options.clock.nowMs();
     this.#lossesMs = this.#lossesMs.filter((lostMs) => nowMs - lostMs < lossWindowMs);
     this.#lossesMs.push(nowMs);
-    if (this.#lossesMs.length <= lossesMax) return;
+    const { workerCount } = this.#options.driver;
+    if (this.#lossesMs.length <= Math.max(lossesMax, lossesPerWorkerMax * workerCount)) return;
     this.fail(
       new StreamError({
         code: 'workers-lost-again',

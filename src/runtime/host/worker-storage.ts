@@ -31,8 +31,10 @@ export class WorkerStorage {
   readonly #options: WorkerStorageOptions;
   readonly #checkpoints: CheckpointStore;
   readonly #ranges: HandleCodec;
-  /** By placement where each has a log of its own; else one. */
-  readonly #logs = new Map<string, RangeLogWriter>();
+  /** Where each placement has a log of its own, that of the last one. */
+  #writer: { readonly of: string; readonly log: RangeLogWriter } | null = null;
+  /** Of writers before it. */
+  #closing: Promise<unknown> = Promise.resolve();
   /** By stage and partition: records of the open task's parts. */
   readonly #parts = new Map<string, RangeRecord[]>();
   /** By stage and partition: what the next delta goes on from. */
@@ -105,7 +107,9 @@ export class WorkerStorage {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#logs.values()].map((log) => log.close()));
+    await this.#closing;
+    // What could not be written was told to whoever gave it.
+    await this.#writer?.log.close().catch(() => {});
   }
 
   #log(by: { readonly version: PlacementVersion; readonly reach: Reach }): RangeLogWriter {
@@ -113,12 +117,16 @@ export class WorkerStorage {
     const { reach, version } = by;
     // Where survivors keep what they have, they keep their log.
     const of = reach === 'all' ? `v${version}` : '';
-    let log = this.#logs.get(of);
-    if (log === undefined) {
-      const term = termOf(version);
-      const name = logName({ term, worker, incarnation, ...by });
-      this.#logs.set(of, (log = open.log.writer(name, term)));
+    if (this.#writer?.of === of) return this.#writer.log;
+    // Where every recovery begins a new one, nothing more is added to those before.
+    const former = this.#writer?.log;
+    if (former !== undefined) {
+      this.#closing = Promise.all([this.#closing, former.close().catch(() => {})]);
     }
+    const term = termOf(version);
+    const name = logName({ term, worker, incarnation, ...by });
+    const log = open.log.writer(name, term);
+    this.#writer = { of, log };
     return log;
   }
 }

@@ -25,6 +25,8 @@ const segmentBytesMax = 1024 * 1024;
 export class FileRangeLog implements RangeLog {
   readonly description: string;
   readonly #folder: string;
+  /** Folders of sealed writers of which nothing but the mark is left, and since when that is. */
+  readonly #spent = new Map<string, number>();
 
   /** A folder of this pipeline's own, on a disk of this host. */
   constructor(folder: string) {
@@ -49,9 +51,9 @@ export class FileRangeLog implements RangeLog {
   async seal(writer: string): Promise<void> {
     const folder = join(this.#folder, keyPart(writer));
     try {
+      if ((await readSeal(folder)) !== null) return;
       await makeFolder(folder);
       await createFile(folder, 'closing', new Uint8Array(0));
-      if ((await readSeal(folder)) !== null) return;
       const segment = (await segmentsIn(folder)).at(-1) ?? 0;
       const path = segmentPath(folder, segment);
       // What is recorded here will be decided upon, so it must outlive this host's next crash.
@@ -68,6 +70,7 @@ export class FileRangeLog implements RangeLog {
     try {
       const records: LoggedRange[] = [];
       for (const folder of await this.#writers()) {
+        if (this.#spent.has(folder)) continue;
         for (const frame of await readWriter(folder)) {
           if (frame.throughBatch > afterBatch) records.push(...frame.records);
         }
@@ -87,7 +90,14 @@ export class FileRangeLog implements RangeLog {
   /** Whole segments, and a sealed writer's folder when its seal has grown old. */
   async release(throughBatch: number): Promise<void> {
     try {
-      for (const folder of await this.#writers()) await releaseWriter(folder, throughBatch);
+      for (const folder of await this.#writers()) {
+        const sealedMs = this.#spent.get(folder) ?? (await releaseWriter(folder, throughBatch));
+        if (sealedMs === null) continue;
+        this.#spent.set(folder, sealedMs);
+        if (Date.now() - sealedMs < sealKeptMs) continue;
+        await rm(folder, { recursive: true, force: true });
+        this.#spent.delete(folder);
+      }
     } catch (error) {
       throw fileFailure('release the range log in', this.#folder, error);
     }
@@ -257,24 +267,23 @@ function wholeBytes(path: string, bytes: Uint8Array): number {
   return at;
 }
 
-async function releaseWriter(folder: string, throughBatch: number): Promise<void> {
+/** When the writer was sealed of which nothing but the mark is left; null: there is more. */
+async function releaseWriter(folder: string, throughBatch: number): Promise<number | null> {
   const seal = await readSeal(folder);
   const segments = await segmentsIn(folder);
   for (const [index, segment] of segments.entries()) {
     // An unsealed writer is still at its last one, and a sealed one must not be mistaken for new.
-    if (seal === null && index === segments.length - 1) return;
+    if (seal === null && index === segments.length - 1) return null;
     const path = segmentPath(folder, segment);
     const bytes = (await readIfThere(path)) ?? new Uint8Array(0);
     const end = seal?.segment === segment ? seal.length : bytes.length;
     const last =
       seal !== null && segment > seal.segment ? undefined : framesOf(path, bytes, end).at(-1);
-    if ((last?.throughBatch ?? -1) > throughBatch) return;
+    if ((last?.throughBatch ?? -1) > throughBatch) return null;
     await rm(path, { force: true });
   }
   const mark = await statIfThere(join(folder, 'seal'));
-  if (mark !== null && Date.now() - mark.mtimeMs >= sealKeptMs) {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return mark === null ? null : mark.mtimeMs;
 }
 
 async function readSeal(folder: string): Promise<Seal | null> {
