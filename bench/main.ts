@@ -23,6 +23,7 @@ const benches: Readonly<Record<string, readonly [string, () => Promise<BenchModu
   snapshot: ['cutting and restoring a million groups', () => import('./snapshot.ts')],
   latency: ["a window's end to its visible result", () => import('./latency.ts')],
   durability: ['what checkpoints cost: throughput and latency', () => import('./durability.ts')],
+  soak: ['exact counts while processes are killed, memory that stays', () => import('./soak.ts')],
   'range-log': ['an append to the range log', () => import('./range-log.ts')],
   startup: ['process start to first result', () => import('./startup.ts')],
   typecheck: ['type-checking the examples', () => import('./typecheck.ts')],

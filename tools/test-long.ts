@@ -1,5 +1,6 @@
 // What takes too long for every change: `npm run test:long` runs 10,000 seeds of the simulator, all
-// known bugs, and the laws of the machines with many more cases. Prints each part's outcome.
+// known bugs, a short soak of real processes, and the laws of the machines with many more cases.
+// Prints each part's outcome.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -15,6 +16,10 @@ type Part = {
 const parts: readonly Part[] = [
   { name: '10,000 seeds', args: ['tools/simulate.ts', '--seeds', '10000'] },
   { name: 'known bugs', args: ['tools/simulate.ts', '--mutations'] },
+  {
+    name: 'soak of three minutes',
+    args: ['--expose-gc', 'bench/main.ts', 'soak', '--minutes', '3'],
+  },
   {
     name: 'machines under faults',
     args: ['--test', 'src/sim/recovery.prop.test.ts'],

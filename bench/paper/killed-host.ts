@@ -86,18 +86,25 @@ async function killedRunIn(folder: string, options: KilledRunOptions): Promise<K
   const taken = offsets.toSorted((a, b) => a.partition - b.partition).map(({ to }) => to);
   const truth = ysbExpectedCounts({ eventsPerSecond, seed: 1, startMs, windowMs, taken });
   const rows = rowsIn(job.out);
-  const last = Math.max(...rows.map(({ windowEnd }) => windowEnd));
-  const visible = new Map<number, number>();
-  for (const { windowEnd, visibleMs } of rows) {
-    if (windowEnd === last) continue;
-    visible.set(windowEnd, Math.max(visible.get(windowEnd) ?? 0, visibleMs));
-  }
-  const windows = [...visible]
-    .toSorted(([a], [b]) => a - b)
-    .map(([end, visibleMs]) => ({ endMs: end - killedMs, latencyMs: visibleMs - end }));
+  const windows = windowsOf(rows, killedMs);
   const wrong = differences(rows, truth);
   return { detectionMs: lostMs - killedMs, windows, wrong, counts: truth.length, busy };
 }
+
+/** By when the last row of each window was visible; `sinceMs` is 0 in their ends. */
+export function windowsOf(rows: readonly VisibleRow[], sinceMs: number): readonly WindowSeen[] {
+  const visible = new Map<number, number>();
+  for (const { windowEnd, visibleMs } of rows) {
+    visible.set(windowEnd, Math.max(visible.get(windowEnd) ?? 0, visibleMs));
+  }
+  const ordered = [...visible].toSorted(([a], [b]) => a - b);
+  // The end of the input closes the last one.
+  return ordered.slice(0, -1).map(([end, visibleMs]) => {
+    return { endMs: end - sinceMs, latencyMs: visibleMs - end };
+  });
+}
+
+export type VisibleRow = Row & { readonly visibleMs: number };
 
 type Row = {
   readonly campaign_id: string;
@@ -107,7 +114,7 @@ type Row = {
 };
 
 /** A file appears whole, by a renaming, which is the last change of its entry. */
-function rowsIn(folder: string): readonly (Row & { readonly visibleMs: number })[] {
+export function rowsIn(folder: string): readonly VisibleRow[] {
   const names = readdirSync(folder).filter((name) => name.startsWith('part-'));
   return names.flatMap((name) => {
     const path = join(folder, name);
@@ -117,7 +124,11 @@ function rowsIn(folder: string): readonly (Row & { readonly visibleMs: number })
   });
 }
 
-function differences(rows: readonly Row[], truth: ReturnType<typeof ysbExpectedCounts>): number {
+/** Counts that are wrong, missing or there twice. */
+export function differences(
+  rows: readonly Row[],
+  truth: ReturnType<typeof ysbExpectedCounts>,
+): number {
   const key = (row: { readonly campaign_id: string; readonly windowStart: number }): string =>
     `${row.campaign_id}@${row.windowStart}`;
   const missing = new Map(truth.map((each) => [key(each), each.count]));

@@ -55,13 +55,22 @@ export async function runLocalCluster(
     log: local.log,
     onListening: (own) => (port = own),
   });
-  const hosts = Array.from({ length: local.hosts }, () =>
-    startHost({ port, workers: local.workersPerHost, secret }),
-  );
-  for (const host of hosts) {
-    if (setup.durable === null) watch(host, job);
-    else keepAlive(host, job);
+  const living = new Set<ChildProcess>();
+  const start = (): ChildProcess => {
+    const host = startHost({ port, workers: local.workersPerHost, secret });
+    living.add(host);
+    host.on('exit', () => living.delete(host));
+    return host;
+  };
+  for (let count = 0; count < local.hosts; count++) {
+    if (setup.durable === null) watch(start(), job);
+    else keepAlive(start(), job);
   }
+  // One that has only just started would look for the driver in vain.
+  const endAll = (): void => {
+    for (const host of living) host.kill();
+  };
+  job.done.then(endAll, endAll);
   return job;
 
   /** A durable run goes on without a host that is lost, and another takes its place. */
@@ -69,7 +78,7 @@ export async function runLocalCluster(
     host.on('exit', (code) => {
       const { state } = of.status();
       if (code === 0 || state === 'finished' || state === 'failed') return;
-      keepAlive(startHost({ port, workers: local.workersPerHost, secret }), of);
+      keepAlive(start(), of);
     });
   }
 }
