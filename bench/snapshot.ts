@@ -191,6 +191,12 @@ function measure(given: Case, rounds: number): CaseFigures {
   };
 }
 
+/** Processor time of restoring a group with a text key, µs. */
+export function restoreUsPerGroup(groups: number): number {
+  const { restoreMs } = measure(cases(groups)[1]!, 3);
+  return (1000 * restoreMs.median) / groups;
+}
+
 /** Micro-batches of a round: enough that the grain of the processor's clock does not show. */
 const foldsPerRound = 16;
 

@@ -11,6 +11,7 @@ import { figure5b } from './fig5b.ts';
 import { figure7 } from './fig7.ts';
 import { groupSize } from './group-size.ts';
 import { real } from './real.ts';
+import { recovery } from './recovery.ts';
 import { timeline } from './timeline.ts';
 
 export const figures: readonly AnyFigure[] = [
@@ -26,4 +27,4 @@ export const figures: readonly AnyFigure[] = [
 ];
 
 /** Made by their names only: they take minutes and want an idle machine. */
-export const longFigures: readonly AnyFigure[] = [anyFigure(figure7)];
+export const longFigures: readonly AnyFigure[] = [anyFigure(figure7), anyFigure(recovery)];

@@ -2,10 +2,23 @@
 // with its numbers at their usual lengths, in a frame of its own.
 
 import { unreachable } from '../../base/assert.ts';
+import type { BatchSpan, KnownRanges } from '../../control/protocol/messages.ts';
 import type { Message } from '../network.ts';
 
 /** Length prefix, envelope, and what TCP and IP add. */
 const frameBytes = 4 + 6 + 52;
+
+/** A record of a range; what names a snapshot's objects. */
+const rangeBytes = 50;
+const snapshotBytes = 100;
+
+function rangesBytes(known: readonly KnownRanges[]): number {
+  return known.reduce((sum, { ranges }) => sum + 8 + rangeBytes * ranges.length, 0);
+}
+
+function spansBytes(places: readonly { readonly spans: readonly BatchSpan[] }[]): number {
+  return places.reduce((sum, { spans }) => sum + 4 + 6 * spans.length, 0);
+}
 
 /** `blockBytes`: what one producer gives one consumer partition, header included. */
 export function messageBytes(message: Message, blockBytes: number): number {
@@ -38,12 +51,20 @@ export function payloadBytes(message: Message, blockBytes: number): number {
     case 'pull':
       return 8;
     case 'ask-status':
-    case 'status':
-    case 'recover':
+      return 8 + 4 * message.dead.length;
+    case 'status': {
+      const { owned, ranges, kept } = message.status;
+      return 16 + 6 * owned.length + rangesBytes(ranges) + spansBytes(kept);
+    }
+    case 'recover': {
+      const { template, moved, snapshots, known, reruns, done } = message.recovery;
+      const partitions = template.stages.reduce((sum, { placement }) => sum + placement.length, 80);
+      const lists = 3 * moved.length + snapshotBytes * snapshots.length + 5 * done.length;
+      return 3 * partitions + lists + rangesBytes(known) + spansBytes(reruns);
+    }
     case 'snapshots-stored':
+      return 10 + snapshotBytes * message.snapshots.length;
     case 'snapshot-failed':
-      // Jobs of scale lose nobody and keep no state.
-      return 1000;
     case 'task-failed':
       return 1000;
     default:

@@ -4,7 +4,9 @@
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { Random } from '../../base/random.ts';
+import type { StreamErrorData } from '../../base/stream-error.ts';
 import { DriverMachine } from '../../control/driver/driver-machine.ts';
+import type { RecoveryOptions } from '../../control/driver/driver-machine.ts';
 import type { DriverEffect, DriverEvent } from '../../control/driver/events.ts';
 import type { Incarnation, Term, WorkerId } from '../../control/protocol/ids.ts';
 import type {
@@ -19,7 +21,8 @@ import { VirtualClock } from '../virtual-clock.ts';
 import { messageBytes } from './message-bytes.ts';
 import { ScaleHost } from './scale-host.ts';
 import { ScaleMeters } from './scale-meters.ts';
-import type { PermittedAt, ScaleOptions, ScaleRun } from './scale-run.ts';
+import type { PermittedAt, ScaleLoss, ScaleOptions, ScaleRun } from './scale-run.ts';
+import { ScaleStore, scaleLogName } from './scale-storage.ts';
 import { ScaleWorker } from './scale-worker.ts';
 import { Cores, SerialProcessor } from './serial-processor.ts';
 
@@ -36,6 +39,11 @@ class ScaleCluster {
   readonly #hosts: ScaleHost[] = [];
   readonly #workers: ScaleWorker[] = [];
   readonly #meters: ScaleMeters;
+  readonly #store: ScaleStore | null;
+  #lost: number | null = null;
+  #lostMs: number | null = null;
+  #checkpoints = 0;
+  #recoveredMs: number | null = null;
   readonly #groups: PermittedAt[] = [];
   /** By worker and stage: partitions there. */
   readonly #taskCounts: Int32Array;
@@ -54,11 +62,25 @@ class ScaleCluster {
     const cores = options.cores == null ? null : new Cores(options.cores);
     const { wakeMs } = options.costs.driver;
     this.#processor = new SerialProcessor(this.#clock, { cores, wakeMs });
-    this.#driver = new DriverMachine({ shape, workerCount, mode, pace, term: 1 as Term });
+    const { loss } = options;
+    this.#driver = new DriverMachine({
+      shape,
+      workerCount,
+      mode,
+      pace,
+      term: 1 as Term,
+      ...(loss === undefined ? {} : lossOptions(loss)),
+    });
     this.#taskCounts = new Int32Array(workerCount * shape.stages.length);
     this.#groupsReported = new Int32Array(workerCount);
-    const partitions = shape.stages.reduce((sum, stage) => sum + stage.partitionCount, 0);
-    this.#meters = new ScaleMeters({ batches: options.batches, partitions });
+    const partitions = shape.stages.reduce((sum, { sinks, partitionCount }) => {
+      return loss === undefined || sinks ? sum + partitionCount : sum;
+    }, 0);
+    const { batches } = options;
+    const meters = new ScaleMeters({ batches, partitions, repeats: loss !== undefined });
+    this.#meters = meters;
+    this.#store =
+      loss === undefined ? null : new ScaleStore({ clock: this.#clock, meters, loss, shape });
     for (let index = 0; index < Math.ceil(workerCount / this.#workersPerHost); index++) {
       this.#hosts.push(new ScaleHost({ clock: this.#clock, cores, job: options }));
     }
@@ -70,7 +92,8 @@ class ScaleCluster {
           clock: this.#clock,
           processor: new SerialProcessor(this.#clock, { cores, wakeMs: workerWakeMs }),
           random: random.fork(),
-          meters: this.#meters,
+          meters,
+          store: this.#store,
           job: options,
           permittedMs: (batch) => this.#permittedMs(batch),
           send: (to, message) => this.#route(to, index, message),
@@ -106,8 +129,23 @@ class ScaleCluster {
     return meters.finish({
       nowMs: this.#clock.nowMs,
       groups: this.#groups,
+      lostMs: this.#lostMs,
+      recoveredMs: this.#recoveredMs,
       ...this.#processors(),
     });
+  }
+
+  #lose({ worker, detectionMs }: ScaleLoss): void {
+    this.#lost = worker;
+    this.#lostMs = this.#clock.nowMs;
+    this.#workers[worker]!.lose();
+    const event = { worker: (worker + 1) as WorkerId, error: lostError };
+    this.#clock.after(detectionMs, () => this.#tellSelf({ kind: 'worker-lost', ...event }));
+  }
+
+  /** What the driver hears from elsewhere than a link. */
+  #tellSelf(event: DriverEvent): void {
+    this.#processor.add({ costMs: 0, act: () => this.#step(event) });
   }
 
   #processors(): Pick<Parameters<ScaleMeters['begin']>[0], 'processor' | 'workers' | 'hosts'> {
@@ -159,6 +197,7 @@ class ScaleCluster {
 
   /** From a worker's thread, counted from 0, to whom it may concern. */
   #route(to: Peer, from: number, message: WorkerMessage | PeerMessage): void {
+    if (from === this.#lost) return;
     const host = this.#hostOf(from);
     const sentMs = this.#clock.nowMs;
     if (to === 'driver') {
@@ -236,9 +275,10 @@ class ScaleCluster {
         case 'log-ranges':
         case 'journal-placement':
         case 'commit-checkpoint':
+          this.#keep(effect);
+          break;
         case 'evict-worker':
-          // Jobs of scale lose nobody.
-          assert(false, `no ${effect.kind} is asked for`);
+          assert(effect.worker - 1 === this.#lost, 'only who is lost is given up');
           break;
         case 'job-started':
         case 'report-received':
@@ -253,7 +293,45 @@ class ScaleCluster {
     return elapsedMs;
   }
 
+  #keep(effect: Extract<DriverEffect, { kind: StorageOrder }>): void {
+    const store = this.#store;
+    // Other jobs of scale lose nobody.
+    assert(store !== null, `no ${effect.kind} is asked for`);
+    const { log, loss } = store;
+    switch (effect.kind) {
+      case 'read-log': {
+        const { round, after } = effect;
+        for (const { worker } of effect.dead) log.close(scaleLogName(worker));
+        if (effect.closesAll) log.closeBefore(effect.version + 1);
+        this.#clock.after(loss.storeMs, () => {
+          this.#tellSelf({ kind: 'log-read', round, ranges: log.read(after) });
+        });
+        return;
+      }
+      case 'log-ranges': {
+        const { round, ranges } = effect;
+        this.#clock.after(loss.appendMs, () => {
+          log.add(ranges);
+          this.#tellSelf({ kind: 'ranges-logged', round });
+        });
+        return;
+      }
+      case 'commit-checkpoint': {
+        const { batch } = effect;
+        this.#clock.after(loss.storeMs, () => {
+          log.coverThrough(batch);
+          if (this.#checkpoints++ === 0) this.#clock.after(loss.behindMs, () => this.#lose(loss));
+          this.#tellSelf({ kind: 'checkpoint-committed', batch });
+        });
+        return;
+      }
+      default:
+        unreachable(effect);
+    }
+  }
+
   #onTrace(trace: Extract<DriverEffect, { kind: 'trace' }>['trace']): void {
+    if (trace.kind === 'recovered') this.#recoveredMs ??= this.#clock.nowMs;
     if (trace.kind !== 'group-permitted') return;
     const { group, first, count } = trace;
     this.#groups.push({ atMs: this.#clock.nowMs, first, count });
@@ -311,6 +389,23 @@ class ScaleCluster {
     });
   }
 }
+
+type StorageOrder = 'read-log' | 'log-ranges' | 'commit-checkpoint';
+
+function lossOptions({ checkpointIntervalMs, partMs }: ScaleLoss): {
+  readonly partMs: number;
+  readonly recovery: RecoveryOptions;
+} {
+  return { partMs, recovery: { checkpointIntervalMs, from: null } };
+}
+
+const lostError: StreamErrorData = {
+  code: 'host-lost',
+  message: 'lost a host',
+  hint: null,
+  fields: {},
+  stack: null,
+};
 
 /** Virtual time in which a run must end: an hour. */
 const elapsedMsMax = 3_600_000;

@@ -3,7 +3,7 @@
 
 import { assert } from '../../base/assert.ts';
 import type { Message } from '../network.ts';
-import type { PermittedAt, ScaleRun } from './scale-run.ts';
+import type { ScaleRun } from './scale-run.ts';
 import type { ScaleHost } from './scale-host.ts';
 import type { ScaleWorker } from './scale-worker.ts';
 import type { SerialProcessor } from './serial-processor.ts';
@@ -51,10 +51,19 @@ export class ScaleMeters {
   done = 0;
   driverMessages = 0;
 
-  constructor(options: { readonly batches: number; readonly partitions: number }) {
-    const { batches, partitions } = options;
+  /** With a loss: what output has been visible, by micro-batch and partition with a sink. */
+  readonly #seen: Uint8Array | null;
+
+  constructor(options: {
+    readonly batches: number;
+    /** Tasks of a micro-batch; with a loss, partitions whose output becomes visible. */
+    readonly partitions: number;
+    readonly repeats: boolean;
+  }) {
+    const { batches, partitions, repeats } = options;
     this.#batches = batches;
     this.#partitions = partitions;
+    this.#seen = repeats ? new Uint8Array(batches * partitions) : null;
     this.#triggerMs = new Float64Array(batches).fill(Infinity);
     this.#firstStartMs = new Float64Array(batches).fill(Infinity);
     this.#lastStartMs = new Float64Array(batches);
@@ -74,7 +83,20 @@ export class ScaleMeters {
     if (batch >= this.#batches) return;
     this.#firstStartMs[batch] = Math.min(this.#firstStartMs[batch]!, startedMs);
     this.#lastStartMs[batch] = Math.max(this.#lastStartMs[batch]!, startedMs);
-    this.#doneMs[batch] = Math.max(this.#doneMs[batch]!, endedMs);
+    if (this.#seen === null) this.#ended(batch, endedMs);
+  }
+
+  /** Output of the n-th partition with a sink: what is visible already is dropped. */
+  visible(partition: number, { batch, atMs }: { readonly batch: number; readonly atMs: number }) {
+    const seen = this.#seen;
+    assert(seen !== null, 'output is told of where there is a loss');
+    if (batch >= this.#batches || seen[batch * this.#partitions + partition] === 1) return;
+    seen[batch * this.#partitions + partition] = 1;
+    this.#ended(batch, atMs);
+  }
+
+  #ended(batch: number, atMs: number): void {
+    this.#doneMs[batch] = Math.max(this.#doneMs[batch]!, atMs);
     this.#ran[batch]!++;
     assert(this.#ran[batch]! <= this.#partitions, `micro-batch ${batch} ran too often`);
     while (this.done < this.#batches && this.#ran[this.done] === this.#partitions) this.done++;
@@ -98,8 +120,8 @@ export class ScaleMeters {
     processor.queuedMax = processor.queued;
   }
 
-  finish(end: Moment & { readonly groups: readonly PermittedAt[] }): ScaleRun {
-    const { nowMs, processor, groups, workers } = end;
+  finish(end: Moment & Pick<ScaleRun, 'groups' | 'lostMs' | 'recoveredMs'>): ScaleRun {
+    const { nowMs, processor, groups, lostMs, recoveredMs, workers } = end;
     const to = this.#totals(end);
     const from = this.#from ?? zero;
     const mean = (sum: number): number => sum / workers.length;
@@ -112,6 +134,8 @@ export class ScaleMeters {
       doneMs: this.#doneMs,
       elapsedMs: nowMs,
       groups,
+      lostMs,
+      recoveredMs,
       tasks: this.#tasks,
       messages: Object.fromEntries(this.#messages),
       steady: {

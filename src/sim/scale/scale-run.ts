@@ -34,8 +34,32 @@ export type ScaleOptions = {
   readonly planChanges?: readonly { readonly atMs: number; readonly urgent: boolean }[];
   /** Nobody hears of the driver, nor it of anybody, once this group's order is everywhere. */
   readonly cutOffAfterGroup?: number;
+  /** The job keeps state, and a worker is lost; absent: neither. */
+  readonly loss?: ScaleLoss;
   /** Runs a worker machine's step for a message; a caller with a clock can time it. */
   readonly timeStep?: (step: () => void) => void;
+};
+
+/** A job that keeps state, and loses a worker. All times are ms. */
+export type ScaleLoss = {
+  /** Counted from 0. */
+  readonly worker: number;
+  /** From the commit of the first checkpoint until it ends. */
+  readonly behindMs: number;
+  /** From its end until the driver knows. */
+  readonly detectionMs: number;
+  readonly checkpointIntervalMs: number;
+  /** In `continuous` mode: time between two parts. */
+  readonly partMs: number;
+  /** By stage: what making a partition's state of its snapshot takes of its worker's processor. */
+  readonly restoreMs: readonly number[];
+  /** The same of taking a snapshot. */
+  readonly snapshotMs: readonly number[];
+  /** From an order to its end, without a processor's time: of the range log, of the checkpoints. */
+  readonly appendMs: number;
+  readonly storeMs: number;
+  /** Of a sink. */
+  readonly commitMs: number;
 };
 
 export type PermittedAt = {
@@ -52,10 +76,13 @@ export type ScaleRun = {
   readonly triggerMs: Float64Array;
   readonly firstStartMs: Float64Array;
   readonly lastStartMs: Float64Array;
-  /** When its last task ended. */
+  /** When its last task ended; with a loss, when all of its output was visible. */
   readonly doneMs: Float64Array;
   readonly elapsedMs: number;
   readonly groups: readonly PermittedAt[];
+  /** When the worker was lost, and when the order was given by which the job went on; else null. */
+  readonly lostMs: number | null;
+  readonly recoveredMs: number | null;
   readonly tasks: number;
   /** Messages by kind. */
   readonly messages: Readonly<Record<string, number>>;

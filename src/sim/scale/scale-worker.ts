@@ -18,6 +18,8 @@ import type { Timer, VirtualClock } from '../virtual-clock.ts';
 import type { WorkerCosts } from './scale-costs.ts';
 import type { ScaleMeters } from './scale-meters.ts';
 import type { ScaleOptions } from './scale-run.ts';
+import type { ScaleStore } from './scale-storage.ts';
+import { ScaleStorage, scaleLogName } from './scale-storage.ts';
 import type { SerialProcessor } from './serial-processor.ts';
 
 export type ScaleWorkerOptions = {
@@ -28,6 +30,8 @@ export type ScaleWorkerOptions = {
   readonly meters: ScaleMeters;
   readonly job: ScaleOptions;
   readonly permittedMs: (batch: number) => number;
+  /** Null: the job keeps nothing. */
+  readonly store: ScaleStore | null;
   /** Takes a message that leaves the worker's thread now. */
   readonly send: (to: Peer, message: WorkerMessage | PeerMessage) => void;
 };
@@ -46,9 +50,24 @@ export class ScaleWorker {
   readonly #next = new Map<number, number>();
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
+  readonly #storage: ScaleStorage | null;
+  #isLost = false;
 
   constructor(options: ScaleWorkerOptions) {
     this.#options = options;
+    const { store, clock, worker, processor } = options;
+    this.#storage =
+      store === null
+        ? null
+        : new ScaleStorage({
+            store,
+            clock,
+            processor,
+            name: scaleLogName(worker),
+            tell: (event) => {
+              this.processor.add({ costMs: 0, act: () => this.#step(event, 0) });
+            },
+          });
     this.processor = options.processor;
     this.machine = new WorkerMachine({ worker: options.worker, incarnation: 1 as Incarnation });
     this.#outputs = options.job.shape.stages.map(({ outputs }) =>
@@ -56,7 +75,13 @@ export class ScaleWorker {
     );
   }
 
+  /** It is there no more: it does and says nothing. */
+  lose(): void {
+    this.#isLost = true;
+  }
+
   receive(from: Peer, message: DriverMessage | PeerMessage): void {
+    if (this.#isLost) return;
     const { costs } = this.#options.job;
     this.processor.add({
       costMs: costs.worker.receiveMs + entriesMs(message, costs.worker.entryMs),
@@ -82,6 +107,7 @@ export class ScaleWorker {
 
   /** `tookMs` of the processor's time has been taken already; gives what has been then. */
   #step(event: WorkerEvent, tookMs: number): number {
+    if (this.#isLost) return 0;
     const { clock, job } = this.#options;
     let effects: WorkerEffect[] = [];
     const step = (): void => {
@@ -107,10 +133,14 @@ export class ScaleWorker {
         case 'restore-state':
         case 'forget-state':
         case 'take-snapshot':
+          // Other jobs of scale have no sinks and lose nobody.
+          assert(this.#storage !== null, `no ${effect.kind} is asked for`);
+          this.#storage.carryOut(effect);
+          break;
         case 'spill-blocks':
         case 'read-blocks':
         case 'drop-spilled':
-          // Jobs of scale have no sinks and lose nobody.
+          // What they keep takes no memory.
           assert(false, `no ${effect.kind} is asked for`);
           break;
         case 'stop':
@@ -129,29 +159,34 @@ export class ScaleWorker {
     this.#options.clock.at(departureMs, () => this.#options.send(to, message));
   }
 
-  #run({ run, task, triggerMs, inputs }: RunTask): void {
+  #run({ run, task, part, last, triggerMs, inputs, replay }: RunTask): void {
     const { clock, job, meters, random } = this.#options;
     const { stage, partition, batch } = task;
     const place = stage * 2 ** 20 + partition;
-    assert(batch === (this.#next.get(place) ?? 0), `s${stage}p${partition}@${batch} is not next`);
-    this.#next.set(place, batch + 1);
-    meters.planned(batch, triggerMs);
+    if (job.loss === undefined) {
+      assert(batch === (this.#next.get(place) ?? 0), `s${stage}p${partition}@${batch} is not next`);
+      this.#next.set(place, batch + 1);
+    }
+    if (replay === null) meters.planned(batch, triggerMs);
     const slowdown =
       job.slowdown?.(this.#options.worker - 1, clock.nowMs, this.#options.permittedMs(batch)) ?? 1;
     const jitter = 1 + job.jitter * (2 * random.float() - 1);
-    const workMs = job.workMs[stage]! * jitter * slowdown;
+    const workMs = job.workMs[stage]! * jitter * slowdown * partShare(job, stage, inputs);
     const costMs = taskMs(inputs, job.costs.worker) + workMs;
+    const { source, sinks } = job.shape.stages[stage]!;
+    const range = source && job.loss !== undefined ? { batch, part } : null;
     this.processor.add({
       costMs,
       act: () => {
-        meters.ran({ batch, startedMs: clock.nowMs - costMs, endedMs: clock.nowMs, workMs });
+        const startedMs = replay === null ? clock.nowMs - costMs : Infinity;
+        meters.ran({ batch, startedMs, endedMs: clock.nowMs, workMs });
         const event = {
           kind: 'task-finished',
           run,
           outputs: this.#outputs[stage]!,
           outputBytes: this.#outputs[stage]!.map(() => 0),
-          range: null,
-          commitPending: false,
+          range,
+          commitPending: sinks && last && job.loss !== undefined,
           ended: false,
           sourceReady: true,
           elapsedMs: costMs,
@@ -174,6 +209,20 @@ export class ScaleWorker {
       this.processor.add({ costMs: 0, act: () => this.#step({ kind: 'time-passed' }, 0) });
     });
   }
+}
+
+/** Where a task has parts, each is a share of its work: what it takes in of all that comes. */
+function partShare(job: ScaleOptions, stage: number, inputs: RunTask['inputs']): number {
+  const { mode, loss, pace, shape } = job;
+  if (mode !== 'continuous' || loss === undefined) return 1;
+  // The first when it opens, the last when it closes.
+  const parts = Math.ceil(pace.intervalMs / loss.partMs) + 1;
+  if (inputs === null) return 1 / parts;
+  const producers = shape.stages[stage]!.inputs.reduce((sum, input) => {
+    return sum + shape.stages[shape.exchanges[input]!.from]!.partitionCount;
+  }, 0);
+  const blocks = inputs.reduce((sum, { length }) => sum + length, 0);
+  return blocks / (producers * parts);
 }
 
 function entriesMs(message: Message, entryMs: number): number {
