@@ -90,10 +90,20 @@ export function* listWriters(log: string): StoreScript<readonly string[]> {
   return names.filter((name) => name !== null);
 }
 
-/** Throws `range-log-damaged` or `range-log-conflict`. */
-export function* readObjects(log: string, afterBatch: number): StoreScript<readonly LoggedRange[]> {
+/**
+ * Throws `range-log-damaged` or `range-log-conflict`. `spent`: writers of whom a read before found
+ * nothing but the seal, which is then the last word, and not worth another request each time.
+ */
+export function* readObjects(
+  log: string,
+  afterBatch: number,
+  spent: Set<string>,
+): StoreScript<readonly LoggedRange[]> {
   const records: LoggedRange[] = [];
-  for (const entries of (yield* writersOf(log)).values()) {
+  const writers = yield* writersOf(log);
+  for (const writer of spent) if (!writers.has(writer)) spent.delete(writer);
+  for (const [writer, entries] of writers) {
+    if (spent.has(writer)) continue;
     const keys = entries.map(({ key }) => key);
     const wanted = keys.slice(yield* firstBeyond(keys, afterBatch));
     const blobs = yield* getBlobs(wanted);
@@ -102,6 +112,7 @@ export function* readObjects(log: string, afterBatch: number): StoreScript<reado
       const frame = frames[index] ?? null;
       if (frame === null) throw damaged(key, 'it is damaged');
       // A gap is a seal that was not finished: nothing but seals may be above it.
+      if (frame.kind === 'seal' && keys.length === 1) spent.add(writer);
       if (frame.kind === 'seal') return;
       if (isGap(wanted, index)) throw damaged(key, 'the one before is missing');
       records.push(...frame.records);
@@ -117,17 +128,17 @@ export function* readObjects(log: string, afterBatch: number): StoreScript<reado
 export function* releaseObjects(
   log: string,
   throughBatch: number,
-  nowMs: number,
+  by: { readonly nowMs: number; readonly spent: ReadonlySet<string> },
 ): StoreScript<void> {
-  for (const entries of (yield* writersOf(log)).values()) {
+  for (const [writer, entries] of yield* writersOf(log)) {
     const keys = entries.map(({ key }) => key);
     // A seal that was not finished: the writer's last number must still be seen.
     if (keys.some((_, index) => isGap(keys, index))) continue;
     const last = entries.length - 1;
-    const from = yield* firstBeyond(keys, throughBatch);
+    const from = by.spent.has(writer) ? last : yield* firstBeyond(keys, throughBatch);
     yield* deleteBlobs(keys.slice(0, Math.min(from, last)));
     const { key, modifiedMs } = entries[last] as BlobEntry;
-    if (from < last || nowMs - modifiedMs < sealKeptMs) continue;
+    if (from < last || by.nowMs - modifiedMs < sealKeptMs) continue;
     if (yield* isSeal(key)) yield* deleteBlobs([key]);
   }
 }

@@ -22,6 +22,7 @@ export class ObjectRangeLog implements RangeLog {
   readonly #store: BlobStore;
   readonly #log: string;
   readonly #nowMs: () => number;
+  readonly #spent = new Set<string>();
 
   /** `folder`: the folder of the log's objects, which ends in `/`. */
   constructor(store: BlobStore, folder: string, nowMs: () => number) {
@@ -44,7 +45,7 @@ export class ObjectRangeLog implements RangeLog {
   }
 
   read(afterBatch: number): Promise<readonly LoggedRange[]> {
-    return runStoreScript(this.#store, readObjects(this.#log, afterBatch));
+    return runStoreScript(this.#store, readObjects(this.#log, afterBatch, this.#spent));
   }
 
   writers(): Promise<readonly string[]> {
@@ -52,7 +53,10 @@ export class ObjectRangeLog implements RangeLog {
   }
 
   release(throughBatch: number): Promise<void> {
-    return runStoreScript(this.#store, releaseObjects(this.#log, throughBatch, this.#nowMs()));
+    return runStoreScript(
+      this.#store,
+      releaseObjects(this.#log, throughBatch, { nowMs: this.#nowMs(), spent: this.#spent }),
+    );
   }
 }
 

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { StreamError } from '../../base/stream-error.ts';
 import { isFenced } from '../../control/storage/storage-errors.ts';
+import type { StoredBlob } from '../../ports/blob-store.ts';
 import { SimulatedBlobStore } from '../../sim/simulated-blob-store.ts';
 import { SimulatedStore } from '../../sim/simulated-store.ts';
 import { DirectoryStore } from './directory-store.ts';
@@ -222,3 +223,33 @@ test('ObjectRangeLog settles a write that was given up before it goes on', async
 function isDamage(error: unknown): boolean {
   return error instanceof StreamError && error.code === 'range-log-damaged';
 }
+
+/** Counts what is asked for. */
+class CountingStore extends SimulatedBlobStore {
+  gets = 0;
+
+  override get(key: string): Promise<StoredBlob | null> {
+    this.gets++;
+    return super.get(key);
+  }
+}
+
+test('ObjectRangeLog asks no more for what a sealed writer has not left', async () => {
+  const store = new CountingStore();
+  const log = new ObjectRangeLog(store, 'p/log/', () => 0);
+  for (let loss = 0; loss < 30; loss++) {
+    const writer = log.writer(`t1-w0-i${loss}`);
+    await writer.append([range(0, 0)]);
+    await log.seal(`t1-w0-i${loss}`);
+    await writer.close();
+  }
+  await log.release(0);
+  assert.deepEqual(await log.read(0), []);
+  store.gets = 0;
+  const living = log.writer('t1-w0-i30');
+  await living.append([range(1, 0)]);
+  assert.deepEqual(await log.read(0), [range(1, 0)]);
+  await log.release(0);
+  assert.ok(store.gets <= 6, `${store.gets} reads`);
+  await living.close();
+});
