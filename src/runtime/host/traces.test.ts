@@ -39,7 +39,9 @@ test('workerTraces and driverTraces tell what machines hear and order, each in o
   const runs = worker.flatMap(({ effect }) => (effect?.kind === 'run-task' ? [effect.run] : []));
   const ends = worker.flatMap(({ event }) => (event?.kind === 'task-finished' ? [event.run] : []));
   assert.ok(runs.length > 0);
-  assert.deepEqual(ends, runs);
+  // When the job ends, one may be ordered and not yet run.
+  assert.ok(runs.length - ends.length <= 1, `${runs.length} runs, ${ends.length} ends`);
+  assert.deepEqual(ends, runs.slice(0, ends.length));
   const sent = driver.flatMap(({ effect }) =>
     effect?.kind === 'send-message' ? [effect.message] : [],
   );

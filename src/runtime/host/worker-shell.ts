@@ -46,6 +46,7 @@ import { sharedPages } from './shared-pages.ts';
 import { sinkRun, SinkWriters } from './sink-writers.ts';
 import type { SnapshotHandle } from './snapshot-handle.ts';
 import { SourceReaders } from './source-readers.ts';
+import { Turn } from './turn.ts';
 import type { WorkerShellTrace } from './traces.ts';
 import { workerTraces } from './traces.ts';
 import { WorkerMeters } from './worker-meters.ts';
@@ -113,9 +114,11 @@ export class WorkerShell {
   #gaugeTimer: NodeJS.Timeout | null = null;
   #immediate: NodeJS.Immediate | null = null;
   #closed = false;
+  readonly #turn: Turn;
 
   constructor(options: WorkerShellOptions) {
     this.#options = options;
+    this.#turn = new Turn(turnMs, () => options.clock.nowMs());
     const { worker, incarnation, plan, bindings, config, clock } = options;
     const { durability } = config;
     const keptLimits = durability?.keptLimits;
@@ -210,14 +213,13 @@ export class WorkerShell {
   /** Carries out orders until there are none, or until the turn has been long enough. */
   #pump(): void {
     this.#pumping = true;
-    const startMs = this.#options.clock.nowMs();
     try {
       for (;;) {
         const effects = this.#machine.takeEffects();
         for (const effect of effects) this.#carryOut(effect);
         if (effects.length > 0) continue;
         if (this.#runnable === null || this.#closed) break;
-        if (this.#options.clock.nowMs() - startMs > turnMs) {
+        if (this.#turn.isOver()) {
           this.#immediate ??= setImmediate(() => {
             this.#immediate = null;
             this.#pump();

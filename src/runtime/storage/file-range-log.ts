@@ -53,14 +53,14 @@ export class FileRangeLog implements RangeLog {
     try {
       if ((await readSeal(folder)) !== null) return;
       await makeFolder(folder);
-      await createFile(folder, 'closing', new Uint8Array(0));
+      await close(folder);
       const segment = (await segmentsIn(folder)).at(-1) ?? 0;
       const path = segmentPath(folder, segment);
-      // What is recorded here will be decided upon, so it must outlive this host's next crash.
-      await syncFile(path);
       const length = wholeBytes(path, (await readIfThere(path)) ?? new Uint8Array(0));
+      // What is recorded here will be decided upon, so it must outlive this host's next crash.
+      const synced = syncFile(path);
       // Of two drivers the first one's length holds.
-      await createFile(folder, 'seal', sealJson({ segment, length }).bytes);
+      await createFile(folder, 'seal', { bytes: sealJson({ segment, length }).bytes, synced });
     } catch (error) {
       throw fileFailure(`seal the range log of "${writer}" in`, folder, error);
     }
@@ -300,9 +300,22 @@ async function readSeal(folder: string): Promise<Seal | null> {
   }
 }
 
-/** Durable, and whole or not there. False: it was there. */
-async function createFile(folder: string, name: string, bytes: Uint8Array): Promise<boolean> {
-  const aside = await writeAside(join(folder, '..', '.aside'), bytes);
+/**
+ * Forbids further appends. The mark is for writers that live, and none outlives a crash of this
+ * host: it need not be on the disk.
+ */
+async function close(folder: string): Promise<void> {
+  const file = await open(join(folder, 'closing'), 'a');
+  await file.close();
+}
+
+/** Durable, and whole or not there, once what it speaks of is durable. False: it was there. */
+async function createFile(
+  folder: string,
+  name: string,
+  { bytes, synced }: { readonly bytes: Uint8Array; readonly synced: Promise<void> },
+): Promise<boolean> {
+  const [aside] = await Promise.all([writeAside(join(folder, '..', '.aside'), bytes), synced]);
   try {
     return await linkTo(aside, join(folder, name));
   } finally {
