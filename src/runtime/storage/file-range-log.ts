@@ -42,7 +42,7 @@ export class FileRangeLog implements RangeLog {
     const folder = join(this.#folder, fencesFolder);
     try {
       await makeFolder(folder);
-      await createFile(folder, numberPart(term), new Uint8Array(0));
+      await createFile(folder, numberPart(term), { bytes: new Uint8Array(0) });
     } catch (error) {
       throw fileFailure(`fence the range log in`, folder, error);
     }
@@ -313,7 +313,7 @@ async function close(folder: string): Promise<void> {
 async function createFile(
   folder: string,
   name: string,
-  { bytes, synced }: { readonly bytes: Uint8Array; readonly synced: Promise<void> },
+  { bytes, synced }: { readonly bytes: Uint8Array; readonly synced?: Promise<void> },
 ): Promise<boolean> {
   const [aside] = await Promise.all([writeAside(join(folder, '..', '.aside'), bytes), synced]);
   try {

@@ -238,7 +238,7 @@ test('ObjectRangeLog asks no more for what a sealed writer has not left', async 
   const store = new CountingStore();
   const log = new ObjectRangeLog(store, 'p/log/', () => 0);
   for (let loss = 0; loss < 30; loss++) {
-    const writer = log.writer(`t1-w0-i${loss}`);
+    const writer = log.writer(`t1-w0-i${loss}`, 1);
     await writer.append([range(0, 0)]);
     await log.seal(`t1-w0-i${loss}`);
     await writer.close();
@@ -246,7 +246,7 @@ test('ObjectRangeLog asks no more for what a sealed writer has not left', async 
   await log.release(0);
   assert.deepEqual(await log.read(0), []);
   store.gets = 0;
-  const living = log.writer('t1-w0-i30');
+  const living = log.writer('t1-w0-i30', 1);
   await living.append([range(1, 0)]);
   assert.deepEqual(await log.read(0), [range(1, 0)]);
   await log.release(0);

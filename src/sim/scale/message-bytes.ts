@@ -51,7 +51,7 @@ export function payloadBytes(message: Message, blockBytes: number): number {
     case 'pull':
       return 8;
     case 'ask-status':
-      return 8 + 4 * message.dead.length;
+      return 8 + 4 * message.members.length;
     case 'status': {
       const { owned, ranges, kept } = message.status;
       return 16 + 6 * owned.length + rangesBytes(ranges) + spansBytes(kept);

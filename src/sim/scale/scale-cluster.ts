@@ -8,7 +8,7 @@ import type { StreamErrorData } from '../../base/stream-error.ts';
 import { DriverMachine } from '../../control/driver/driver-machine.ts';
 import type { RecoveryOptions } from '../../control/driver/driver-machine.ts';
 import type { DriverEffect, DriverEvent } from '../../control/driver/events.ts';
-import type { Incarnation, Term, WorkerId } from '../../control/protocol/ids.ts';
+import type { Incarnation, PlacementVersion, Term, WorkerId } from '../../control/protocol/ids.ts';
 import type {
   DriverMessage,
   Peer,
@@ -316,6 +316,12 @@ class ScaleCluster {
         });
         return;
       }
+      case 'journal-placement': {
+        const { round } = effect;
+        const event = { kind: 'placement-journaled', round } as const;
+        this.#clock.after(loss.storeMs, () => this.#tellSelf(event));
+        return;
+      }
       case 'commit-checkpoint': {
         const { batch } = effect;
         this.#clock.after(loss.storeMs, () => {
@@ -390,13 +396,14 @@ class ScaleCluster {
   }
 }
 
-type StorageOrder = 'read-log' | 'log-ranges' | 'commit-checkpoint';
+type StorageOrder = 'read-log' | 'log-ranges' | 'journal-placement' | 'commit-checkpoint';
 
 function lossOptions({ checkpointIntervalMs, partMs }: ScaleLoss): {
   readonly partMs: number;
   readonly recovery: RecoveryOptions;
 } {
-  return { partMs, recovery: { checkpointIntervalMs, from: null } };
+  const published = -1 as PlacementVersion;
+  return { partMs, recovery: { checkpointIntervalMs, from: null, published } };
 }
 
 const lostError: StreamErrorData = {
