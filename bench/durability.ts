@@ -15,11 +15,11 @@ import { numberArgument, print, spread, spreadText } from './figures.ts';
 const rate = 50_000;
 const intervalMs = 10;
 
-type Measured = { readonly off: number[]; readonly on: number[] };
+type Measured<Value> = { readonly off: Value[]; readonly on: Value[] };
 
 /** Alternates, and so does which comes first, so that what else the machine does meets both. */
-function rounds(count: number, measure: (store: string | null) => number): Measured {
-  const measured: Measured = { off: [], on: [] };
+function rounds<Value>(count: number, measure: (store: string | null) => Value): Measured<Value> {
+  const measured: Measured<Value> = { off: [], on: [] };
   for (let round = 0; round < count; round++) {
     if (round % 2 === 0) measured.off.push(measure(null));
     measured.on.push(measureKept(measure));
@@ -28,7 +28,7 @@ function rounds(count: number, measure: (store: string | null) => number): Measu
   return measured;
 }
 
-function measureKept(measure: (store: string | null) => number): number {
+function measureKept<Value>(measure: (store: string | null) => Value): Value {
   const folder = mkdtempSync(join(tmpdir(), 'mizzle-durability-'));
   try {
     return measure(join(folder, 'store'));
@@ -47,9 +47,20 @@ function lastLineOf(script: string, args: readonly string[], store: string | nul
   return JSON.parse(output.trim().split('\n').at(-1)!);
 }
 
-function throughput(events: number, store: string | null): number {
-  const result = lastLineOf('./drain-engine.ts', ['--events', `${events}`], store);
-  return (result as { readonly eventsPerSecond: number }).eventsPerSecond;
+type Drained = {
+  readonly eventsPerSecond: number;
+  /** Processor time of a million events, s: which other programs change little. */
+  readonly cpuPerMillion: number;
+};
+
+function throughput(events: number, store: string | null): Drained {
+  return lastLineOf('./drain-engine.ts', ['--events', `${events}`], store) as Drained;
+}
+
+function figuresOf<Value>(measured: Measured<Value>, value: (each: Value) => number) {
+  const [off, on] = [measured.off.map(value), measured.on.map(value)];
+  const ratio = spread(on.map((each, round) => each / off[round]!));
+  return { off: spread(off), on: spread(on), ratio };
 }
 
 function latencyMsP99(seconds: number, store: string | null): number {
@@ -70,20 +81,21 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
   const seconds = numberArgument(args, 'seconds', 12);
   const rates = rounds(count, (store) => throughput(events, store));
   const delays = rounds(count, (store) => latencyMsP99(seconds, store));
-  const ratios = ({ on, off }: Measured): ReturnType<typeof spread> =>
-    spread(on.map((value, round) => value / off[round]!));
   const result = {
     events,
-    eventsPerSecond: { off: spread(rates.off), on: spread(rates.on), ratio: ratios(rates) },
+    eventsPerSecond: figuresOf(rates, ({ eventsPerSecond }) => eventsPerSecond),
+    cpuPerMillion: figuresOf(rates, ({ cpuPerMillion }) => cpuPerMillion),
     seconds,
-    latencyMsP99: { off: spread(delays.off), on: spread(delays.on), ratio: ratios(delays) },
+    latencyMsP99: figuresOf(delays, (ms) => ms),
   };
-  const { eventsPerSecond: speed, latencyMsP99: p99 } = result;
+  const { eventsPerSecond: speed, cpuPerMillion: cpu, latencyMsP99: p99 } = result;
   print(
     [
       `checkpoints in a folder every second against none, ${count} rounds that alternate`,
       `throughput  ${formatCount(speed.off.median)} events/s without, ` +
         `${formatCount(speed.on.median)} with: ratio ${spreadText(speed.ratio, 3)}`,
+      `processor   ${spreadText(cpu.off, 3)} s a million without, ${spreadText(cpu.on, 3)} with: ` +
+        `ratio ${spreadText(cpu.ratio, 3)}`,
       `p99         ${spreadText(p99.off, 1)} ms without, ${spreadText(p99.on, 1)} with, at ` +
         `${formatCount(rate)} events/s and ${intervalMs} ms: ratio ${spreadText(p99.ratio)}`,
     ],

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Turn } from './turn.ts';
 
-test('Turn: promises that settle one after another share a turn, the next has time again', async () => {
+test('Turn: promises that settle one by one share a turn, the next has time again', async () => {
   let nowMs = 0;
   const turn = new Turn(2, () => nowMs);
   const seen: boolean[] = [];
