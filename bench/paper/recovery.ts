@@ -87,7 +87,7 @@ export const recovery: Figure<RecoveryFigure> = {
   async run({ quick, costs, runs = quick ? 1 : 3 }) {
     const from = processorUse();
     const restoreUs = restoreUsPerGroup(quick ? 20_000 : 200_000);
-    const counts = quick ? [4, 8] : [4, 8, 16, 32, 64, 128];
+    const counts = quick ? [4, 12] : [4, 8, 16, 32, 64, 128];
     const simulated = modes.flatMap((mode) =>
       counts.map((workers) => simulate({ mode, workers, costs: costs!, restoreUs })),
     );
@@ -227,7 +227,7 @@ function realText({ mode, hosts, backMs, roundMs }: RealCell): string {
   );
 }
 
-export function simulate(of: {
+function simulate(of: {
   readonly mode: Mode;
   readonly workers: number;
   readonly costs: MeasuredCosts;
