@@ -132,3 +132,34 @@ test('what one recovery had not read from the disk yet is sent after the next on
     });
   }
 });
+
+/** A driver that goes on for a while without knowing that there is another. */
+const zombieDriver = {
+  kind: 'driver-loss',
+  afterMs: 60,
+  zombieMs: 15,
+  backMs: 10,
+  returnMsMax: 50,
+  waitMs: 1000,
+} as const;
+
+function checkSuccessions(seeds: number, changed: Partial<ClusterOptions>): void {
+  for (let seed = 0; seed < seeds; seed++) {
+    check({
+      ...usual,
+      seed,
+      network: { ...usual.network, delayMsMax: 30 },
+      costs: { ...usual.costs, storeMsMax: 20 },
+      faults: { faults: [zombieDriver], checkpointIntervalMs: 100, joinMsMax: 0 },
+      ...changed,
+    });
+  }
+}
+
+test('whom an old driver had others refuse is heard again after a rollback (seed 200243)', () => {
+  checkSuccessions(40, { mode: 'bsp' });
+});
+
+test('whom an old driver had others refuse lacks in what they have (seed 555)', () => {
+  checkSuccessions(80, {});
+});

@@ -27,8 +27,8 @@ export const mutations: readonly Mutation[] = [
     name: 'hear-the-dead',
     breaks: 'blocks of a worker that was declared dead are taken',
     file: worker,
-    text: 'if (!this.#listensTo(from, message.incarnation)) {',
-    replacement: 'if (!this.#listensTo(from, message.incarnation) && message.version < 0) {',
+    text: 'if (!this.#listensTo(from, message)) {',
+    replacement: 'if (!this.#listensTo(from, message) && message.version < 0) {',
   },
   {
     name: 'answer-before-refusing',
@@ -125,8 +125,8 @@ export const mutations: readonly Mutation[] = [
     name: 'listen-again',
     breaks: 'a worker listens again to one that it had refused',
     file: worker,
-    text: '=== incarnation && this.#refused.get(from) !== incarnation;',
-    replacement: '=== incarnation;',
+    text: 'return isNew || this.#refused.get(from) !== incarnation;',
+    replacement: 'return true;',
   },
   {
     name: 'keep-a-failure-to-oneself',

@@ -318,7 +318,7 @@ export class WorkerMachine {
   }
 
   #onPeerMessage(from: WorkerId, message: PeerMessage): void {
-    if (!this.#listensTo(from, message.incarnation)) {
+    if (!this.#listensTo(from, message)) {
       this.#refused.set(from, message.incarnation);
       return this.#ignore(message.kind, 'not-a-member');
     }
@@ -524,14 +524,16 @@ export class WorkerMachine {
     // What others have said meanwhile and nobody could use yet is as good as never said.
     this.#held = this.#held.filter(({ from, message }) => {
       if (from === 'driver' || !('incarnation' in message)) return true;
-      return this.#listensTo(from, message.incarnation);
+      return this.#listensTo(from, message as PeerMessage);
     });
   }
 
   /** Whoever was refused once has said what is missing here, until a round makes it good. */
-  #listensTo(from: WorkerId, incarnation: Incarnation): boolean {
+  #listensTo(from: WorkerId, { incarnation, version }: PeerMessage): boolean {
     if (this.#members === null) return true;
-    return this.#members.get(from) === incarnation && this.#refused.get(from) !== incarnation;
+    if (this.#members.get(from) !== incarnation) return false;
+    const isNew = version > (this.#template?.version ?? -1);
+    return isNew || this.#refused.get(from) !== incarnation;
   }
 
   /** A later life of a worker has nothing of what the one before it had. */
