@@ -90,6 +90,9 @@ class StartOver extends Error {
   }
 }
 
+/** How long a host that comes waits for the driver to find out that another is dead, ms. */
+const suspectMs = 2_000;
+
 class Host {
   readonly #options: HostOptions;
   readonly #id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
@@ -108,6 +111,8 @@ class Host {
   #description: JobDescription | null = null;
   /** Hosts that have come since the job was sent, by id; and who waits to hear of one. */
   readonly #added = new Map<string, PromiseWithResolvers<HostEntry>>();
+  /** Hosts that cannot be reached, of which the driver has not been told yet. */
+  readonly #suspected = new Map<string, NodeJS.Timeout>();
   /** No worker of the job, as far as is known here, has had this number or a greater one. */
   #nextWorker = 0;
   #threads: HostThreads | null = null;
@@ -358,7 +363,6 @@ class Host {
     this.#joinWhenReady();
   }
 
-  /** Where a loss ends nothing, the driver decides who goes: the other one may be dead. */
   #onUnreached({ host }: HostEntry, error: unknown): void {
     const { config } = this.#description!;
     if (config.durability === null || !(error instanceof StreamError)) this.#fail(null, error);
@@ -451,6 +455,8 @@ class Host {
 
   /** The driver has given a host up: nobody here waits for it or keeps anything of it. */
   #remove(host: string): void {
+    clearTimeout(this.#suspected.get(host));
+    this.#suspected.delete(host);
     this.#added.delete(host);
     this.#awaited.delete(host);
     this.#peers.get(host)?.destroy(null);
@@ -466,7 +472,16 @@ class Host {
 
   #onPeerLost(host: string, error: StreamError | null): void {
     if (this.#over || error === null) return;
-    this.#tell({ kind: 'peer-lost', host, error: errorToData(error) });
+    const tell = (): void => {
+      this.#suspected.delete(host);
+      this.#tell({ kind: 'peer-lost', host, error: errorToData(error) });
+    };
+    const { durability } = this.#description!.config;
+    if (durability === null || this.#hasJoined()) return tell();
+    // Of the two the driver would give this one up, which has only just come. If the other is dead
+    // the driver will know soon.
+    const timer = setTimeout(tell, suspectMs);
+    this.#suspected.set(host, timer.unref());
   }
 
   #onDriverLost(driver: Connection, error: StreamError | null): void {
