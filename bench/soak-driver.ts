@@ -57,7 +57,7 @@ async function main({ job, store, hosts, checkpointMs }: SoakJob): Promise<void>
       },
     }),
   );
-  process.on('message', () => void running.stop());
+  process.on('message', () => void running.stop({ drain: true }));
   // Whoever started it is gone.
   process.on('disconnect', () => process.exit(1));
   const sampling = setInterval(() => {

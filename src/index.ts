@@ -17,7 +17,18 @@ export {
   sum,
   topK,
 } from './api/aggregates.ts';
-export type { Job, JobState, JobStatus, JobSummary, Percentiles, RunOptions } from './api/job.ts';
+export type {
+  CheckpointOptions,
+  Job,
+  JobState,
+  JobStatus,
+  JobSummary,
+  OutputChoice,
+  Percentiles,
+  RunOptions,
+  SavepointInfo,
+  StopOptions,
+} from './api/job.ts';
 export { Pipeline, pipeline } from './api/pipeline.ts';
 export type { FromOptions, WatermarkOptions } from './api/pipeline.ts';
 export type { Scope } from './api/scope.ts';

@@ -44,6 +44,9 @@ type Totals = {
   virtualMs: number;
   rounds: number;
   checkpoints: number;
+  savepoints: number;
+  /** Runs that were stopped and followed by another one. */
+  suspended: number;
   readonly faults: Map<string, number>;
 };
 
@@ -62,7 +65,8 @@ async function main(): Promise<void> {
   const draw = await drawerOf(values.pipeline);
   const beganMs = performance.now();
   const faults = new Map<string, number>();
-  const totals = { tasks: 0, groups: 0, cuts: 0, virtualMs: 0, rounds: 0, checkpoints: 0, faults };
+  const none = { tasks: 0, groups: 0, cuts: 0, virtualMs: 0, rounds: 0, checkpoints: 0 };
+  const totals: Totals = { ...none, savepoints: 0, suspended: 0, faults };
   let failures = 0;
   let seed = from;
   for (; seed < from + count && failures < failuresMax; seed++) {
@@ -117,6 +121,8 @@ function add(totals: Totals, { run }: Simulation): void {
   totals.virtualMs += run.elapsedMs;
   totals.rounds += run.rounds;
   totals.checkpoints += run.checkpoints;
+  totals.savepoints += run.savepoints;
+  totals.suspended += run.runs - 1;
   for (const [kind, count] of run.faults) {
     totals.faults.set(kind, (totals.faults.get(kind) ?? 0) + count);
   }
@@ -171,6 +177,7 @@ function summarize(
     `${ran} seeds over ${scenarios.length} pipelines in ${seconds.toFixed(1)} s ` +
       `(${(ran / seconds).toFixed(1)}/s): ${hours} simulated hours, ${totals.tasks} tasks, ` +
       `${totals.groups} groups, ${totals.cuts} cuts, ${totals.checkpoints} checkpoints, ` +
+      `${totals.savepoints} savepoints, ${totals.suspended} runs suspended, ` +
       `${injected} faults, ${totals.rounds} recoveries, ${failures} failed`,
   );
   if (injected === 0) return;

@@ -81,7 +81,7 @@ async function killedRunIn(folder: string, options: KilledRunOptions): Promise<K
   const killedMs = nowMs();
   process.kill(pids.at(-1)!, 'SIGKILL');
   await sleep(afterMs);
-  const { offsets } = await running.stop();
+  const { offsets } = await running.stop({ drain: true });
   if (lostMs === null) throw new Error('nobody missed the host that was killed');
   const taken = offsets.toSorted((a, b) => a.partition - b.partition).map(({ to }) => to);
   const truth = ysbExpectedCounts({ eventsPerSecond, seed: 1, startMs, windowMs, taken });

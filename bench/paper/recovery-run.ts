@@ -107,7 +107,7 @@ async function recoveryRunIn(folder: string, options: RecoveryRunOptions): Promi
     await until(() => isBack() !== undefined);
     const backMs = isBack()!.atMs - lostMs;
     const roundMs = freshness.recoveredMs - lostMs;
-    const { offsets } = await running.stop();
+    const { offsets } = await running.stop({ drain: true });
     const taken = offsets.toSorted((a, b) => a.partition - b.partition).map(({ to }) => to);
     const wrong = wrongGroups(job, taken);
     return { detectionMs: lostMs - killedMs, roundMs, backMs, ageBeforeMs, stateBytes, wrong };

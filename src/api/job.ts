@@ -50,10 +50,16 @@ export type RunOptions = {
    * Worker threads import it. Default: the program's main module.
    */
   readonly module?: string | URL;
-  /** Stops the job as `stop()` does: what was read is finished, windows close. */
+  /** Stops the job as `stop()` does. */
   readonly signal?: AbortSignal;
-  /** Stops the job by itself after this long. Default: never. */
+  /** Stops the job by itself, as `stop()` does, after this long. Default: never. */
   readonly runFor?: Duration;
+  /**
+   * With `checkpoints`: what `stop()`, `signal` and `runFor` do unless `stop` is told otherwise.
+   * True: all windows close, which is the end of the history. Default: false, they stay open and
+   * the next run goes on with them. Without `checkpoints` they always close.
+   */
+  readonly drainOnStop?: boolean;
   /** Called about every `statusInterval` with a fresh status. */
   readonly onStatus?: (status: JobStatus) => void;
   /** Default: 250 ms. */
@@ -85,6 +91,41 @@ export type CheckpointOptions = {
   readonly spillMax?: ByteSize;
   /** Begins anew, whatever the store holds of this pipeline. Default: false. */
   readonly fresh?: boolean;
+  /**
+   * Starts with the state and the source positions of this checkpoint or savepoint, by its number
+   * or a savepoint's name. The newest one is where a run goes on anyway; from an older one a new
+   * history begins, and `output` must say what becomes of the rows that are visible already.
+   */
+  readonly from?: number | string;
+  /**
+   * With `from`: `keep` leaves what is visible and adds to it: what came after the checkpoint is
+   * visible twice then, or replaced where a sink writes by key. `new`: sinks begin anew, as with
+   * `fresh`: files that hold output refuse, unless they may `overwrite`.
+   */
+  readonly output?: OutputChoice;
+};
+
+export type OutputChoice = 'keep' | 'new';
+
+/** How to end a job. */
+export type StopOptions = {
+  /**
+   * True: ends the input and closes all windows with what they hold. False: leaves them open, so
+   * that the next run goes on with them; without `checkpoints` nothing could, and they close
+   * anyway. Default: `drainOnStop`.
+   */
+  readonly drain?: boolean;
+  /** Makes the checkpoint as of the end a savepoint of this name. */
+  readonly savepoint?: string;
+};
+
+/** A checkpoint that retention does not delete. */
+export type SavepointInfo = {
+  /** What `checkpoints: { from }` and `mizzle checkpoints` know it by. */
+  readonly number: number;
+  readonly name: string;
+  /** The state is as of this micro-batch. */
+  readonly batch: number;
 };
 
 export type JobState = 'starting' | 'running' | 'stopping' | 'finished' | 'failed';
@@ -148,6 +189,16 @@ export type JobSummary = JobStatus & {
   readonly peakRssBytes: number;
   /** User and system time of the whole process since the job started. */
   readonly cpuSeconds: number;
+  /**
+   * `drained`: the input has ended, all windows are closed. `suspended`: the run was stopped and
+   * keeps its windows open in the store; the same pipeline goes on with them when it runs again.
+   */
+  readonly ending: 'drained' | 'suspended';
+  /**
+   * Number of the checkpoint as of the end. Null: nothing is kept, or it could not be committed;
+   * then the next run repeats what came since the last one, and nothing of it is visible twice.
+   */
+  readonly checkpoint: number | null;
 };
 
 /** A running pipeline. */
@@ -155,10 +206,17 @@ export type Job = {
   readonly name: string;
   status(): JobStatus;
   /**
-   * Ends the input, finishes what was read, closes all windows, makes everything visible and
-   * resolves. Safe to call more than once.
+   * Ends the run: what was read is finished and made visible. With `checkpoints` windows stay open,
+   * and the next run goes on with them; with `drain`, or where nothing is kept, the input ends and
+   * they close. Resolves with the summary. The first of several calls decides.
    */
-  stop(): Promise<JobSummary>;
+  stop(options?: StopOptions): Promise<JobSummary>;
+  /**
+   * Makes a checkpoint that is kept until somebody deletes it. Its name may have letters, digits,
+   * `.`, `_` and `-`, and not digits alone; by default it is made of the time. Rejects with
+   * `savepoint-refused` where nothing is kept, `job-ending`, or what the store failed with.
+   */
+  savepoint(name?: string): Promise<SavepointInfo>;
   /** Changes the pace of a running job; with `urgent`, now instead of at the next group. */
   setPace(pace: {
     readonly groupSize?: number;

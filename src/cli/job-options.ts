@@ -1,6 +1,6 @@
 // Options of commands that run a job, however they run it.
 
-import type { CheckpointOptions, RunOptions } from '../api/job.ts';
+import type { CheckpointOptions, OutputChoice, RunOptions } from '../api/job.ts';
 import type { ByteSize } from '../base/byte-size.ts';
 import type { Duration } from '../base/duration.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
@@ -21,6 +21,9 @@ export const jobOptions: OptionsConfig = {
   'spill-folder': { type: 'string' },
   'spill-max': { type: 'string' },
   fresh: { type: 'boolean' },
+  from: { type: 'string' },
+  output: { type: 'string' },
+  'drain-on-stop': { type: 'boolean' },
   quiet: { type: 'boolean' },
   json: { type: 'boolean' },
 };
@@ -41,6 +44,13 @@ export const jobHelp = `\
   --spill-max SIZE     disk that each worker may use; when that is full, too, input waits
                        (default 16gb)
   --fresh              begin anew, whatever the store holds of this pipeline
+  --from CHECKPOINT    start from this checkpoint, a number or a savepoint's name; from an older one
+                       than the newest a new history begins, and --output must say what becomes of
+                       the rows that are visible already
+  --output CHOICE      with --from: keep (they stay, and the new ones are added, which may say the
+                       same again) or new (sinks begin anew, in another place or with overwrite)
+  --drain-on-stop      with --checkpoints: Ctrl-C closes all windows, which ends the history;
+                       otherwise they stay open, and the same command goes on with them
   --quiet              no live view
   --json               the summary as one JSON object on the last line of standard output
 `;
@@ -58,6 +68,7 @@ export function runOptions(
     ...given('groupSize', numberOption('group', values['group'])),
     ...given('partitions', numberOption('partitions', values['partitions'])),
     ...given('checkpoints', checkpointOptions(values)),
+    ...given('drainOnStop', values['drain-on-stop'] === true ? true : undefined),
   };
 }
 
@@ -72,14 +83,29 @@ function checkpointOptions(
     ...(values['spill-max'] && { spillMax: sizeOption(values['spill-max']) }),
     ...(values['spill-folder'] && { spillFolder: String(values['spill-folder']) }),
   };
-  if (typeof store === 'string') return { store, fresh, ...(interval && { interval }), ...room };
-  const names = ['fresh', 'checkpoint-interval', 'kept-memory', 'spill-folder', 'spill-max'];
+  if (typeof store === 'string') {
+    return { store, fresh, ...(interval && { interval }), ...room, ...startOptions(values) };
+  }
+  const start = ['fresh', 'from', 'output', 'drain-on-stop'];
+  const names = [...start, 'checkpoint-interval', 'kept-memory', 'spill-folder', 'spill-max'];
   const option = names.find((name) => values[name] !== undefined);
   if (option === undefined) return undefined;
   throw new UsageError(
     `--${option} is about checkpoints, and none are kept`,
     'add --checkpoints STORE, such as a folder',
   );
+}
+
+/** What is no choice is refused by the run itself. */
+function startOptions(
+  values: Readonly<Record<string, string | boolean | undefined>>,
+): Pick<CheckpointOptions, 'from' | 'output'> {
+  const { from, output } = values;
+  const number = typeof from === 'string' && /^\d+$/.test(from) ? Number(from) : from;
+  return {
+    ...(number === undefined ? {} : { from: number as number | string }),
+    ...(output === undefined ? {} : { output: output as OutputChoice }),
+  };
 }
 
 function given<Name extends keyof RunOptions>(

@@ -19,6 +19,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   driver: async () => (await import('./commands/driver.ts')).driverCommand,
   worker: async () => (await import('./commands/worker.ts')).workerCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
+  stop: async () => (await import('./commands/stop.ts')).stopCommand,
+  savepoint: async () => (await import('./commands/savepoint.ts')).savepointCommand,
   checkpoints: async () => (await import('./commands/checkpoints.ts')).checkpointsCommand,
   state: async () => (await import('./commands/state.ts')).stateCommand,
   explain: async () => (await import('./commands/explain.ts')).explainCommand,

@@ -12,13 +12,15 @@ export class ProcessLedger {
   readonly #entries = new Map<string, Entry>();
   #history: string | null = null;
 
-  /** In `prepare`. True: there is output of this very history, which has to stay. */
+  /** In `prepare`. True: there is output of this very history, or of one that has to stay. */
   keeps({ run }: SinkContext): boolean {
-    const history = JSON.stringify([run.pipeline, run.history]);
-    const keeps = run.resumes && this.#history === history;
-    if (!keeps) this.#entries.clear();
+    const nameOf = (history: string): string => JSON.stringify([run.pipeline, history]);
+    const history = nameOf(run.history);
+    const goesOn = run.resumes && this.#history === history;
+    const follows = run.keeps?.some((kept) => this.#history === nameOf(kept)) === true;
+    if (!goesOn) this.#entries.clear();
     this.#history = history;
-    return keeps;
+    return goesOn || follows;
   }
 
   open(partition: number, { name, run }: SinkContext): ProcessLedgerWriter {

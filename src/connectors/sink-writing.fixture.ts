@@ -16,6 +16,7 @@ const firstRun: SinkRun = {
   term: 1,
   incarnation: 1,
   resumes: false,
+  keeps: null,
 };
 
 export function rowsAsBatch(schema: RowSchema, rows: readonly RowObject[]): Batch {

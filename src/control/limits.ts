@@ -121,6 +121,9 @@ export const manifestBytesMax = 256 * 1024 * 1024;
 /** Checkpoints that are kept unless somebody says otherwise; each is a place to fall back to. */
 export const checkpointsKeptDefault = 3;
 
+/** Savepoints that were asked for and are not under way: people ask, one after the other. */
+export const savepointsWaitingMax = 16;
+
 /**
  * No object is deleted before it is this old, ms: nothing fences a deletion, so a driver that was
  * replaced and does not know it yet must find nothing that its successor could still be writing.

@@ -215,7 +215,13 @@ export class ScriptedCluster {
       case 'journal-placement':
         return this.#print('driver', `journal-placement round=${effect.round} v${effect.version}`);
       case 'commit-checkpoint':
-        return this.#print('driver', `commit-checkpoint @${effect.batch}`);
+        return this.#print(
+          'driver',
+          `commit-checkpoint @${effect.batch}` +
+            (effect.savepoint === null ? '' : ` savepoint=${effect.savepoint}`),
+        );
+      case 'savepoint-failed':
+        return this.#print('driver', `savepoint-failed id=${effect.id} ${effect.error.code}`);
       case 'evict-worker':
         return this.#print('driver', `evict ${name(effect.worker)}`);
       case 'job-failed':

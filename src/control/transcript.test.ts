@@ -157,12 +157,38 @@ function perform(cluster: ScriptedCluster, command: string, words: readonly stri
         snapshot,
       });
     }
+    case 'snapshot-failed': {
+      const task = taskNamed(rest[0] ?? '');
+      const since = Number(rest[1] ?? 0) as PlacementVersion;
+      const error = { code: 'scripted-loss', message: '', hint: null, fields: {}, stack: null };
+      return cluster.tellWorker(workerNamed(subject), {
+        kind: 'snapshot-failed',
+        task,
+        since,
+        error,
+      });
+    }
     case 'source-ready': {
       const { stage, partition } = taskNamed(`${rest[0]}@0`);
       return cluster.tellWorker(workerNamed(subject), { kind: 'source-ready', stage, partition });
     }
     case 'stop':
-      return cluster.tellDriver({ kind: 'stop-requested' });
+      return cluster.tellDriver({
+        kind: 'stop-requested',
+        drain: words[0] !== 'suspend',
+        savepoint: words[1] === undefined ? null : { id: 0, name: words[1] },
+      });
+    case 'savepoint':
+      return cluster.tellDriver({
+        kind: 'savepoint-requested',
+        savepoint: { id: Number(subject), name: `s${subject}` },
+      });
+    case 'checkpoint-failed':
+      return cluster.tellDriver({
+        kind: 'checkpoint-failed',
+        batch: Number(subject) as BatchNumber,
+        error: { code: 'scripted-loss', message: '', hint: null, fields: {}, stack: null },
+      });
     case 'pace': {
       const pace = options(words);
       return cluster.tellDriver({

@@ -23,6 +23,11 @@ export type SinkRun = {
    * history that `prepare` knows already is kept either way: its run was prepared before.
    */
   readonly resumes: boolean;
+  /**
+   * Not null: a new history follows these, and output of theirs stays. `prepare` fences their
+   * writers, makes visible what those had committed, and starts the new history's ledger behind it.
+   */
+  readonly keeps: readonly string[] | null;
 };
 
 export type SinkContext = {

@@ -1,11 +1,12 @@
 // A whole simulated cluster: driver and workers as machines, joined by a network, on a virtual
-// clock. Runs a job to its end and gives what became visible and what the run decided.
+// clock. Runs a job to its end and gives what became visible and what the run decided. A run that
+// was suspended is followed by another one, with other workers, that goes on in the same stores.
 
 import { assert, unreachable } from '../base/assert.ts';
 import type { StreamErrorData } from '../base/stream-error.ts';
 import { Random } from '../base/random.ts';
 import type { RecoveryOptions } from '../control/driver/driver-machine.ts';
-import type { DriverEffect, DriverEvent } from '../control/driver/events.ts';
+import type { DriverEffect, DriverEvent, JobEnd } from '../control/driver/events.ts';
 import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { Checkpoint } from '../control/driver/recovery-round.ts';
@@ -58,7 +59,7 @@ export type ClusterOptions = {
 
 export type ClusterRun = {
   readonly outcome:
-    | { readonly kind: 'finished'; readonly lastBatch: number }
+    | ({ readonly kind: 'finished' } & JobEnd)
     | { readonly kind: 'failed'; readonly error: StreamErrorData };
   /** In the order in which they became visible. */
   readonly visible: readonly Commit[];
@@ -74,17 +75,78 @@ export type ClusterRun = {
   readonly log: SimulatedLog;
   readonly rounds: number;
   readonly checkpoints: number;
+  /** Savepoints among them. */
+  readonly savepoints: number;
+  /** One, and one more for each time that the job was suspended. */
+  readonly runs: number;
   /** Faults that happened, by kind. */
   readonly faults: ReadonlyMap<string, number>;
 };
 
 /** Throws an AssertionError as soon as something is wrong, or when the job does not end. */
 export function runCluster(options: ClusterOptions): ClusterRun {
-  return new Cluster(options).run();
+  let cluster = new Cluster(options, newStores(options));
+  let run = cluster.run();
+  for (let runs = 1; options.faults !== undefined && isSuspended(run); runs++) {
+    // What it asks of the first run is asked once; what goes wrong may go wrong again.
+    const again = { ...options, seed: options.seed + runs, interventions: [] };
+    cluster = new Cluster(again, cluster.leaves(run));
+    run = together(run, cluster.run());
+  }
+  return run;
+}
+
+function isSuspended({ outcome }: ClusterRun): boolean {
+  return outcome.kind === 'finished' && !outcome.drained;
+}
+
+/** What outlives a run. */
+type Stores = {
+  /** Of the first driver that finds it. */
+  readonly term: Term;
+  readonly log: SimulatedLog;
+  readonly sinks: SimulatedSinks;
+  readonly trace: Trace;
+  readonly beganMs: number;
+  readonly latest: Checkpoint;
+  readonly published: PlacementVersion;
+  /** The run before this one; null: there is none. */
+  readonly suspended: ClusterRun | null;
+};
+
+function newStores({ mode, onTrace }: ClusterOptions): Stores {
+  return {
+    term: 1 as Term,
+    log: new SimulatedLog(),
+    sinks: new SimulatedSinks(mode === 'continuous'),
+    trace: new Trace(onTrace),
+    beganMs: startMs,
+    latest: noCheckpoint,
+    published: -1 as PlacementVersion,
+    suspended: null,
+  };
+}
+
+function together(before: ClusterRun, after: ClusterRun): ClusterRun {
+  const faults = new Map(before.faults);
+  for (const [kind, count] of after.faults) faults.set(kind, (faults.get(kind) ?? 0) + count);
+  return {
+    ...after,
+    tasks: [...before.tasks, ...after.tasks],
+    elapsedMs: before.elapsedMs + after.elapsedMs,
+    groups: before.groups + after.groups,
+    cuts: before.cuts + after.cuts,
+    rounds: before.rounds + after.rounds,
+    checkpoints: before.checkpoints + after.checkpoints,
+    savepoints: before.savepoints + after.savepoints,
+    runs: before.runs + after.runs,
+    faults,
+  };
 }
 
 class Cluster {
   readonly #options: ClusterOptions;
+  readonly #kept: Stores;
   readonly #clock: VirtualClock;
   readonly #network: Network;
   /** What holds only where nothing goes wrong. */
@@ -92,12 +154,13 @@ class Cluster {
   readonly #recoveryChecker: RecoveryChecker | null;
   readonly #injector: FaultInjector;
   readonly #stores: StoreConditions;
-  readonly #log = new SimulatedLog();
+  readonly #log: SimulatedLog;
   readonly #sinks: SimulatedSinks;
   readonly #random: Random;
   readonly #spillRandom: Random;
   #rounds = 0;
   #checkpoints = 0;
+  #savepoints = 0;
   #groups = 0;
   #cuts = 0;
   readonly #trace: Trace;
@@ -107,8 +170,8 @@ class Cluster {
   /** Drivers that have read the log. */
   readonly #hasRead = new Set<SimulatedDriver>();
   /** What a driver that begins now finds. */
-  #latest: Checkpoint = noCheckpoint;
-  #published = -1 as PlacementVersion;
+  #latest: Checkpoint;
+  #published: PlacementVersion;
   /** Every life of every worker, in the order in which they came. */
   readonly #workers: Member[] = [];
   #workerCount = 0;
@@ -120,16 +183,23 @@ class Cluster {
   }[] = [];
   #outcome: ClusterRun['outcome'] | null = null;
 
-  constructor(options: ClusterOptions) {
+  constructor(options: ClusterOptions, kept: Stores) {
     this.#options = options;
+    this.#kept = kept;
+    this.#latest = kept.latest;
+    this.#published = kept.published;
     const random = new Random(options.seed);
-    this.#trace = new Trace(options.onTrace);
-    this.#clock = new VirtualClock(random.fork(), startMs);
+    this.#trace = kept.trace;
+    this.#log = kept.log;
+    this.#sinks = kept.sinks;
+    this.#log.reopen();
+    this.#sinks.reopen();
+    this.#clock = new VirtualClock(random.fork(), kept.beganMs);
     this.#network = new Network(this.#clock, random.fork(), options.network);
-    const { shape, workerCount, mode, faults } = options;
-    this.#sinks = new SimulatedSinks(mode === 'continuous');
+    const { shape, workerCount, faults } = options;
     this.#checker = faults === undefined ? new ScheduleChecker() : null;
-    this.#recoveryChecker = faults === undefined ? null : new RecoveryChecker(faults);
+    this.#recoveryChecker =
+      faults === undefined ? null : new RecoveryChecker(faults, kept.latest.batch);
     this.#stores = new StoreConditions(this.#clock, options.costs);
     this.#sourcePlaces = shape.stages.flatMap(({ source, partitionCount }, stage) =>
       Array.from({ length: source ? partitionCount : 0 }, (_, partition) => {
@@ -139,7 +209,7 @@ class Cluster {
     this.#random = random.fork();
     // By itself: what older seeds draw stays the same.
     this.#spillRandom = new Random(options.seed + 1);
-    this.#driver = this.#newDriver(1 as Term, null);
+    this.#driver = this.#newDriver(kept.term, kept.suspended === null ? null : kept.latest);
     for (let id = 1; id <= workerCount; id++) this.#addWorker(null);
     this.#injector = new FaultInjector(this.#faultHost(), faults?.faults ?? []);
   }
@@ -180,8 +250,11 @@ class Cluster {
     }
     const outcome = this.#outcome;
     assert(outcome !== null, 'a run that is over has an outcome');
-    const elapsedMs = this.#clock.nowMs - startMs;
-    if (outcome.kind === 'finished') this.#checker?.finished(outcome.lastBatch, elapsedMs);
+    const elapsedMs = this.#clock.nowMs - this.#kept.beganMs;
+    if (outcome.kind === 'finished') {
+      this.#checker?.finished(outcome.lastBatch, elapsedMs);
+      this.#checkSuspended(outcome);
+    }
     return {
       outcome,
       visible: this.#sinks.visible,
@@ -194,8 +267,42 @@ class Cluster {
       log: this.#log,
       rounds: this.#rounds,
       checkpoints: this.#checkpoints,
+      savepoints: this.#savepoints,
+      runs: 1,
       faults: this.#injector.counts,
     };
+  }
+
+  /** What the next run finds. */
+  leaves(suspended: ClusterRun): Stores {
+    return {
+      ...this.#kept,
+      term: (this.#driver.term + 1) as Term,
+      beganMs: this.#clock.nowMs,
+      latest: this.#latest,
+      published: this.#published,
+      suspended,
+    };
+  }
+
+  /** All output through the end is visible, none is beyond, and the checkpoint is as of the end. */
+  #checkSuspended({ lastBatch, drained, kept }: JobEnd): void {
+    if (this.#recoveryChecker === null || drained || !kept) return;
+    const { batch } = this.#latest;
+    if (lastBatch >= 0) assert(batch === lastBatch, `suspended at @${lastBatch}, kept @${batch}`);
+    for (const commit of this.#sinks.visible) {
+      const name = `${commit.sink}/${commit.partition}@${commit.batch}`;
+      assert(commit.batch <= batch, `${name} is visible, and the run was suspended at @${batch}`);
+    }
+  }
+
+  /** What a suspended run has kept need not be done again. */
+  #checkNew({ task, replay }: Omit<RanTask, 'zombie'>): void {
+    const outcome = this.#kept.suspended?.outcome;
+    if (outcome?.kind !== 'finished' || !outcome.kept || replay !== null) return;
+    const { stage, partition, batch } = task;
+    const done = batch <= outcome.lastBatch;
+    assert(!done, `s${stage}p${partition}@${batch} runs after a stop at @${outcome.lastBatch}`);
   }
 
   #over(): boolean {
@@ -263,7 +370,10 @@ class Cluster {
         const options = { random: random.fork(), model, from };
         return new SimulatedSource({ ...options, recordCount: recordCount(stage, partition) });
       },
-      onTask: (task) => this.#tasks.push({ task, by: member, atMs: this.#clock.nowMs }),
+      onTask: (task) => {
+        this.#checkNew(task);
+        this.#tasks.push({ task, by: member, atMs: this.#clock.nowMs });
+      },
       onVisible: ({ sink, partition, batch }) => {
         this.#checkDurable(batch, `${sink}/${partition}@${batch} is visible`);
       },
@@ -443,7 +553,7 @@ class Cluster {
         return this.#network.send(driver.endpoint, effect.to, effect.message);
       }
       case 'job-finished':
-        if (driver === this.#driver) this.#end({ kind: 'finished', lastBatch: effect.lastBatch });
+        if (driver === this.#driver) this.#end({ ...effect, kind: 'finished' });
         return;
       case 'job-failed':
         if (driver === this.#driver) this.#end({ kind: 'failed', error: effect.error });
@@ -475,6 +585,8 @@ class Cluster {
           `${driver.name} ${this.#clock.nowMs} ${JSON.stringify(effect.trace)}`,
         );
       case 'job-started':
+      case 'savepoint-made':
+      case 'savepoint-failed':
       case 'report-received':
       case 'worker-stopped':
         return;
@@ -526,6 +638,7 @@ class Cluster {
         return driver.tell({ kind: 'checkpoint-failed', batch, error: storeError });
       }
       this.#checkpoints++;
+      if (order.savepoint !== null) this.#savepoints++;
       this.#log.coverThrough(batch);
       this.#latest = { batch, snapshots };
       this.#injector.onMoment('checkpoint-durable', null);

@@ -30,7 +30,9 @@ function gapsMs(pace: { readonly groupSize: number; readonly lookAhead: boolean 
     skewMsMax: 0,
     recordCount: () => 1000,
     runnerOf: () => new HashRunner([1, 0]),
-    interventions: [{ afterMs: 1000, event: { kind: 'stop-requested' } }],
+    interventions: [
+      { afterMs: 1000, event: { kind: 'stop-requested', drain: true, savepoint: null } },
+    ],
   });
   const starts = run.tasks
     .filter(({ task }) => task.stage === 0 && task.partition === 0)

@@ -54,7 +54,12 @@ const paces: fc.Arbitrary<Pace> = fc.record({
 });
 
 const events: fc.Arbitrary<DriverEvent> = fc.oneof(
-  { weight: 1, arbitrary: fc.constant({ kind: 'stop-requested' } as const) },
+  {
+    weight: 1,
+    arbitrary: fc.boolean().map((drain) => {
+      return { kind: 'stop-requested', drain, savepoint: null } as const;
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.tuple(paces, fc.boolean()).map(([{ groupSize, intervalMs }, urgent]) => {

@@ -27,17 +27,21 @@ export class RecoveryChecker {
   readonly #templates = new Map<number, Template>();
   readonly #recoveries = new Map<number, Recovery>();
   #newest = -1;
-  #checkpointed: number = noBatch;
+  #checkpointed: number;
   /** No micro-batch from here on was ever permitted. */
   #permittedEnd = 0;
   readonly #checkpointIntervalMs: number;
   readonly limits: KeptLimits | null;
   /** The micro-batch of the checkpoint that is under way. */
   #pending: number = noBatch;
+  /** The last one that failed since the last recovery: later stages may still ask for it. */
+  #failed: number = noBatch;
   #checkpointDueMs = Infinity;
 
-  constructor({ checkpointIntervalMs, spill }: FaultModel) {
+  /** `checkpointed`: the micro-batch that the run goes on behind; -1: from the beginning. */
+  constructor({ checkpointIntervalMs, spill }: FaultModel, checkpointed: number) {
     this.#checkpointIntervalMs = checkpointIntervalMs;
+    this.#checkpointed = checkpointed;
     this.limits = spill?.limits ?? null;
   }
 
@@ -70,12 +74,15 @@ export class RecoveryChecker {
       case 'install-template':
         return this.#publish(message.template);
       case 'recover': {
-        const { template, checkpoint, end } = message.recovery;
+        const { template, checkpoint, end, known } = message.recovery;
         this.#publish(template);
         this.#recoveries.set(template.version, message.recovery);
         this.#permits(end);
+        // What a run before this one had permitted is known by its ranges.
+        for (const { first, ranges } of known) this.#permits(first + ranges.length);
         // Who is lost stores no part; and one that was complete was waited for.
         this.#pending = noBatch;
+        this.#failed = noBatch;
         const newest = this.#checkpointed;
         return assert(checkpoint === newest, `goes on from @${checkpoint}, not from @${newest}`);
       }
@@ -129,6 +136,7 @@ export class RecoveryChecker {
       }
       case 'checkpoint-failed':
         if (trace.batch === this.#pending) this.#pending = noBatch;
+        this.#failed = trace.batch;
         return;
       case 'ignored':
         return assert(
@@ -147,6 +155,7 @@ export class RecoveryChecker {
     if (this.#checkpointDueMs === Infinity) {
       this.#checkpointDueMs = nowMs + this.#checkpointIntervalMs;
     }
+    if (checkpointAt === this.#failed && checkpointAt !== noBatch) return;
     if (checkpointAt !== noBatch) {
       this.#pending = checkpointAt;
       this.#checkpointDueMs = nowMs + this.#checkpointIntervalMs;

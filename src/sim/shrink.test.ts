@@ -11,7 +11,7 @@ import { drawSimulation } from './simulate.ts';
 function drawn(count: number): DrawnSimulation {
   const of = drawSimulation(0);
   const faults = Array.from({ length: count }, (_, afterMs): Fault => ({ kind: 'join', afterMs }));
-  const event = { kind: 'stop-requested' } as const;
+  const event = { kind: 'stop-requested', drain: true, savepoint: null } as const;
   const cluster = { ...of.cluster, interventions: [{ afterMs: 1, event }] };
   return { ...of, cluster, faults: { faults, checkpointIntervalMs: 20, joinMsMax: 0 } };
 }

@@ -93,7 +93,29 @@ export function drawFor(
   const faulty = recovers && (options.faults ?? faultsRandom.chance(0.8));
   const faults = faulty ? drawFaults(faultsRandom) : null;
   const planned = { logical, plan, bindings, aheadMs, partitionCounts };
-  return { seed, scenario, ...planned, cluster: { ...cluster, mode }, faults };
+  const interventions = faulty
+    ? drawStops(random.fork(), cluster.interventions)
+    : cluster.interventions;
+  return { seed, scenario, ...planned, cluster: { ...cluster, mode, interventions }, faults };
+}
+
+/** Where something is kept a job may be suspended, and savepoints be made. */
+function drawStops(
+  random: Random,
+  drawn: DrawnCluster['interventions'],
+): DrawnCluster['interventions'] {
+  const stops = drawn.map(({ afterMs, event }) => {
+    if (event.kind !== 'stop-requested') return { afterMs, event };
+    const savepoint = random.chance(0.3) ? { id: 0, name: 'end' } : null;
+    return { afterMs, event: { ...event, drain: random.chance(0.3), savepoint } };
+  });
+  if (random.chance(0.7)) return stops;
+  const kind = 'savepoint-requested';
+  const savepoints = Array.from({ length: random.integer(1, 3) }, (_, id) => {
+    const savepoint = { id: id + 1, name: `s${id}` };
+    return { afterMs: random.float() * 300, event: { kind, savepoint } as const };
+  });
+  return [...stops, ...savepoints];
 }
 
 /** Throws what went wrong. */
@@ -182,7 +204,7 @@ function drawPace(random: Random): Pace {
 }
 
 function drawEvent(random: Random): DriverEvent {
-  if (random.chance(0.3)) return { kind: 'stop-requested' };
+  if (random.chance(0.3)) return { kind: 'stop-requested', drain: true, savepoint: null };
   const { groupSize, intervalMs } = drawPace(random);
   return { kind: 'pace-changed', groupSize, intervalMs, urgent: random.chance(0.5) };
 }

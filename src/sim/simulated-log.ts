@@ -55,6 +55,12 @@ export class SimulatedLog {
     this.#closedBefore = Math.max(this.#closedBefore, since);
   }
 
+  /** The writers of a run that has ended write nothing more; those of the next one are others. */
+  reopen(): void {
+    this.#closed.clear();
+    this.#closedBefore = 0;
+  }
+
   close(writer: string): void {
     this.#closed.add(writer);
   }

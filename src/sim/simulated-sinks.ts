@@ -23,6 +23,11 @@ export class SimulatedSinks {
     this.#anyOrder = anyOrder;
   }
 
+  /** Another run writes from now on; its term fences all that were there. */
+  reopen(): void {
+    this.#owners.clear();
+  }
+
   /** Fences all writers of older placements; one of them cannot open it any more. */
   open(place: string, writer: string, since: number): void {
     const owner = this.#owners.get(place);

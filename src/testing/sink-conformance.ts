@@ -239,6 +239,80 @@ async function checkPrepared(world: SinkWorld, process: HaltingProcess): Promise
   assertVisible(await world.visible(), new Map([[0, script.get(0)!]]));
 }
 
+/**
+ * For sinks whose output outlives the process: a run dies at any of its steps, and a new history
+ * follows that keeps its output. That dies, too, somewhere, and the next one comes through.
+ */
+export async function checkKept(newWorld: NewWorld): Promise<number> {
+  let step = 0;
+  for (; ; step++) {
+    const world = await newWorld();
+    const process = new HaltingProcess({ kind: 'kill', step });
+    const next = new HaltingProcess({ kind: 'kill', step: (7 * step) % 31 });
+    await checkKeptOnce(world, process, next).finally(() => world.close?.());
+    if (!process.halted) return step;
+  }
+}
+
+async function checkKeptOnce(
+  world: SinkWorld,
+  first: HaltingProcess,
+  next: HaltingProcess,
+): Promise<void> {
+  const done = new Map<number, number>();
+  await runScript(world, { process: first, run: firstRun, done });
+  const second = { ...firstRun, history: 'h2', term: 2, keeps: [firstRun.history] };
+  const isPrepared = await runBehind(world, { process: next, run: second });
+  // Nobody of the history before can add to it any more.
+  if (isPrepared) {
+    const former = world.sink(new HaltingProcess()).open(0, contextOf(firstRun));
+    await assert.rejects(former, assertFenced);
+  }
+  const third = { ...second, term: 3, resumes: isPrepared, keeps: isPrepared ? null : ['h1'] };
+  await runBehind(world, { process: new HaltingProcess(), run: third });
+  const rows = await world.visible();
+  for (const [partition, batches] of script) {
+    const own = rows.filter((row) => row['partition'] === partition);
+    const seen = batches.filter((batch) => own.some((row) => row['batch'] === batch));
+    const committed = done.get(partition) ?? -1;
+    assert.ok(
+      batches.every(
+        (batch) => batch > committed || !hasRows(partition, batch) || seen.includes(batch),
+      ),
+      'what was committed stays',
+    );
+    const added = batches.map((batch) => batch + behind);
+    assertVisible(own, new Map([[partition, [...seen, ...added]]]));
+  }
+}
+
+/** Micro-batches of the second history are so much greater. */
+const behind = 100;
+
+function hasRows(partition: number, batch: number): boolean {
+  return rowsOf(partition, batch).length > 0;
+}
+
+/** As `runScript`, with other numbers. */
+async function runBehind(world: SinkWorld, { process, run }: Omit<Life, 'done'>): Promise<boolean> {
+  let isPrepared = false;
+  try {
+    const sink = world.sink(process);
+    await sink.prepare(contextOf(run));
+    isPrepared = true;
+    for (const [partition, batches] of script) {
+      const writer = await sink.open(partition, contextOf(run));
+      const due = batches.filter((batch) => batch + behind > writer.committedThrough);
+      for (const batch of due) await commit(writer, partition, batch + behind);
+      await writer.close();
+    }
+    await sink.finish();
+  } catch (error) {
+    if (!process.isDead) throw error;
+  }
+  return isPrepared;
+}
+
 /** For all sinks: what is visible is kept and said, and nothing is visible twice. */
 export async function checkReopening(newWorld: NewWorld): Promise<void> {
   const world = await newWorld();
@@ -269,6 +343,7 @@ const firstRun: SinkRun = {
   term: 1,
   incarnation: 1,
   resumes: false,
+  keeps: null,
 };
 
 function contextOf(run: SinkRun): SinkContext {

@@ -98,6 +98,33 @@ test('mizzle checkpoints lists, shows, verifies, and tells what is damaged', asy
   assert.match(newest.stderr, /^warning: "clicks\/manifests\/000000000004\.json": passed over/m);
 });
 
+test('mizzle checkpoints delete gives a savepoint up, and nothing else', async () => {
+  const checkpoints = new CheckpointStore(new DirectoryStore(join(folder.path, 'kept')), {
+    pipeline: 'clicks',
+    nowMs: Date.now,
+    warn: (text) => assert.fail(text),
+  });
+  const chain = await checkpoints.open({ term: 1, holder: 'a' });
+  for (const batch of [4, 9, 14, 19, 24]) {
+    await chain.commit(checkpointContent(batch, [], batch === 4 ? 'before-upgrade' : null));
+  }
+  const given = await run('delete', 'before-upgrade', '--store', 'kept');
+  assert.equal(given.code, 0, given.stderr);
+  assert.match(given.stdout, /"before-upgrade" of "clicks" is kept no more: it is gone/);
+  assert.deepEqual(
+    (await checkpoints.list()).map(({ batch }) => batch),
+    [14, 19, 24],
+  );
+  const [again, other, nothing] = await Promise.all([
+    run('delete', 'before-upgrade', '--store', 'kept'),
+    run('delete', '6', '--store', 'kept'),
+    run('delete', '--store', 'kept'),
+  ]);
+  assert.deepEqual([again.code, other.code, nothing.code], [1, 1, 2]);
+  assert.match(again.stderr, /error \[checkpoint-not-found\]/);
+  assert.match(other.stderr, /error \[no-savepoint\]/);
+});
+
 test('mizzle checkpoints says what is wrong with the command line or the store', async () => {
   const [noStore, noAction, unknown, empty, missing, address] = await Promise.all([
     run('list'),

@@ -97,7 +97,8 @@ async function startServer(bin: string): Promise<PostgresServer> {
     'listen_addresses=127.0.0.1',
     `unix_socket_directories=${folder}`,
     'shared_buffers=16MB',
-    'max_connections=40',
+    // What tests kill leaves its connections behind.
+    'max_connections=200',
     'fsync=off',
   ];
   const options = settings.map((setting) => `-c ${setting}`).join(' ');

@@ -24,7 +24,12 @@ import {
 } from '../../src/index.ts';
 import type { RowObject, RowSchema } from '../../src/schema/data-type.ts';
 import type { HaltingProcess } from '../../src/testing/halting-process.ts';
-import { checkKills, checkReopening, checkZombies } from '../../src/testing/sink-conformance.ts';
+import {
+  checkKept,
+  checkKills,
+  checkReopening,
+  checkZombies,
+} from '../../src/testing/sink-conformance.ts';
 import type { NewWorld } from '../../src/testing/sink-conformance.ts';
 import { password, startPostgres } from './postgres-server.fixture.ts';
 import type { PostgresServer } from './postgres-server.fixture.ts';
@@ -100,6 +105,10 @@ for (const [name, options, next] of [
 
   withServer(`postgres, ${name}: a writer that was replaced at any step is fenced`, async () => {
     assert.ok((await checkZombies(worldOf(options), next)) > 4);
+  });
+
+  withServer(`postgres, ${name}: a new history keeps what another has left`, async () => {
+    assert.ok((await checkKept(worldOf(options))) > 15);
   });
 
   withServer(`postgres, ${name}: goes on behind what is visible`, async () => {

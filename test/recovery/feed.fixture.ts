@@ -47,11 +47,18 @@ export class Feed {
     }
   }
 
-  /** Feeds some more, waits until all of it was read, and lets the run end well. */
-  async finish(run: Process, job: RecoveryJob): Promise<void> {
+  /**
+   * Feeds some more, for the last time, waits until all of it was read, and lets the run end well.
+   * `elsewhere`: rows that are visible in another place.
+   */
+  async finish(run: Process, job: RecoveryJob, elsewhere = 0): Promise<void> {
     this.feed(3_000);
     this.#append(this.paths.map(() => end));
-    const rows = this.truth(job).length;
+    await this.drain(run, job, this.truth(job).length - elsewhere);
+  }
+
+  /** Waits for so many rows but those of the last window, and lets the run end well. */
+  async drain(run: Process, job: RecoveryJob, rows: number): Promise<void> {
     await this.waitFor(() => rowsOf(job) >= rows - 1, run);
     run.kill('SIGINT');
     const { code, stderr } = await run.ended;

@@ -107,8 +107,16 @@ export function argumentsOf(job: RecoveryJob): readonly string[] {
   return ['--', JSON.stringify(job)];
 }
 
-/** Often enough that there are several checkpoints in the seconds that a test takes. */
+/**
+ * Often enough that there are several checkpoints in the seconds that a test takes. A signal closes
+ * all windows, so that what is visible then can be held against the truth.
+ */
 export function keeping(store: string): readonly string[] {
+  return [...suspending(store), '--drain-on-stop'];
+}
+
+/** As `keeping`, but a signal leaves windows open. */
+export function suspending(store: string): readonly string[] {
   return ['--checkpoints', store, '--checkpoint-interval', '200ms'];
 }
 

@@ -14,5 +14,5 @@ const running = await orders.run({
     process.stdout.write(`${JSON.stringify({ keptBytes, spilledBytes, inputHeldBack })}\n`);
   },
 });
-process.on('SIGINT', () => void running.stop());
+process.on('SIGINT', () => void running.stop({ drain: true }));
 await running.done;

@@ -33,7 +33,7 @@ describe('threads', { concurrency: 2 }, () => {
       const pace = ['--workers', '3', '--mode', mode, '--interval', interval];
       // No checkpoint comes in between: all that was read is read again.
       const kept = ['--checkpoints', freshPath('.store'), '--checkpoint-interval', '10m'];
-      const run = startRun(job, [...pace, ...kept]);
+      const run = startRun(job, [...pace, ...kept, '--drain-on-stop']);
       feed.feed(4_000);
       await feed.waitFor(() => rowsOf(job) > 0, run);
       feed.feed(5_000);

@@ -1,8 +1,10 @@
-// `mizzle checkpoints`: what lies in a store, and whether it is whole. Reads only; a job may run.
+// `mizzle checkpoints`: what lies in a store, and whether it is whole; gives savepoints up. A job
+// may run meanwhile.
 
 import process from 'node:process';
 import { formatBytes, formatTable, formatTime } from '../../base/format.ts';
 import type { CheckpointManifest } from '../../control/protocol/checkpoint-manifest.ts';
+import { storageError } from '../../control/storage/storage-errors.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { VerifiedCheckpoint } from '../../runtime/storage/checkpoint-store.ts';
 import { parseOptions } from '../options.ts';
@@ -18,33 +20,36 @@ import {
 } from '../stored-checkpoints.ts';
 import { UsageError } from '../usage-error.ts';
 
-const help = `mizzle checkpoints list|show|verify --store STORE [options]
+const help = `mizzle checkpoints list|show|verify|delete --store STORE [options]
 
   list                 the checkpoints of all pipelines in a store, oldest first
   show [NUMBER]        one of them in full: stages, sources, sinks, state; without a number the
                        newest that is whole
   verify               reads everything, state too, and says what is damaged or missing
+  delete SAVEPOINT     gives a savepoint up, by its number or name; what only it needs is deleted,
+                       state once it is an hour old. Other checkpoints are deleted by the job
 
 ${storeHelp}
 Options:
   --store STORE        where the checkpoints are
-  --pipeline NAME      only this pipeline; \`show\` needs it if there are several
+  --pipeline NAME      only this pipeline; \`show\` and \`delete\` need it if there are several
   --json               one JSON object a checkpoint, on a line each
 
 Exit codes: 0 done, 1 failed or something is damaged, 2 wrong command line.
 `;
 
-const actions = ['list', 'show', 'verify'] as const;
+const actions = ['list', 'show', 'verify', 'delete'] as const;
 
 export const checkpointsCommand = {
-  summary: 'lists, shows and verifies checkpoints in a store',
+  summary: 'lists, shows, verifies and deletes checkpoints in a store',
   help,
   async run(argv: readonly string[]): Promise<number> {
     const commandLine = parseOptions('checkpoints', argv, storeOptions);
     const { values, files } = commandLine;
     const [action, number, ...more] = files;
     const store = await storeOf(commandLine);
-    if (more.length > 0 || (number !== undefined && action !== 'show')) {
+    const takesOne = action === 'show' || action === 'delete';
+    if (more.length > 0 || (number !== undefined && !takesOne)) {
       throw new UsageError(`could not use "${files.at(-1)}"`, 'see `mizzle checkpoints --help`');
     }
     const pipelines = await pipelinesOf(store, commandLine);
@@ -59,6 +64,8 @@ export const checkpointsCommand = {
         });
       case 'verify':
         return verify(store, pipelines, output);
+      case 'delete':
+        return giveUp(store, onlyOne(store, pipelines), number);
       default:
         throw new UsageError(
           action === undefined ? 'say what to do' : `could not find "checkpoints ${action}"`,
@@ -126,6 +133,34 @@ async function verify(
   }
   if (!isJson) say(`${count - damaged} of ${count} checkpoints in ${store.description} are whole`);
   return damaged === 0 ? 0 : 1;
+}
+
+async function giveUp(
+  store: BlobStore,
+  pipeline: string,
+  which: string | undefined,
+): Promise<number> {
+  if (which === undefined) throw new UsageError('say which savepoint', 'give its number or name');
+  const checkpoints = checkpointsOf(store, pipeline);
+  const found = (await checkpoints.list()).findLast(
+    ({ sequence, savepoint }) => String(sequence) === which || savepoint === which,
+  );
+  if (found === undefined || found.savepoint === null) {
+    throw storageError({
+      code: found === undefined ? 'checkpoint-not-found' : 'no-savepoint',
+      message: `could not delete the savepoint "${which}" of "${pipeline}": it is none`,
+      hint: 'see `mizzle checkpoints list`; other checkpoints are deleted by the job itself',
+      fields: { store: store.description, pipeline },
+    });
+  }
+  await checkpoints.deleteSavepoint(found.sequence);
+  const { deletedManifests, deletedObjects } = await checkpoints.retain();
+  const gone = deletedManifests === 0 ? 'it stays among the last checkpoints' : 'it is gone';
+  say(
+    `the savepoint "${found.savepoint}" of "${pipeline}" is kept no more: ${gone}, and ` +
+      `${deletedObjects} objects with it`,
+  );
+  return 0;
 }
 
 function verdict(pipeline: string, { key, manifest, problems }: VerifiedCheckpoint): unknown {

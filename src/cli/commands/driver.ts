@@ -26,8 +26,9 @@ workers in all have come, in any order and before it or after it. It bundles the
 and all that it imports into one file, sends that to the hosts, and schedules them; rows for memory,
 console and callback sinks come back to it. A host that is lost ends the run with an error that
 names it. With --checkpoints the others go on without it, and a second driver stands by until the
-first one's lease is free, and takes its hosts over. Ctrl-C finishes what was read, closes all
-windows and ends cleanly, hosts included.
+first one's lease is free, and takes its hosts over. Ctrl-C or SIGTERM finishes what was read and
+ends cleanly, hosts included: with --checkpoints windows stay open and the same command goes on
+with them, otherwise they close.
 
 The pipeline's module is imported by every worker: it must build the same pipeline every time, and
 files that it reads must be there on every host.

@@ -11,9 +11,10 @@ import { runInTerminal, runJobInTerminal } from '../../runtime/terminal/run-in-t
 const help = `mizzle run PIPELINE.ts [options] [-- ARGUMENTS]
 
 Runs the pipeline that the file exports as its default, or the one that it runs itself. A bounded
-input (files) is processed to its end; an endless one until Ctrl-C, which finishes what was read,
-closes all windows and ends cleanly. A second Ctrl-C ends at once. Arguments behind -- are the
-file's own: it finds them in process.argv.
+input (files) is processed to its end; an endless one until Ctrl-C or SIGTERM, which finishes what
+was read, makes it visible and ends cleanly: with --checkpoints windows stay open and the same
+command goes on with them, otherwise they close. A second Ctrl-C ends at once. Arguments behind --
+are the file's own: it finds them in process.argv.
 
 Options:
   --workers N          worker threads; 0: everything in one thread (default 2)

@@ -7,7 +7,7 @@ import type { SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import { fenced } from '../fenced.ts';
 import { fileError } from './file-errors.ts';
-import { FileLedger, markedPartitions } from './file-ledger.ts';
+import { FileLedger, keptBytesOf, markedPartitions } from './file-ledger.ts';
 import type { LedgerPlace } from './file-ledger.ts';
 import type { OpenFile } from './file-operations.ts';
 import type { RowEncoder } from './row-encoder.ts';
@@ -47,7 +47,7 @@ export class AppendFile {
       ledgers.set(other, await FileLedger.take(place, other, context));
     }
     const lengths = Array.from(ledgers.values(), ({ mark }) => Number(mark.detail));
-    const length = Math.max(0, ...lengths);
+    const length = Math.max(await keptBytesOf(place, context), ...lengths);
     const found = (await place.operations.length(path)) ?? 0;
     if (found < length) throw shorter(path, { length, found });
     const file = await place.operations.open(path, 'change');

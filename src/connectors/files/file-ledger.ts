@@ -61,19 +61,51 @@ export async function replaceLedgers(
   place: LedgerPlace,
   context: SinkContext,
   act: (isDue: () => boolean) => Promise<void>,
+  /** What there is of output that stays: its length, where the sink is one file. */
+  keptBytes = 0,
 ): Promise<void> {
   const { operations, root } = place;
   const history = historyFolder(root, context);
   const isDue = (): boolean => !operations.exists(history);
   if (operations.exists(root) && isDue()) operations.renameNow(root, `${root}.${newToken()}.old`);
+  await act(isDue);
+  if (keptBytes > 0) await makeHistoryBehind(place, history, keptBytes);
+  await operations.makeFolders(history);
+  for (const path of await putAside(place)) await operations.remove(path);
+}
+
+/** A history appears together with what it begins behind. */
+async function makeHistoryBehind(
+  { operations, root }: LedgerPlace,
+  history: string,
+  keptBytes: number,
+): Promise<void> {
+  if (operations.exists(history)) return;
+  const draft = join(root, `new-${newToken()}`);
+  await operations.makeFolders(draft);
+  const file = await operations.open(join(draft, `behind-${keptBytes}`), 'create');
+  await file.close();
+  await operations.rename(draft, history);
+}
+
+/** The length of what other histories have left in a file, and which stays. */
+export async function keptBytesOf(
+  { operations, root }: LedgerPlace,
+  context: SinkContext,
+): Promise<number> {
+  const names = await operations.list(historyFolder(root, context));
+  const lengths = names.map((name) => Number(/^behind-(\d+)$/.exec(name)?.[1] ?? 0));
+  return Math.max(0, ...lengths);
+}
+
+/** Ledgers that were ended; as long as they lie there, the one that follows may be missing. */
+export async function putAside({ operations, root }: LedgerPlace): Promise<readonly string[]> {
   const parent = dirname(root);
   const start = `${basename(root)}.`;
-  for (const name of await operations.list(parent)) {
-    if (name.startsWith(start) && name.endsWith('.old'))
-      await operations.remove(join(parent, name));
-  }
-  await act(isDue);
-  await operations.makeFolders(history);
+  const names = await operations.list(parent);
+  return names
+    .filter((name) => name.startsWith(start) && name.endsWith('.old'))
+    .map((name) => join(parent, name));
 }
 
 /** Before any writer opens: takes away what is of writers that came to no mark. */

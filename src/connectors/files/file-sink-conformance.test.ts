@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import type { RowObject } from '../../schema/data-type.ts';
 import type { HaltingProcess } from '../../testing/halting-process.ts';
 import {
+  checkKept,
   checkKills,
   checkPreparing,
   checkReopening,
@@ -87,6 +88,10 @@ for (const [name, newWorld, next] of [
 
   test(`files sink, ${name}: a writer that was replaced at any step is fenced`, async () => {
     assert.ok((await checkZombies(newWorld, next)) > 10);
+  });
+
+  test(`files sink, ${name}: a new history keeps what another has left at any step`, async () => {
+    assert.ok((await checkKept(newWorld)) > 30);
   });
 
   test(`files sink, ${name}: goes on behind what is visible`, async () => {

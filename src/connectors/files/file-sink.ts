@@ -12,7 +12,13 @@ import { ProcessLedger } from '../process-ledger.ts';
 import type { ProcessLedgerWriter } from '../process-ledger.ts';
 import { AppendFile } from './append-file.ts';
 import { errnoOf, fileError } from './file-errors.ts';
-import { hasLedger, replaceLedgers, tidyLedger } from './file-ledger.ts';
+import {
+  hasLedger,
+  markedPartitions,
+  putAside,
+  replaceLedgers,
+  tidyLedger,
+} from './file-ledger.ts';
 import type { LedgerPlace } from './file-ledger.ts';
 import { fileOperations } from './file-operations.ts';
 import type { FileOperations } from './file-operations.ts';
@@ -196,6 +202,7 @@ export class FileSink implements Sink {
     const parts = (await operations.list(this.#path)).filter((name) => partName.test(name));
     const found = `${parts.length} part files`;
     if (await this.#goesOn(context, parts.length > 0 ? found : null)) return;
+    if (context.run.keeps !== null) return replaceLedgers(this.#place, context, async () => {});
     await replaceLedgers(this.#place, context, async (isDue) => {
       for (const name of parts) if (isDue()) operations.removeNow(join(this.#path, name));
     });
@@ -207,12 +214,15 @@ export class FileSink implements Sink {
     const length = await operations.length(this.#path);
     const header = new RowEncoder(context.schema, this.#format).header();
     if (length === null) {
-      if (this.#streamLedger.keeps(context) || context.run.resumes) return;
+      const { resumes, keeps } = context.run;
+      if (this.#streamLedger.keeps(context) || resumes || keeps !== null) return;
       const handle = await open(this.#path, 'a');
       await handle.writeFile(header).finally(() => handle.close());
       return;
     }
     if (await this.#goesOn(context, length > 0 ? `${length} bytes` : null)) return;
+    const kept = context.run.keeps === null ? 0 : ((await operations.length(this.#path)) ?? 0);
+    if (kept > 0) return replaceLedgers(this.#place, context, async () => {}, kept);
     const file = await operations.open(this.#path, 'change');
     await replaceLedgers(this.#place, context, async (isDue) => {
       if (isDue()) file.truncate(0);
@@ -231,6 +241,11 @@ export class FileSink implements Sink {
       await tidyLedger(this.#place, context);
       return true;
     }
+    const { keeps } = context.run;
+    if (keeps !== null) {
+      await this.#settle(keeps, context, found);
+      return false;
+    }
     if (!context.run.resumes) {
       if (found !== null && this.#options.overwrite !== true) throw exists(this.#path, found);
       return false;
@@ -238,6 +253,28 @@ export class FileSink implements Sink {
     // The sink is new in the pipeline, or its output was taken away on purpose, ledger and all.
     if (ledger === 'none' && found === null) return false;
     throw notOurs(this.#path, found ?? 'the ledger of another one');
+  }
+
+  /** Brings the output of the history that wrote here to its end, and fences its writers. */
+  async #settle(
+    histories: readonly string[],
+    context: SinkContext,
+    found: string | null,
+  ): Promise<void> {
+    for (const history of histories) {
+      const former = { ...context, run: { ...context.run, history, keeps: null } };
+      if ((await hasLedger(this.#place, former)) !== 'own') continue;
+      for (const partition of await markedPartitions(this.#place, former)) {
+        const writer = await this.open(partition, former);
+        await writer.close();
+      }
+      // Another one opens the file anew.
+      this.#append = null;
+      return;
+    }
+    // The sink is new in the pipeline; or it was brought this far before, and no further.
+    const isFree = found === null || (await putAside(this.#place)).length > 0;
+    if (!isFree) throw notOurs(this.#path, found);
   }
 }
 

@@ -10,6 +10,11 @@ export type LedgerStatements = {
   readonly probe: string;
   /** Key, term, incarnation, writer → the last micro-batch; no row: a newer writer was there. */
   readonly take: string;
+  /**
+   * Pipeline, history, sink, term, incarnation, writer: ends all writers of a history; a row of
+   * partition -1 keeps out those that have not opened yet.
+   */
+  readonly fence: string;
   /** Key → the last micro-batch and the writer. */
   readonly read: string;
   /** Key, micro-batch, writer: part of the statement that adds rows, a row when it may. */
@@ -32,12 +37,26 @@ export function ledgerStatements(schema: string): LedgerStatements {
       select count(*) from changed, added`,
     take: `insert into ${table} as ledger
       (pipeline, history, sink, partition, batch, term, incarnation, writer)
-      values ($1, $2, $3, $4::int4, -1, $5::int8, $6::int8, $7)
+      select $1::text, $2::text, $3::text, $4::int4, -1, $5::int8, $6::int8, $7::text
+      where not exists (select 1 from ${table} as fence
+        where fence.pipeline = $1::text and fence.history = $2::text and fence.sink = $3::text
+          and fence.partition = -1 and (fence.term, fence.incarnation) > ($5::int8, $6::int8))
       on conflict (pipeline, history, sink, partition) do update
       set term = excluded.term, incarnation = excluded.incarnation, writer = excluded.writer,
         changed = now()
       where (ledger.term, ledger.incarnation) <= (excluded.term, excluded.incarnation)
       returning batch`,
+    fence: `with mark as (insert into ${table} as ledger
+        (pipeline, history, sink, partition, batch, term, incarnation, writer)
+        values ($1::text, $2::text, $3::text, -1, -1, $4::int8, $5::int8, $6::text)
+        on conflict (pipeline, history, sink, partition) do update
+        set term = excluded.term, incarnation = excluded.incarnation, changed = now()
+        where (ledger.term, ledger.incarnation) <= (excluded.term, excluded.incarnation)
+        returning 1)
+      update ${table}
+      set term = $4::int8, incarnation = $5::int8, writer = $6::text, changed = now()
+      where pipeline = $1::text and history = $2::text and sink = $3::text and partition >= 0
+        and (term, incarnation) <= ($4::int8, $5::int8)`,
     read: `select batch, writer from ${table} where ${key} for update`,
     advance: `update ${table} set batch = $5::int8, changed = now()
       where ${key} and writer = $6 and batch < $5::int8 returning 1`,

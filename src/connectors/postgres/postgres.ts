@@ -89,6 +89,11 @@ export class PostgresSink implements Sink {
       await this.#columns(session, context.schema);
       await session.makeOnce(ledger.create);
       await session.query(ledger.probe);
+      const { pipeline, keeps, term, incarnation } = context.run;
+      for (const history of keeps ?? []) {
+        const former = [pipeline, history, context.name, term, incarnation, randomUUID()];
+        await session.query(ledger.fence, former);
+      }
     } finally {
       await session.close();
     }

@@ -59,7 +59,11 @@ test('CheckpointSchedule is complete when all have stored and all output is visi
   assert.equal(schedule.complete(batch(9)), null);
   schedule.stored(w2, batch(5), [part(w2)]);
   assert.equal(schedule.complete(batch(4)), null);
-  assert.deepEqual(schedule.complete(batch(5)), { batch: 5, snapshots: [part(w1), part(w2)] });
+  assert.deepEqual(schedule.complete(batch(5)), {
+    batch: 5,
+    snapshots: [part(w1), part(w2)],
+    savepoint: null,
+  });
   assert.ok(schedule.committing);
   assert.equal(schedule.complete(batch(6)), null);
 });
@@ -70,7 +74,7 @@ test('CheckpointSchedule: several orders of one checkpoint are one', () => {
   schedule.ordered(130, batch(5), [w1, w2]);
   schedule.stored(w2, batch(5), [part(w2)]);
   assert.ok(schedule.complete(batch(5)) !== null);
-  assert.equal(schedule.committed(160, batch(5)), 60);
+  assert.equal(schedule.committed(160, batch(5))?.elapsedMs, 60);
 });
 
 test('CheckpointSchedule: one counts when it is durable, and not before', () => {
@@ -79,7 +83,7 @@ test('CheckpointSchedule: one counts when it is durable, and not before', () => 
   schedule.complete(batch(5));
   assert.deepEqual(schedule.last, noCheckpoint);
   assert.equal(schedule.committed(150, batch(4)), null);
-  assert.equal(schedule.committed(150, batch(5)), 50);
+  assert.equal(schedule.committed(150, batch(5))?.elapsedMs, 50);
   assert.deepEqual(schedule.last, { batch: 5, snapshots: [part(w1), part(w2)] });
   assert.ok(!schedule.committing);
   assert.equal(schedule.committed(160, batch(5)), null);
@@ -112,7 +116,35 @@ test('CheckpointSchedule: a loss gives up what is not stored, and not what may b
   const committing = stored();
   committing.complete(batch(5));
   committing.giveUp();
-  assert.equal(committing.committed(120, batch(5)), 20);
+  assert.equal(committing.committed(120, batch(5))?.elapsedMs, 20);
+});
+
+test('CheckpointSchedule: a savepoint is the next one, and what withdraws that asks anew', () => {
+  const schedule = ordered();
+  const [first, second] = ['a', 'b'].map((name, id) => ({ id, name }));
+  assert.ok(schedule.want(first!) && schedule.want(second!));
+  assert.ok(!schedule.wantsSavepoint, 'one is under way');
+  schedule.truncate(batch(5));
+  assert.ok(schedule.wantsSavepoint);
+  schedule.ordered(110, batch(5), [w1]);
+  schedule.truncate(batch(5));
+  schedule.ordered(120, batch(5), [w1]);
+  schedule.stored(w1, batch(5), [part(w1)]);
+  assert.equal(schedule.complete(batch(5))?.savepoint, 'a');
+  assert.deepEqual(schedule.committed(130, batch(5)), { elapsedMs: 10, savepoint: first });
+  schedule.ordered(140, batch(6), [w1]);
+  assert.equal(schedule.failed(150, batch(6)), second);
+  assert.ok(!schedule.wantsSavepoint);
+});
+
+test('CheckpointSchedule: orders for later stages do not ask again for what has failed', () => {
+  const schedule = ordered();
+  schedule.failed(100, batch(5));
+  schedule.ordered(101, batch(5), [w1, w2]);
+  assert.ok(!schedule.pending);
+  schedule.giveUp();
+  schedule.ordered(102, batch(5), [w1, w2]);
+  assert.ok(schedule.pending, 'after a rollback the micro-batch is another one');
 });
 
 test('CheckpointSchedule: a worker short of room brings the next one about, not at once', () => {

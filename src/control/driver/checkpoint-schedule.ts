@@ -1,18 +1,38 @@
 // When state is kept, and what must be there before it counts: every partition's snapshot, and all
-// output up to it visible. A checkpoint never overtakes its sinks.
+// output up to it visible. A checkpoint never overtakes its sinks. Savepoints are checkpoints that
+// somebody has asked for; what becomes of each is told.
 
-import { pressureGapMs } from '../limits.ts';
+import { pressureGapMs, savepointsWaitingMax } from '../limits.ts';
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type { PartitionSnapshot } from '../protocol/messages.ts';
 import type { Checkpoint } from './recovery-round.ts';
 
+/** A checkpoint that is to be kept. */
+export type Savepoint = {
+  /** By which whoever asked for it knows it again. */
+  readonly id: number;
+  readonly name: string;
+};
+
 type Pending = {
   readonly batch: BatchNumber;
   readonly orderedMs: number;
+  readonly savepoint: Savepoint | null;
   readonly waiting: Set<WorkerId>;
   readonly snapshots: PartitionSnapshot[];
   committing: boolean;
+};
+
+export type CompleteCheckpoint = Checkpoint & {
+  /** The name under which it is to be kept; null: retention may delete it. */
+  readonly savepoint: string | null;
+};
+
+export type Committed = {
+  /** From the order, ms. */
+  readonly elapsedMs: number;
+  readonly savepoint: Savepoint | null;
 };
 
 export class CheckpointSchedule {
@@ -23,6 +43,10 @@ export class CheckpointSchedule {
   /** When the last one was committed or failed, and how long it took, ms. */
   #settledMs = -Infinity;
   #tookMs = 0;
+  /** Asked for, and not ordered yet. */
+  #wanted: Savepoint[] = [];
+  /** Later stages of a micro-batch still ask for the state that could not be stored. */
+  #failedBatch: BatchNumber = noBatch;
 
   /** `intervalMs`: from one checkpoint to the next; Infinity: none. */
   constructor(intervalMs: number, last: Checkpoint) {
@@ -33,6 +57,35 @@ export class CheckpointSchedule {
   /** The newest one that counts. */
   get last(): Checkpoint {
     return this.#last;
+  }
+
+  /** Checkpoints are taken at all. */
+  get takes(): boolean {
+    return this.#intervalMs !== Infinity;
+  }
+
+  /** One is under way. */
+  get pending(): boolean {
+    return this.#pending !== null;
+  }
+
+  /** A savepoint is to be made as of the very next micro-batch. */
+  get wantsSavepoint(): boolean {
+    return this.#wanted.length > 0 && this.#pending === null;
+  }
+
+  /** False: too many wait already. */
+  want(savepoint: Savepoint): boolean {
+    if (this.#wanted.length >= savepointsWaitingMax) return false;
+    this.#wanted.push(savepoint);
+    return true;
+  }
+
+  /** Those that nobody will make any more. */
+  forgetWanted(): readonly Savepoint[] {
+    const wanted = this.#wanted;
+    this.#wanted = [];
+    return wanted;
   }
 
   /** The next order should ask for one. */
@@ -52,9 +105,11 @@ export class CheckpointSchedule {
   /** An order asks for the state as of `batch`, of all workers that have some. */
   ordered(nowMs: number, batch: BatchNumber, workers: readonly WorkerId[]): void {
     // Where stages are launched one by one, several orders ask for the same.
-    if (batch === noBatch || this.#pending?.batch === batch) return;
+    if (batch === noBatch || this.#pending?.batch === batch || batch === this.#failedBatch) return;
     const waiting = new Set(workers);
-    this.#pending = { batch, orderedMs: nowMs, waiting, snapshots: [], committing: false };
+    const savepoint = this.#wanted.shift() ?? null;
+    const ordered = { batch, orderedMs: nowMs, savepoint };
+    this.#pending = { ...ordered, waiting, snapshots: [], committing: false };
     this.#nextMs = nowMs + this.#intervalMs;
   }
 
@@ -65,28 +120,33 @@ export class CheckpointSchedule {
   }
 
   /** The checkpoint that is complete, once; null: none is, or it is being committed. */
-  complete(doneThrough: BatchNumber): Checkpoint | null {
+  complete(doneThrough: BatchNumber): CompleteCheckpoint | null {
     const pending = this.#pending;
     if (pending === null || pending.committing || pending.waiting.size > 0) return null;
     if (doneThrough < pending.batch) return null;
     pending.committing = true;
-    return { batch: pending.batch, snapshots: pending.snapshots };
+    const { snapshots, savepoint } = pending;
+    return { batch: pending.batch, snapshots, savepoint: savepoint?.name ?? null };
   }
 
   /** It is durable: how long it took from the order, ms; null when it was given up. */
-  committed(nowMs: number, batch: BatchNumber): number | null {
+  committed(nowMs: number, batch: BatchNumber): Committed | null {
     const pending = this.#pending;
     if (pending === null || pending.batch !== batch || !pending.committing) return null;
     this.#last = { batch, snapshots: pending.snapshots };
     this.#pending = null;
     this.#settled(nowMs, pending);
-    return this.#tookMs;
+    return { elapsedMs: this.#tookMs, savepoint: pending.savepoint };
   }
 
-  failed(nowMs: number, batch: BatchNumber): void {
-    if (this.#pending?.batch !== batch) return;
+  /** The savepoint that it was to be; null: none, or another checkpoint is under way. */
+  failed(nowMs: number, batch: BatchNumber): Savepoint | null {
+    if (this.#pending?.batch !== batch) return null;
+    const { savepoint } = this.#pending;
     this.#settled(nowMs, this.#pending);
     this.#pending = null;
+    this.#failedBatch = batch;
+    return savepoint;
   }
 
   #settled(nowMs: number, { orderedMs }: Pending): void {
@@ -96,7 +156,7 @@ export class CheckpointSchedule {
 
   /** Micro-batches from `end` on are withdrawn. */
   truncate(end: BatchNumber): void {
-    if (this.#pending !== null && this.#pending.batch >= end) this.#pending = null;
+    if (this.#pending !== null && this.#pending.batch >= end) this.#drop();
   }
 
   /**
@@ -104,7 +164,16 @@ export class CheckpointSchedule {
    * durable: it is complete, and older state is not wanted then.
    */
   giveUp(): void {
-    if (this.#pending?.committing !== true) this.#pending = null;
+    // After a rollback the same micro-batch is run once more.
+    this.#failedBatch = noBatch;
+    if (this.#pending?.committing !== true) this.#drop();
+  }
+
+  /** Nothing is wrong with it, so a savepoint is made of another one. */
+  #drop(): void {
+    const savepoint = this.#pending?.savepoint ?? null;
+    if (savepoint !== null) this.#wanted.unshift(savepoint);
+    this.#pending = null;
   }
 
   get committing(): boolean {

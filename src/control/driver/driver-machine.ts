@@ -6,9 +6,10 @@
 // | gathering  | the last worker joined                     | installing | install-template    |
 // | gathering  | take-over, or the last joined, with state  | asking     | ask-status, read-log|
 // | installing | the last template-installed                | running    | start-group         |
-// | running    | all sources ended and all is done          | stopping   | stop                |
-// | running    | stop-requested, urgent pace-changed        | cutting    | ask-cut             |
+// | running    | stop-requested, savepoint-requested,       | cutting    | ask-cut             |
+// |            | urgent pace-changed; all sources ended     |            |                     |
 // | cutting    | the last cut-answer                        | running    | set-boundary, group |
+// | running    | the last micro-batch is done, and kept     | stopping   | stop                |
 // | stopping   | the last stopped                           | finished   | job-finished        |
 // | any        | task-failed                                | failed     | stop, job-failed    |
 // | any        | worker-lost, without recovery              | failed     | stop, job-failed    |
@@ -42,8 +43,9 @@ import type {
 import type { Recovery } from '../protocol/recovery.ts';
 import type { Template } from '../protocol/template.ts';
 import { workersIn, workersOf } from '../protocol/template.ts';
+import type { Savepoint } from './checkpoint-schedule.ts';
 import { CheckpointSchedule } from './checkpoint-schedule.ts';
-import type { DriverEffect, DriverEvent } from './events.ts';
+import type { DriverEffect, DriverEvent, JobEnd } from './events.ts';
 import type { Execution } from './modes.ts';
 import { executionOf, plannerOf } from './modes.ts';
 import { LeastProgress } from './least-progress.ts';
@@ -118,9 +120,14 @@ export class DriverMachine {
   #cutAnswers = 0;
   /** The greatest answer. */
   #cutEnd = 0;
-  #stopRequested = false;
-  /** The last micro-batch has been planned. */
+  /** How the job is to end before its sources do; null: it is not. */
+  #stop: { readonly drain: boolean } | null = null;
+  /** No micro-batch follows but the last one, which is wanted or planned. */
   #closing = false;
+  /** The last micro-batch has been cut off for; it is planned once no checkpoint is under way. */
+  #last: 'none' | 'wanted' | 'given' = 'none';
+  /** There will be no checkpoint as of the last micro-batch. */
+  #lastFailed = false;
   #sourcePartitions = 0;
   /** The micro-batch whose finished stages are counted, and who has finished which. */
   #stagesOf: BatchNumber = noBatch;
@@ -196,7 +203,10 @@ export class DriverMachine {
         this.#onTakeOver();
         break;
       case 'stop-requested':
-        this.#onStopRequested();
+        this.#onStopRequested(event);
+        break;
+      case 'savepoint-requested':
+        this.#onSavepointRequested(event.savepoint);
         break;
       case 'pace-changed':
         this.#planner.changePace(event);
@@ -335,7 +345,8 @@ export class DriverMachine {
     const round = this.#rounds;
     if (this.#members.size === 0) {
       this.#answerByMs = Infinity;
-      return this.#trace({ kind: 'waiting-for-workers', have: 0, want: 1 });
+      this.#trace({ kind: 'waiting-for-workers', have: 0, want: 1 });
+      return this.#endWithoutWorkers();
     }
     const moves = this.#rebalances;
     const members = this.#lives();
@@ -453,7 +464,7 @@ export class DriverMachine {
     for (const { finalBatch } of statuses.values()) {
       if (finalBatch > last) last = finalBatch;
     }
-    if (last !== noBatch) this.#stopRequested = true;
+    if (last !== noBatch) this.#stop ??= { drain: true };
     return last;
   }
 
@@ -466,6 +477,8 @@ export class DriverMachine {
     this.#planner.restart(this.#nowMs, end);
     this.#checkpoints.truncate(end);
     this.#closing = final;
+    this.#last = 'none';
+    this.#lastFailed = false;
     if (final || this.#sourcesEnded()) this.#planner.close();
     this.#state = 'running';
     // Some are new here.
@@ -488,7 +501,7 @@ export class DriverMachine {
   }
 
   #finishIfWanted(): void {
-    if (this.#stopRequested && this.#mayCut() && !this.#sourcesEnded()) this.#askCut();
+    if (this.#stop !== null && this.#mayCut() && !this.#sourcesEnded()) this.#askCut();
   }
 
   /** Progress is counted anew: what moved begins at the checkpoint again. */
@@ -518,17 +531,47 @@ export class DriverMachine {
   }
 
   #onCheckpointCommitted(batch: BatchNumber): void {
-    const elapsedMs = this.#checkpoints.committed(this.#nowMs, batch);
-    if (elapsedMs === null) return this.#ignore('checkpoint-committed', 'old-round');
+    const committed = this.#checkpoints.committed(this.#nowMs, batch);
+    if (committed === null) return this.#ignore('checkpoint-committed', 'old-round');
+    const { elapsedMs, savepoint } = committed;
     this.#trace({ kind: 'checkpointed', batch, elapsedMs });
+    if (savepoint !== null) this.#effects.push({ kind: 'savepoint-made', id: savepoint.id, batch });
     this.#planRecovery();
     this.#rebalance();
+    this.#cutForSavepoint();
+    this.#endIfOver();
   }
 
   #onCheckpointFailed(batch: BatchNumber, error: StreamErrorData): void {
-    this.#checkpoints.failed(this.#nowMs, batch);
+    const savepoint = this.#checkpoints.failed(this.#nowMs, batch);
     this.#trace({ kind: 'checkpoint-failed', batch, code: error.code });
+    if (savepoint !== null) this.#refuseSavepoint(savepoint, error);
+    // The run ends anyway: the next one repeats what came since the checkpoint before.
+    if (batch === this.#planner.lastBatch) this.#lastFailed = true;
     this.#planRecovery();
+    this.#cutForSavepoint();
+    this.#endIfOver();
+  }
+
+  #onSavepointRequested(savepoint: Savepoint): void {
+    const ends = this.#stop !== null || this.#closing || this.#isOver();
+    if (ends || !this.#checkpoints.takes || !this.#checkpoints.want(savepoint)) {
+      return this.#refuseSavepoint(savepoint, ends ? endingError : notNowError);
+    }
+    this.#cutForSavepoint(true);
+  }
+
+  /**
+   * Groups may be long, and somebody waits. `always`: also while a checkpoint is under way, which
+   * may be one as of the end of a long group.
+   */
+  #cutForSavepoint(always = false): void {
+    const { wantsSavepoint } = this.#checkpoints;
+    if ((always || wantsSavepoint) && this.#mayCut() && !this.#sourcesEnded()) this.#askCut();
+  }
+
+  #refuseSavepoint({ id }: Savepoint, error: StreamErrorData): void {
+    this.#effects.push({ kind: 'savepoint-failed', id, error });
   }
 
   #commitCheckpoint(): void {
@@ -594,7 +637,7 @@ export class DriverMachine {
     this.#state = 'running';
     this.#started = true;
     this.#effects.push({ kind: 'job-started' });
-    if (this.#stopRequested) this.#askCut();
+    if (this.#stop !== null) this.#askCut();
   }
 
   #onReport(member: Member, report: Report): void {
@@ -609,12 +652,35 @@ export class DriverMachine {
     for (const { stage, partition, batch } of report.ended) {
       this.#ended.set(`${stage}/${partition}`, batch);
     }
-    if (this.#sourcesEnded()) this.#planner.close();
+    if (this.#sourcesEnded() && !this.#closing) this.#planner.close();
     this.#commitCheckpoint();
-    if (this.#state === 'running' && this.#sourcesEnded() && done >= this.#endedThrough()) {
-      this.#state = 'stopping';
-      this.#stopAll();
-    }
+    this.#endIfOver();
+  }
+
+  #keepsEnd(): boolean {
+    return this.#options.recovery !== undefined && this.#checkpoints.takes;
+  }
+
+  /** What is done everywhere, and kept where anything is, need not go on. */
+  #endIfOver(): void {
+    if (this.#state !== 'running') return;
+    const ended = this.#sourcesEnded();
+    const through = ended ? this.#endedThrough() : this.#planner.lastBatch;
+    if (through === noBatch && !ended) return;
+    if (this.#waitsForLast(through) || this.#doneThrough.least < through) return;
+    this.#state = 'stopping';
+    this.#stopAll();
+  }
+
+  /**
+   * A checkpoint as of the end lets the next start begin there. Where the sources have ended by
+   * themselves, nothing has asked for it yet.
+   */
+  #waitsForLast(through: BatchNumber): boolean {
+    if (!this.#keepsEnd() || this.#lastFailed) return false;
+    if (this.#checkpoints.last.batch >= through) return false;
+    if (this.#last === 'none') this.#askCut();
+    return true;
   }
 
   /** What a worker keeps is released by a checkpoint; until then there may be no room for input. */
@@ -669,16 +735,37 @@ export class DriverMachine {
     this.#startRound();
   }
 
-  #onStopRequested(): void {
-    if (this.#stopRequested) return;
-    this.#stopRequested = true;
+  #onStopRequested({ drain, savepoint }: Extract<DriverEvent, { kind: 'stop-requested' }>): void {
+    if (this.#stop !== null || this.#isOver()) {
+      if (savepoint !== null) this.#refuseSavepoint(savepoint, endingError);
+      return this.#ignore('stop-requested', 'duplicate');
+    }
+    if (savepoint !== null) {
+      // There is one checkpoint as of the end, and one name for it.
+      for (const other of this.#checkpoints.forgetWanted()) {
+        this.#refuseSavepoint(other, endingError);
+      }
+      this.#onSavepointRequested(savepoint);
+    }
+    // What is kept nowhere could not go on.
+    this.#stop = { drain: drain || this.#options.recovery === undefined };
     if (this.#state === 'gathering') {
-      this.#state = 'finished';
       this.#sendAll({ kind: 'stop', term: this.#options.term });
-      this.#effects.push({ kind: 'job-finished', lastBatch: noBatch });
+      this.#finish();
     } else {
+      this.#endWithoutWorkers();
       this.#finishIfWanted();
     }
+  }
+
+  #isOver(): boolean {
+    return this.#state === 'stopping' || this.#state === 'finished' || this.#state === 'failed';
+  }
+
+  /** A job that waits for workers and is to go on some other time need not wait for them. */
+  #endWithoutWorkers(): void {
+    if (this.#state !== 'asking' || this.#members.size > 0) return;
+    if (this.#stop !== null && !this.#stop.drain) this.#finish();
   }
 
   #askCut(): void {
@@ -708,22 +795,36 @@ export class DriverMachine {
     this.#state = 'running';
     const elapsedMs = this.#nowMs - this.#cutAskedMs;
     this.#trace({ kind: 'boundary-cut', end: boundary, elapsedMs });
-    if (!this.#stopRequested || this.#sourcesEnded()) return;
-    // All sources end in the same micro-batch, so that a stopped run has a consistent end.
+    if (this.#sourcesEnded() ? !this.#keepsEnd() : this.#stop === null) return;
     this.#closing = true;
-    this.#planner.finish();
+    this.#last = 'wanted';
+    this.#planner.close();
+  }
+
+  /**
+   * All sources end in the same micro-batch, or none does, so that a stopped run has a consistent
+   * end. It is the micro-batch as of which state is kept, so no other checkpoint may be under way.
+   */
+  #planLast(): void {
+    if (this.#state !== 'running' || this.#last !== 'wanted' || this.#checkpoints.pending) return;
+    this.#last = 'given';
+    this.#planner.finish({ ends: this.#stop?.drain === true && !this.#sourcesEnded() });
   }
 
   #giveOrders(): void {
     if (this.#template === null) return;
+    this.#planLast();
     const { version } = this.#template;
     const recovers = this.#options.recovery !== undefined;
     while (this.#state === 'running') {
+      const single = this.#checkpoints.wantsSavepoint;
+      const due = this.#closing ? this.#checkpoints.takes : this.#checkpoints.due(this.#nowMs);
       const context = {
         nowMs: this.#nowMs,
         term: this.#options.term,
         version,
-        checkpoint: recovers && !this.#closing && this.#checkpoints.due(this.#nowMs),
+        checkpoint: recovers && (due || single),
+        single,
         checkpointed: recovers ? this.#checkpoints.last.batch : null,
         holdsBack: this.#holdsBack,
       };
@@ -754,9 +855,20 @@ export class DriverMachine {
   #onStopped(member: Member): void {
     if (!member.stopped) this.#stopped++;
     member.stopped = true;
-    if (this.#state !== 'stopping' || this.#stopped < this.#members.size) return;
+    if (this.#state === 'stopping' && this.#stopped >= this.#members.size) this.#finish();
+  }
+
+  #finish(): void {
+    const hasRun = this.#state === 'stopping';
+    const drained = hasRun && this.#sourcesEnded();
+    const lastBatch = drained ? this.#endedThrough() : this.#planner.lastBatch;
+    const { batch } = this.#checkpoints.last;
+    // What drivers before this one have done is known to nobody who has not begun.
+    const isNew = this.#state === 'gathering' && this.#options.recovery?.from === null;
+    const kept = isNew || (hasRun && batch >= lastBatch);
     this.#state = 'finished';
-    this.#effects.push({ kind: 'job-finished', lastBatch: this.#endedThrough() });
+    const end: JobEnd = { lastBatch, drained, kept };
+    this.#effects.push({ kind: 'job-finished', ...end });
   }
 
   /** Workers without a part stop, too. */
@@ -790,6 +902,22 @@ export class DriverMachine {
 }
 
 type Joined = Extract<DriverEvent, { kind: 'worker-joined' }>;
+
+const endingError: StreamErrorData = {
+  code: 'job-ending',
+  message: 'could not make a savepoint: the job is ending',
+  hint: 'the run keeps a checkpoint as of its end, from which the next one goes on',
+  fields: {},
+  stack: null,
+};
+
+const notNowError: StreamErrorData = {
+  code: 'savepoint-refused',
+  message: 'could not make a savepoint: too many are waited for, or no checkpoints are taken',
+  hint: 'wait for the others; with an endless checkpoint interval none can be made',
+  fields: {},
+  stack: null,
+};
 
 function silentError(worker: WorkerId): StreamErrorData {
   return {

@@ -19,6 +19,7 @@ import type {
   WorkerMessage,
 } from '../protocol/messages.ts';
 import type { Template } from '../protocol/template.ts';
+import type { Savepoint } from './checkpoint-schedule.ts';
 
 export type DriverEvent =
   | {
@@ -38,9 +39,16 @@ export type DriverEvent =
       readonly kind: 'take-over';
     }
   | {
-      /** The sources end now; all windows close and the job finishes. */
+      /**
+       * The job ends behind what is permitted: with `drain` the sources end and all windows close;
+       * otherwise, where anything is kept, windows stay open and the next run goes on with them.
+       */
       readonly kind: 'stop-requested';
+      readonly drain: boolean;
+      /** The checkpoint as of the end is to be one; null: an ordinary one. */
+      readonly savepoint: Savepoint | null;
     }
+  | { readonly kind: 'savepoint-requested'; readonly savepoint: Savepoint }
   | {
       /** Takes effect with the next group; at once, by a cut, when `urgent`. */
       readonly kind: 'pace-changed';
@@ -69,7 +77,9 @@ export type DriverEffect =
   | { readonly kind: 'job-started' }
   | { readonly kind: 'report-received'; readonly worker: WorkerId; readonly report: Report }
   | { readonly kind: 'worker-stopped'; readonly worker: WorkerId; readonly gauges: Handle }
-  | { readonly kind: 'job-finished'; readonly lastBatch: BatchNumber }
+  | ({ readonly kind: 'job-finished' } & JobEnd)
+  | { readonly kind: 'savepoint-made'; readonly id: number; readonly batch: BatchNumber }
+  | { readonly kind: 'savepoint-failed'; readonly id: number; readonly error: StreamErrorData }
   | {
       readonly kind: 'job-failed';
       readonly error: StreamErrorData;
@@ -111,6 +121,8 @@ export type DriverEffect =
       readonly batch: BatchNumber;
       readonly template: Template;
       readonly snapshots: readonly PartitionSnapshot[];
+      /** The name under which it is to be kept; null: retention may delete it. */
+      readonly savepoint: string | null;
     }
   | {
       /** The driver has declared it dead: nobody listens to it any more. */
@@ -120,6 +132,15 @@ export type DriverEffect =
       readonly error: StreamErrorData;
     }
   | { readonly kind: 'trace'; readonly trace: DriverTrace };
+
+export type JobEnd = {
+  /** The last micro-batch, all output of which is visible; -1: none. */
+  readonly lastBatch: BatchNumber;
+  /** All sources have ended, all windows are closed; otherwise the next run goes on with them. */
+  readonly drained: boolean;
+  /** A checkpoint holds all of it; otherwise the next run repeats what came since the last. */
+  readonly kept: boolean;
+};
 
 export type DriverTrace =
   | {

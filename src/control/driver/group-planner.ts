@@ -33,10 +33,17 @@ export class GroupPlanner implements Planner {
   #measuredAtMs = -Infinity;
   #measuredBatch: BatchNumber = noBatch;
   #phase: 'open' | 'finishing' | 'closed' = 'open';
+  /** All sources end in the last micro-batch. */
+  #ends = false;
+  #lastBatch: BatchNumber = noBatch;
   #finalBatch: BatchNumber = noBatch;
 
   constructor(pace: Pace) {
     this.#pace = checkedPace(pace);
+  }
+
+  get lastBatch(): BatchNumber {
+    return this.#lastBatch;
   }
 
   get finalBatch(): BatchNumber {
@@ -92,6 +99,7 @@ export class GroupPlanner implements Planner {
     this.#measuredBatch = noBatch;
     this.#nextAnchorMs = nowMs;
     this.#phase = 'open';
+    this.#lastBatch = noBatch;
     if (this.#finalBatch >= end) this.#finalBatch = noBatch;
   }
 
@@ -111,8 +119,9 @@ export class GroupPlanner implements Planner {
     this.#phase = 'closed';
   }
 
-  finish(): void {
-    if (this.#phase === 'open') this.#phase = 'finishing';
+  finish({ ends }: { readonly ends: boolean }): void {
+    this.#phase = 'finishing';
+    this.#ends = ends;
   }
 
   #wantsGroup(nowMs: number): boolean {
@@ -139,13 +148,16 @@ export class GroupPlanner implements Planner {
   next(context: OrderContext): PlannedOrder | null {
     const { nowMs, term, version } = context;
     if (!this.#wantsGroup(nowMs)) return null;
-    const final = this.#phase === 'finishing';
-    if (final) this.#phase = 'closed';
+    const last = this.#phase === 'finishing';
+    const final = last && this.#ends;
+    if (last) this.#phase = 'closed';
     const { intervalMs } = this.#pace;
     const countMax = context.holdsBack ? heldBackGroupMax : groupSizeMax;
-    const count = final ? 1 : Math.min(this.#pace.groupSize, countMax);
+    const single = last || context.single;
+    const count = single ? 1 : Math.min(this.#pace.groupSize, countMax);
     const first = this.#end;
     const end = (first + count) as BatchNumber;
+    if (last) this.#lastBatch = first;
     if (final) this.#finalBatch = first;
     const lateMs = nowMs - this.#nextAnchorMs;
     const reanchors = lateMs > reanchorIntervals * intervalMs;
@@ -158,7 +170,7 @@ export class GroupPlanner implements Planner {
       first,
       count,
       stage: null,
-      intervalMs: final ? 0 : intervalMs,
+      intervalMs: last ? 0 : intervalMs,
       anchorMs: this.#nextAnchorMs,
       reportAt: Math.max(first, end - 1 - this.lookAhead()) as BatchNumber,
       retireThrough: context.checkpointed ?? this.#doneThrough,

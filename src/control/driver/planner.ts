@@ -18,6 +18,8 @@ export type OrderContext = {
   readonly version: PlacementVersion;
   /** State is to be kept as of the last micro-batch of what is planned now. */
   readonly checkpoint: boolean;
+  /** What is planned now is one micro-batch, however many a group has: somebody waits for it. */
+  readonly single: boolean;
   /** A checkpoint covers everything through here; null: blocks are not kept for one. */
   readonly checkpointed: BatchNumber | null;
   /** Input is held back until a checkpoint has come: orders must not be long. */
@@ -47,8 +49,10 @@ export type Planner = {
   restart(nowMs: number, end: BatchNumber): void;
   /** Begins no further micro-batch; what was begun is brought to its end. */
   close(): void;
-  /** Begins one more micro-batch, in which all sources end. */
-  finish(): void;
+  /** Begins one more micro-batch and then none; with `ends` all sources end in it. */
+  finish(how: { readonly ends: boolean }): void;
+  /** What `finish` has begun, once it is planned; -1 before, and after a restart. */
+  readonly lastBatch: BatchNumber;
   /** The micro-batch in which all sources end, once it is planned; -1 before. */
   readonly finalBatch: BatchNumber;
   /** The order that is due, or null. Ask again after each one. */

@@ -16,6 +16,9 @@ export class StagePlanner implements Planner {
   #batch: BatchNumber = noBatch;
   #triggerMs = -Infinity;
   #final = false;
+  /** All sources end in the last micro-batch. */
+  #ends = false;
+  #lastBatch: BatchNumber = noBatch;
   #finalBatch: BatchNumber = noBatch;
   #checkpoint = false;
   #doneThrough: BatchNumber = noBatch;
@@ -30,6 +33,10 @@ export class StagePlanner implements Planner {
 
   get pace(): Pace {
     return this.#pace;
+  }
+
+  get lastBatch(): BatchNumber {
+    return this.#lastBatch;
   }
 
   get finalBatch(): BatchNumber {
@@ -69,6 +76,7 @@ export class StagePlanner implements Planner {
     this.#doneThrough = Math.min(this.#doneThrough, end - 1) as BatchNumber;
     this.#triggerMs = nowMs - this.#pace.intervalMs;
     this.#phase = 'open';
+    this.#lastBatch = noBatch;
     if (this.#finalBatch >= end) this.#finalBatch = noBatch;
   }
 
@@ -76,8 +84,9 @@ export class StagePlanner implements Planner {
     this.#phase = 'closed';
   }
 
-  finish(): void {
-    if (this.#phase === 'open') this.#phase = 'finishing';
+  finish({ ends }: { readonly ends: boolean }): void {
+    this.#phase = 'finishing';
+    this.#ends = ends;
   }
 
   next(context: OrderContext): PlannedOrder | null {
@@ -96,7 +105,7 @@ export class StagePlanner implements Planner {
         first: this.#batch,
         count: 1,
         stage,
-        intervalMs: this.#final ? 0 : this.#pace.intervalMs,
+        intervalMs: this.#batch === this.#lastBatch ? 0 : this.#pace.intervalMs,
         anchorMs: this.#triggerMs,
         // What this planner plans by are the stages that are done: `stageDone`.
         reportAt: noBatch,
@@ -127,9 +136,10 @@ export class StagePlanner implements Planner {
     this.#batch = this.end;
     this.#launched.clear();
     this.#done.clear();
-    this.#final = finishing;
+    this.#final = finishing && this.#ends;
     this.#checkpoint = checkpoint;
-    if (finishing) this.#finalBatch = this.#batch;
+    if (finishing) this.#lastBatch = this.#batch;
+    if (this.#final) this.#finalBatch = this.#batch;
     if (finishing) this.#phase = 'closed';
     return true;
   }

@@ -9,7 +9,9 @@ import type { PassedOver } from './checkpoint-chain.ts';
 import { readChain } from './checkpoint-chain.ts';
 import type { DecodedEntry } from './manifest-codec.ts';
 import type { PipelineKeys } from './pipeline-keys.ts';
-import { partsOfStateKey, savepointKey, sequenceOfManifest } from './pipeline-keys.ts';
+import { partsOfStateKey, sequenceOfManifest } from './pipeline-keys.ts';
+import type { SavepointMarks } from './savepoint-marks.ts';
+import { forgetSavepoints, readSavepointMarks } from './savepoint-marks.ts';
 import type { StoreScript } from './store-script.ts';
 import { deleteBlobs, listBlobs } from './store-script.ts';
 
@@ -41,12 +43,14 @@ export function* retainCheckpoints(
 ): StoreScript<Retained> {
   const chain = yield* readChain(keys);
   const objects = yield* listBlobs(keys.state);
-  const marks = new Set((yield* listBlobs(keys.savepoints)).map(({ key }) => key));
-  const { kept, doomed, oldestBatch } = dividedChain(chain, options.keep, ({ key }) =>
-    marks.has(savepointKey(keys, sequenceOfManifest(key) ?? 0)),
-  );
+  const marks = yield* readSavepointMarks(keys);
+  const { kept, doomed, oldestBatch } = dividedChain(chain, options.keep, marks);
   // Manifests first: one whose objects are half gone would look like damage.
   yield* deleteBlobs(doomed);
+  const left = new Set(chain.map(({ key }) => key)).difference(new Set(doomed));
+  const leftSequences = new Set([...left].map(sequenceOfManifest));
+  const gone = [...marks.deleted].filter((sequence) => !leftSequences.has(sequence));
+  yield* forgetSavepoints(keys, gone);
   const unreadable = chain.filter((found) => 'problem' in found && !doomed.includes(found.key));
   const useless = unreadable.length > 0 ? [] : uselessObjects(keys, { objects, kept }, options);
   yield* deleteBlobs(useless);
@@ -63,7 +67,7 @@ type Found = ({ readonly key: string } & DecodedEntry) | PassedOver;
 function dividedChain(
   chain: readonly Found[],
   keep: number,
-  isMarked: (found: PassedOver) => boolean,
+  marks: SavepointMarks,
 ): {
   readonly kept: readonly CheckpointManifest[];
   readonly doomed: readonly string[];
@@ -74,14 +78,14 @@ function dividedChain(
   );
   const newest = checkpoints.slice(-Math.max(1, keep));
   const oldest = newest[0];
-  const kept = checkpoints.filter(
-    (manifest) => manifest.savepoint !== null || newest.includes(manifest),
-  );
+  const isSavepoint = ({ savepoint, sequence }: CheckpointManifest): boolean =>
+    savepoint !== null && !marks.deleted.has(sequence);
+  const kept = checkpoints.filter((manifest) => isSavepoint(manifest) || newest.includes(manifest));
   if (oldest === undefined) return { kept, doomed: [], oldestBatch: null };
   const from = chain.findIndex((found) => 'entry' in found && found.entry === oldest);
   const doomed = chain.slice(0, from).filter((found) => {
-    if ('problem' in found) return !isMarked(found);
-    return found.entry.kind === 'term' || found.entry.savepoint === null;
+    if ('problem' in found) return !marks.kept.has(sequenceOfManifest(found.key) ?? 0);
+    return found.entry.kind === 'term' || !isSavepoint(found.entry);
   });
   const oldestBatch = Math.min(...newest.map(({ batch }) => batch));
   return { kept, doomed: doomed.map(({ key }) => key), oldestBatch };

@@ -2,9 +2,12 @@
 //
 //   <pipeline>/manifests/<sequence>.json
 //   <pipeline>/savepoints/<sequence>.json: marks a manifest as a savepoint's, should it be damaged
+//   <pipeline>/savepoints/<sequence>.deleted.json: somebody has deleted that savepoint
 //   <pipeline>/state/<term>-<worker>-<incarnation>/<stage>-<partition>-<batch>-<base|delta>
 //   <pipeline>/log/<history>/<writer>/<number>
+//   <pipeline>/log-files/<history>/<writer>/<segment>.log: of runs of one host, in a folder
 //   <pipeline>/lease.json, <pipeline>/journal.json
+//   <pipeline>/request.json: what an operator asks of the driver, and its answer
 
 import { keyPart, nameOfKeyPart, numberPart } from './blob-key.ts';
 
@@ -18,6 +21,7 @@ export type PipelineKeys = {
   readonly log: string;
   readonly lease: string;
   readonly journal: string;
+  readonly request: string;
 };
 
 export function pipelineKeys(pipeline: string): PipelineKeys {
@@ -31,6 +35,7 @@ export function pipelineKeys(pipeline: string): PipelineKeys {
     log: `${folder}log/`,
     lease: `${folder}lease.json`,
     journal: `${folder}journal.json`,
+    request: `${folder}request.json`,
   };
 }
 
@@ -39,12 +44,31 @@ export function logFolder({ log }: PipelineKeys, history: string): string {
   return `${log}${keyPart(history)}/`;
 }
 
+/** Where a history's range log has files instead: they are no blobs, and no blobs lie there. */
+export function fileLogFolder({ folder }: PipelineKeys, history: string): string {
+  return `${folder}log-files/${keyPart(history)}/`;
+}
+
 export function manifestKey({ manifests }: PipelineKeys, sequence: number): string {
   return `${manifests}${numberPart(sequence)}.json`;
 }
 
 export function savepointKey({ savepoints }: PipelineKeys, sequence: number): string {
   return `${savepoints}${numberPart(sequence)}.json`;
+}
+
+export function deletedSavepointKey({ savepoints }: PipelineKeys, sequence: number): string {
+  return `${savepoints}${numberPart(sequence)}.deleted.json`;
+}
+
+export function sequenceOfSavepoint(key: string): number | null {
+  const match = /\/savepoints\/(\d+)\.json$/.exec(key);
+  return match === null ? null : Number(match[1]);
+}
+
+export function sequenceOfDeletedSavepoint(key: string): number | null {
+  const match = /\/savepoints\/(\d+)\.deleted\.json$/.exec(key);
+  return match === null ? null : Number(match[1]);
 }
 
 export function sequenceOfManifest(key: string): number | null {

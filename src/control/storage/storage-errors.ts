@@ -17,6 +17,16 @@ export type StorageErrorCode =
   | 'checkpoint-damaged'
   /** Somebody asked for one that is not there. */
   | 'checkpoint-not-found'
+  /** Somebody wants to delete a savepoint that is none. */
+  | 'no-savepoint'
+  /** A start from an older checkpoint, and nobody says what becomes of the output. */
+  | 'output-undecided'
+  /** Nobody drives the pipeline over this store. */
+  | 'no-driver'
+  /** The driver has another request to answer. */
+  | 'request-busy'
+  /** It has not answered in time. */
+  | 'request-unanswered'
   /** Written by a release that this one does not understand. */
   | 'checkpoint-format'
   /** Somebody with a greater term, or the driver's seal, came first: what was tried is void. */

@@ -145,6 +145,8 @@ export type WorkerEffect =
       /** The placement since which the partition is here; a later order makes this one void. */
       readonly since: PlacementVersion;
       readonly snapshot: Handle | null;
+      /** The micro-batch that the snapshot counts as. */
+      readonly checkpoint: BatchNumber;
       /** Source partitions: the state is as of this record; null: as of the snapshot. */
       readonly behind: Handle | null;
       /**

@@ -31,9 +31,13 @@ export class ReportLog {
     this.#due = true;
   }
 
-  /** The more workers there are, the less often each one reports. */
+  /**
+   * The more workers there are, the less often each one reports. Ends of sources that nobody was
+   * told of belong to the placement before, and may not have come to be.
+   */
   restart(nowMs: number, workerCount: number): void {
     this.#reportedAtMs = nowMs;
+    this.#ended = [];
     this.#intervalMs = Math.max(reportIntervalMs, (workerCount * 1000) / reportsPerSecondMax);
     this.#gaugesIntervalMs = (workerCount * 1000) / gaugesPerSecondMax;
   }

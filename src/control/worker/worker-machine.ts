@@ -376,6 +376,7 @@ export class WorkerMachine {
     assert(end > this.#startedThrough, 'a boundary withdraws what was started');
     this.#permissions.truncate(end);
     if (this.#snapshots !== null && this.#snapshots.batch >= end) this.#snapshots = null;
+    this.#checkpointAt = Math.min(this.#checkpointAt, end - 1) as BatchNumber;
     this.#forgetGroups();
     this.#wakeAll();
   }
@@ -687,7 +688,7 @@ export class WorkerMachine {
     local.state = 'restoring';
     const { since } = local;
     const from = { snapshot: snapshot?.snapshot ?? null, behind, readsBehind };
-    const order = { stage, partition, since, ...from };
+    const order = { stage, partition, since, checkpoint: recovery.checkpoint, ...from };
     this.#effects.push({ kind: 'restore-state', ...order });
   }
 

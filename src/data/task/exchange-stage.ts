@@ -102,6 +102,10 @@ export class ExchangeStage {
     this.#taskOrder.resume(index, batch);
   }
 
+  renumber(partition: number, batch: number): void {
+    this.#taskOrder.renumber(partition, batch);
+  }
+
   /** The partition has moved away, or is to be restored anew. */
   forget(partition: number): void {
     this.#partitions[partition] = undefined;

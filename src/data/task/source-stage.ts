@@ -119,6 +119,10 @@ export class SourceStage {
     this.#order.resume(partition, record.batch);
   }
 
+  renumber(partition: number, batch: number): void {
+    this.#order.renumber(partition, batch);
+  }
+
   rangeOf(partition: number): RangeRecord | null {
     return this.#records[partition] ?? null;
   }

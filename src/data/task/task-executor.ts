@@ -79,6 +79,14 @@ export class TaskExecutor {
     this.#stage(place).restore(place.partition, snapshots);
   }
 
+  /**
+   * Right after `restore`: the next task is that of the micro-batch behind `batch`. A history that
+   * begins with older state counts on behind all that is visible of the one before.
+   */
+  renumber(place: StagePlace, batch: number): void {
+    this.#stage(place).renumber(place.partition, batch);
+  }
+
   /** A source partition goes on behind `record`. */
   resume(place: StagePlace, record: RangeRecord): void {
     const stage = this.#stage(place);

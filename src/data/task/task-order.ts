@@ -31,6 +31,13 @@ export class TaskOrder {
     this.#part[partition] = 0;
   }
 
+  /** As `resume`, for a partition whose state is as of that micro-batch or an earlier one. */
+  renumber(partition: number, batch: number): void {
+    const last = this.#last[partition];
+    assert(last === undefined || last <= batch, `state of ${last} is not of the future`);
+    this.resume(partition, batch);
+  }
+
   /** The next task may be any. */
   forget(partition: number): void {
     this.#last[partition] = undefined;

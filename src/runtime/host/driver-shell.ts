@@ -2,12 +2,13 @@
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
-import type { DriverEffect, DriverEvent } from '../../control/driver/events.ts';
+import type { DriverEffect, DriverEvent, JobEnd } from '../../control/driver/events.ts';
 import { DriverMachine } from '../../control/driver/driver-machine.ts';
 import type { DriverOptions } from '../../control/driver/driver-machine.ts';
 import type { Pace } from '../../control/driver/planner.ts';
 import type { BatchNumber, WorkerId } from '../../control/protocol/ids.ts';
 import type { DriverMessage } from '../../control/protocol/messages.ts';
+import type { CheckpointManifest } from '../../control/protocol/checkpoint-manifest.ts';
 import type { JobMonitor } from '../../observe/job-monitor.ts';
 import type { WorkerGauges } from '../../observe/gauges.ts';
 import type { DriverStorage } from './driver-storage.ts';
@@ -34,7 +35,10 @@ const lossesMax = 64;
 export class DriverShell {
   readonly #options: DriverShellOptions;
   readonly #machine: DriverMachine;
-  readonly #ended = Promise.withResolvers<BatchNumber>();
+  readonly #ended = Promise.withResolvers<JobEnd>();
+  /** Those that were asked for and are not there yet, by id. */
+  readonly #savepoints = new Map<number, PromiseWithResolvers<CheckpointManifest>>();
+  #savepointIds = 0;
   #timer: NodeJS.Timeout | null = null;
   #stepping = false;
   #lossesMs: number[] = [];
@@ -42,11 +46,44 @@ export class DriverShell {
   constructor(options: DriverShellOptions) {
     this.#options = options;
     this.#machine = new DriverMachine(options.driver);
+    const dropSavepoints = (): void => {
+      for (const { reject } of this.#savepoints.values()) reject(notMade());
+      this.#savepoints.clear();
+    };
+    this.#ended.promise.then(dropSavepoints, dropSavepoints);
   }
 
-  /** Resolves with the last micro-batch when the job is done; rejects when it failed. */
-  get ended(): Promise<BatchNumber> {
+  /** Resolves when the job is done; rejects when it failed. */
+  get ended(): Promise<JobEnd> {
     return this.#ended.promise;
+  }
+
+  /** The number of the newest checkpoint that this run has made; null: none yet. */
+  get lastCheckpoint(): number | null {
+    return this.#options.storage?.last?.sequence ?? null;
+  }
+
+  /** Ends the job behind what is permitted. A savepoint of it: see `savepoint`. */
+  stop({ drain, savepoint }: { readonly drain: boolean; readonly savepoint: string | null }): void {
+    const wanted = savepoint === null ? null : this.#newSavepoint(savepoint);
+    this.step({ kind: 'stop-requested', drain, savepoint: wanted });
+  }
+
+  /** Resolves when it is durable; rejects when it could not be made. */
+  savepoint(name: string): Promise<CheckpointManifest> {
+    const savepoint = this.#newSavepoint(name);
+    const { promise } = this.#savepoints.get(savepoint.id)!;
+    this.step({ kind: 'savepoint-requested', savepoint });
+    return promise;
+  }
+
+  #newSavepoint(name: string): { readonly id: number; readonly name: string } {
+    const id = this.#savepointIds++;
+    const made = Promise.withResolvers<CheckpointManifest>();
+    // Who does not wait for it hears of it by the end of the run.
+    made.promise.catch(() => {});
+    this.#savepoints.set(id, made);
+    return { id, name };
   }
 
   get pace(): Pace {
@@ -98,7 +135,15 @@ export class DriverShell {
         monitor.stopped(effect.worker, effect.gauges as WorkerGauges);
         break;
       case 'job-finished':
-        this.#ended.resolve(effect.lastBatch);
+        this.#ended.resolve(effect);
+        break;
+      case 'savepoint-made':
+        this.#savepoints.get(effect.id)?.resolve(this.#storage().last!);
+        this.#savepoints.delete(effect.id);
+        break;
+      case 'savepoint-failed':
+        this.#savepoints.get(effect.id)?.reject(errorFromData(effect.error));
+        this.#savepoints.delete(effect.id);
         break;
       case 'job-failed': {
         const error = errorFromData(effect.error);
@@ -204,4 +249,12 @@ export class DriverShell {
     const delayMs = Math.max(0, deadline - this.#options.clock.nowMs());
     this.#timer = setTimeout(() => this.step({ kind: 'time-passed' }), delayMs);
   }
+}
+
+function notMade(): StreamError {
+  return new StreamError({
+    code: 'job-ending',
+    message: 'could not make a savepoint: the job has ended',
+    hint: '`mizzle checkpoints list` shows what it has kept',
+  });
 }

@@ -3,6 +3,7 @@
 
 import type { RecoveryOptions } from '../../control/driver/driver-machine.ts';
 import type { DriverEffect } from '../../control/driver/events.ts';
+import type { CompleteCheckpoint } from '../../control/driver/checkpoint-schedule.ts';
 import type { Checkpoint } from '../../control/driver/recovery-round.ts';
 import type {
   CheckpointContent,
@@ -54,6 +55,7 @@ export class DriverStorage {
   /** By life: its logs of terms before this one. */
   readonly #olderLogs = new Map<string, readonly string[]>();
   readonly #term: Term;
+  #last: CheckpointManifest | null = null;
   #committing: Promise<unknown> = Promise.resolve();
 
   constructor(options: DriverStorageOptions) {
@@ -130,15 +132,21 @@ export class DriverStorage {
     await this.#log.append(records);
   }
 
-  commit(checkpoint: Checkpoint): Promise<void> {
+  /** The newest checkpoint of this run; null: none yet. */
+  get last(): CheckpointManifest | null {
+    return this.#last;
+  }
+
+  commit(checkpoint: CompleteCheckpoint): Promise<void> {
     const committed = this.#commit(checkpoint);
     this.#committing = committed.catch(() => {});
     return committed;
   }
 
-  async #commit({ batch, snapshots }: Checkpoint): Promise<void> {
+  async #commit({ batch, snapshots, savepoint }: CompleteCheckpoint): Promise<void> {
     const { manifests, open } = this.#options;
-    await manifests.commit(checkpointContent(this.#options, { batch, snapshots }));
+    const content = checkpointContent(this.#options, { batch, snapshots });
+    this.#last = await manifests.commit({ ...content, savepoint });
     const { oldestBatch } = await manifests.retain();
     // An older checkpoint is of use only together with the ranges behind it.
     if (oldestBatch !== null) await open.log.release(oldestBatch);

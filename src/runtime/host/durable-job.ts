@@ -8,9 +8,10 @@ import type { PlacementVersion, Term } from '../../control/protocol/ids.ts';
 import type { WorkerLife } from '../../control/protocol/messages.ts';
 import type { Reach } from '../../control/protocol/template.ts';
 import type { KeptLimits } from '../../control/worker/spill-policy.ts';
-import { logFolder, pipelineKeys } from '../../control/storage/pipeline-keys.ts';
+import { fileLogFolder, logFolder, pipelineKeys } from '../../control/storage/pipeline-keys.ts';
 import { DirectoryStore } from '../storage/directory-store.ts';
 import { FileRangeLog } from '../storage/file-range-log.ts';
+import { JoinedRangeLog } from '../storage/joined-range-log.ts';
 import { ObjectRangeLog } from '../storage/object-range-log.ts';
 import { openStore, parseStoreAddress } from '../storage/open-store.ts';
 
@@ -21,8 +22,10 @@ export type Durability = {
   readonly history: string;
   /** The driver's epoch. */
   readonly term: number;
-  /** The run goes on where an earlier one was. */
+  /** The run goes on where an earlier one was, in the same history. */
   readonly resumes: boolean;
+  /** The histories before this one, whose output stays; null: sinks keep none but their own. */
+  readonly keeps: readonly string[] | null;
   readonly checkpointIntervalMs: number;
   /** What each worker may keep until a checkpoint covers it. */
   readonly keptLimits: KeptLimits;
@@ -35,18 +38,20 @@ export type Durability = {
 export type OpenDurability = { readonly store: BlobStore; readonly log: RangeLog };
 
 export async function openDurability(
-  { store: address, history, isOneHost }: Durability,
+  { store: address, history, isOneHost }: Pick<Durability, 'store' | 'history' | 'isOneHost'>,
   pipeline: string,
   nowMs: () => number,
 ): Promise<OpenDurability> {
   const store = await openStore(address);
   const parsed = parseStoreAddress(address);
-  const folder = logFolder(pipelineKeys(pipeline), history);
+  const keys = pipelineKeys(pipeline);
+  const objects = new ObjectRangeLog(store, logFolder(keys, history), nowMs);
+  if (parsed.kind !== 'directory' || !(store instanceof DirectoryStore)) {
+    return { store, log: objects };
+  }
+  const files = new FileRangeLog(join(parsed.folder, fileLogFolder(keys, history)));
   // An append to a file costs a tenth of what a new object does.
-  const log =
-    isOneHost && parsed.kind === 'directory' && store instanceof DirectoryStore
-      ? new FileRangeLog(join(parsed.folder, folder))
-      : new ObjectRangeLog(store, folder, nowMs);
+  const log = isOneHost ? new JoinedRangeLog(files, objects) : new JoinedRangeLog(objects, files);
   return { store, log };
 }
 

@@ -4,20 +4,31 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import process from 'node:process';
+import type { OutputChoice } from '../../api/job.ts';
 import { StreamError } from '../../base/stream-error.ts';
-import type { CheckpointManifest } from '../../control/protocol/checkpoint-manifest.ts';
+import type {
+  CheckpointContent,
+  CheckpointManifest,
+} from '../../control/protocol/checkpoint-manifest.ts';
 import type { LogicalPlan } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import { planStructure } from '../../plan/plan-structure.ts';
 import { structureDifference } from '../../plan/structure-difference.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
+import type { RangeLog } from '../../ports/range-log.ts';
 import type { Source } from '../../ports/source.ts';
 import type { ManifestWriter } from '../storage/checkpoint-store.ts';
 import { CheckpointStore } from '../storage/checkpoint-store.ts';
 import { DriverJournal } from './driver-journal.ts';
+import type { PipelineKeys } from '../../control/storage/pipeline-keys.ts';
+import { pipelineKeys } from '../../control/storage/pipeline-keys.ts';
 import type { HeldLease } from '../storage/lease.ts';
 import { acquireLease } from '../storage/lease.ts';
 import { openStore } from '../storage/open-store.ts';
+import { openDurability } from './durable-job.ts';
+import type { OperatorRequests } from './operator-requests.ts';
+import type { Fork, StartPoint } from './start-point.ts';
+import { namedStart } from './start-point.ts';
 
 /** Long enough for a busy machine to renew in time, short enough to wait for after a crash, ms. */
 const leaseMs = 6000;
@@ -29,6 +40,10 @@ export type DurableStartOptions = {
   readonly nowMs: () => number;
   /** Begins a new history, whatever checkpoints there are. */
   readonly fresh: boolean;
+  /** The checkpoint or savepoint that the user names; null: the newest. */
+  readonly from: number | string | null;
+  readonly output: OutputChoice | null;
+  readonly isOneHost: boolean;
   readonly signal: AbortSignal | undefined;
   readonly warn: (text: string) => void;
 };
@@ -37,28 +52,39 @@ export class DurableStart {
   readonly store: BlobStore;
   readonly manifests: ManifestWriter;
   readonly journal: DriverJournal;
-  /** Where the run goes on; null: it begins a history. */
-  readonly latest: CheckpointManifest | null;
+  /** It begins a new history there; null: it goes on with the one of `latest`. */
+  readonly fork: Fork | null;
+  /** Where everything of the pipeline lies. */
+  readonly keys: PipelineKeys;
   readonly #lease: HeldLease;
+  readonly #checkpoints: CheckpointStore;
+  #latest: CheckpointManifest | null;
+  /** The number of a new history's first checkpoint; null: none has begun. */
+  #begun: number | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   private constructor(parts: {
     readonly store: BlobStore;
     readonly manifests: ManifestWriter;
     readonly journal: DriverJournal;
-    readonly latest: CheckpointManifest | null;
+    readonly point: StartPoint;
+    readonly checkpoints: CheckpointStore;
+    readonly keys: PipelineKeys;
     readonly lease: HeldLease;
   }) {
     this.store = parts.store;
     this.manifests = parts.manifests;
     this.journal = parts.journal;
-    this.latest = parts.latest;
+    this.#latest = parts.point.latest;
+    this.#checkpoints = parts.checkpoints;
+    this.fork = parts.point.fork;
+    this.keys = parts.keys;
     this.#lease = parts.lease;
   }
 
   /** Waits for a driver before it to give the lease up, or to lose it. */
   static async begin(options: DurableStartOptions): Promise<DurableStart> {
-    const { logical, sources, nowMs, fresh, signal, warn } = options;
+    const { logical, sources, nowMs, signal, warn } = options;
     for (const { id, name } of logical.sources) {
       const source = sources.get(id)!;
       if (!source.replayable || source.replayer === undefined) {
@@ -67,21 +93,27 @@ export class DurableStart {
     }
     const store = await openStore(options.store);
     const holder = newHolder();
+    let before: string | null = null;
     const lease = await acquireLease(store, {
       pipeline: logical.name,
       holder,
       durationMs: leaseMs,
       isGone: hasEnded,
       ...(signal === undefined ? {} : { signal }),
-      onWait: (other) => warn(`waiting for driver ${other}, which has the pipeline's lease`),
+      onWait: (other) => {
+        before = other;
+        warn(`waiting for driver ${other}, which has the pipeline's lease`);
+      },
     });
     try {
+      if (before !== null && options.from !== null) throw notFirst(logical.name, before);
       const checkpoints = new CheckpointStore(store, { pipeline: logical.name, nowMs, warn });
       const driver = { term: lease.term, holder };
       const manifests = await checkpoints.open(driver);
       const journal = await DriverJournal.open(store, { pipeline: logical.name, ...driver });
-      const latest = fresh ? null : await checkpoints.latestWhole();
-      return new DurableStart({ store, manifests, journal, latest, lease });
+      const point = await startPoint(checkpoints, lease.term, options);
+      const keys = pipelineKeys(logical.name);
+      return new DurableStart({ store, manifests, journal, point, checkpoints, keys, lease });
     } catch (error) {
       await giveBack(lease);
       throw error;
@@ -92,9 +124,36 @@ export class DurableStart {
     return this.#lease.term;
   }
 
-  /** Renews the lease from now on; `onLost`: somebody else may drive. */
-  keep(onLost: (error: unknown) => void): void {
+  /** Where the run goes on; null: it begins with nothing. */
+  get latest(): CheckpointManifest | null {
+    return this.#latest;
+  }
+
+  /** A new history has its first checkpoint, so one that crashes early goes on, too. */
+  async beginHistory(content: CheckpointContent): Promise<void> {
+    const manifest = await this.manifests.commit(content);
+    this.#begun = manifest.sequence;
+    if (this.#latest !== null) this.#latest = manifest;
+  }
+
+  /** The run does not start after all: the next one goes on with the history that there was. */
+  async abandon(): Promise<void> {
+    // If this fails, the history goes on that could not start; the first error says why.
+    await this.#takeBack().catch(() => {});
+    await this.release();
+  }
+
+  async #takeBack(): Promise<void> {
+    if (this.#begun === null) return;
+    const former = await this.#checkpoints.latest(this.#begun);
+    if (former !== null) await this.manifests.commit({ ...former, savepoint: null });
+  }
+
+  /** Renews the lease from now on; `onLost`: somebody else may drive. Then looks for requests. */
+  keep(onLost: (error: unknown) => void, requests: OperatorRequests | null): void {
     this.#timer = setInterval(() => {
+      // What an operator asks can wait until the store answers.
+      requests?.poll().catch(() => {});
       this.#lease.renew().catch((error: unknown) => {
         const isLost = error instanceof StreamError && error.code === 'lease-lost';
         // A store that does not answer now may do so before the lease ends.
@@ -107,6 +166,18 @@ export class DurableStart {
     if (this.#timer !== null) clearInterval(this.#timer);
     await giveBack(this.#lease);
   }
+}
+
+async function startPoint(
+  checkpoints: CheckpointStore,
+  term: number,
+  { fresh, from, output, store, logical, isOneHost, nowMs }: DurableStartOptions,
+): Promise<StartPoint> {
+  if (fresh) return { latest: null, fork: null };
+  if (from === null) return { latest: await checkpoints.latestWhole(), fork: null };
+  const openLog = async (history: string): Promise<RangeLog> =>
+    (await openDurability({ store, history, isOneHost }, logical.name, nowMs)).log;
+  return namedStart(checkpoints, { from, output, newHistory: randomUUID(), openLog, term });
 }
 
 /** Who drives: this machine, this process, and something that no other life of it has. */
@@ -138,7 +209,7 @@ export async function orRelease<T>(
   try {
     return await start();
   } catch (error) {
-    await durable?.release();
+    await durable?.abandon();
     throw error;
   }
 }
@@ -167,6 +238,16 @@ export function assertCompatible(
       'run the pipeline as it was, or begin a new history: `mizzle run --fresh`, ' +
       "or `checkpoints: { fresh: true }`; what is visible already is the sinks' affair then",
     fields: { pipeline: manifest.pipeline, checkpoint: manifest.sequence },
+  });
+}
+
+/** Whoever stands by for a driver must not throw away what that has done. */
+function notFirst(pipeline: string, before: string): StreamError {
+  return new StreamError({
+    code: 'driver-before',
+    message: `could not start "${pipeline}" from a checkpoint: driver ${before} was there first`,
+    hint: 'if it has ended, start once more; to stand by for it, leave out --from',
+    fields: { pipeline, before },
   });
 }
 

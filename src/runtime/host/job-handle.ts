@@ -2,13 +2,23 @@
 // the job gives it a driver and a way to shut down.
 
 import process from 'node:process';
-import type { Job, JobStatus, JobSummary, RunOptions } from '../../api/job.ts';
+import type {
+  Job,
+  JobStatus,
+  JobSummary,
+  RunOptions,
+  SavepointInfo,
+  StopOptions,
+} from '../../api/job.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { JobMonitor } from '../../observe/job-monitor.ts';
+import type { JobEnd } from '../../control/driver/events.ts';
+import { savepointNameProblem } from '../../control/storage/savepoint-marks.ts';
 import type { ClientSinks } from './client-sinks.ts';
 import type { DriverShell } from './driver-shell.ts';
 import type { JobSetup } from './job-setup.ts';
 import { duration, wholeNumber } from './job-setup.ts';
+import { OperatorRequests } from './operator-requests.ts';
 import { groupSizeMax } from '../../control/limits.ts';
 
 export type JobParts = {
@@ -27,7 +37,8 @@ const timerMsMax = 2 ** 31 - 1;
 export function jobHandle(parts: JobParts): Job {
   const { setup, options, driver, monitor } = parts;
   const startCpu = process.cpuUsage();
-  const onAbort = (): void => driver.step({ kind: 'stop-requested' });
+  const drainsOnStop = options.drainOnStop ?? false;
+  const onAbort = (): void => driver.stop({ drain: drainsOnStop, savepoint: null });
   const { onStatus, signal } = options;
   const { runForMs, statusIntervalMs } = setup;
   let deadline: NodeJS.Timeout | null = null;
@@ -49,15 +60,18 @@ export function jobHandle(parts: JobParts): Job {
   if (signal?.aborted === true) onAbort();
 
   const finish = async (): Promise<JobSummary> => {
+    let end: JobEnd;
     try {
-      await driver.ended;
+      end = await driver.ended;
       await parts.shutDown(true);
       await parts.sinks.finish();
       monitor.enter('finished');
+      await requests?.ended(ending(end));
     } catch (error) {
       monitor.enter('failed');
       await parts.shutDown(false);
       await parts.sinks.abandon();
+      await requests?.failed(error);
       throw error;
     } finally {
       await setup.durable?.release();
@@ -65,20 +79,35 @@ export function jobHandle(parts: JobParts): Job {
       if (deadline !== null) clearTimeout(deadline);
       signal?.removeEventListener('abort', onAbort);
     }
-    return summary(monitor.status(), startCpu);
+    return { ...summary(monitor.status(), startCpu), ...ending(end) };
   };
+  /** How a run has ended that keeps something; without a store every run ends drained. */
+  const ending = ({ drained, kept }: JobEnd): Pick<JobSummary, 'ending' | 'checkpoint'> => ({
+    ending: drained || setup.durable === null ? 'drained' : 'suspended',
+    checkpoint: kept ? (driver.lastCheckpoint ?? setup.durable?.latest?.sequence ?? null) : null,
+  });
 
-  setup.durable?.keep((error) => driver.fail(error));
-  const done = finish();
-  const stop = async (): Promise<JobSummary> => {
+  const stop = async (how: StopOptions = {}): Promise<JobSummary> => {
+    const { drain = drainsOnStop, savepoint = null } = how;
+    if (savepoint !== null) refuseSavepoint(savepoint, setup);
     monitor.enter('stopping');
-    driver.step({ kind: 'stop-requested' });
+    driver.stop({ drain, savepoint });
     return done;
   };
+  const savepoint = async (name = nameOfNow()): Promise<SavepointInfo> => {
+    refuseSavepoint(name, setup);
+    const { sequence, batch } = await driver.savepoint(name);
+    return { number: sequence, name, batch };
+  };
+  const requests =
+    setup.durable === null ? null : new OperatorRequests(setup.durable, { stop, savepoint });
+  setup.durable?.keep((error) => driver.fail(error), requests);
+  const done = finish();
   return {
     name: setup.logical.name,
     status: () => monitor.status(),
     stop,
+    savepoint,
     setPace: (pace) => {
       const current = driver.pace;
       const next = {
@@ -106,7 +135,30 @@ function statusError(cause: unknown): StreamError {
   });
 }
 
-function summary(status: JobStatus, startCpu: NodeJS.CpuUsage): JobSummary {
+/** Synchronously, before anything is stopped. */
+function refuseSavepoint(name: string, { durable }: JobSetup): void {
+  const problem = durable === null ? 'the run keeps nothing' : savepointNameProblem(name);
+  if (problem === null) return;
+  throw new StreamError({
+    code: 'savepoint-refused',
+    message: `could not make the savepoint ${JSON.stringify(name)}: ${problem}`,
+    hint:
+      durable === null
+        ? 'give the run a store: `checkpoints`, or --checkpoints'
+        : "give a name such as 'before-upgrade'",
+    fields: { savepoint: name },
+  });
+}
+
+/** Unique enough for a person, and sorted by time: `2026-01-31T10-00-00Z`. */
+function nameOfNow(): string {
+  return `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}Z`;
+}
+
+function summary(
+  status: JobStatus,
+  startCpu: NodeJS.CpuUsage,
+): Omit<JobSummary, 'ending' | 'checkpoint'> {
   const cpu = process.cpuUsage(startCpu);
   return {
     ...status,

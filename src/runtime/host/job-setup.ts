@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import process from 'node:process';
 import { StreamError } from '../../base/stream-error.ts';
-import type { CheckpointOptions, RunOptions } from '../../api/job.ts';
+import type { CheckpointOptions, OutputChoice, RunOptions } from '../../api/job.ts';
 import type { ByteSize } from '../../base/byte-size.ts';
 import { parseByteSize } from '../../base/byte-size.ts';
 import { parseDurationMs } from '../../base/duration.ts';
@@ -119,6 +119,9 @@ export async function setUpJob(
           sources: bindings.sources,
           nowMs: () => clock.nowMs(),
           fresh: kept.fresh,
+          from: kept.from,
+          output: kept.output,
+          isOneHost,
           signal,
           warn: (text) => process.stderr.write(`mizzle: ${text}\n`),
         });
@@ -170,7 +173,8 @@ export async function setUpJob(
               store: kept.store,
               history,
               term: durable.term,
-              resumes: latest !== null,
+              resumes: latest !== null && durable.fork === null,
+              keeps: durable.fork?.keeps ?? null,
               checkpointIntervalMs: kept.intervalMs,
               isOneHost,
               keptLimits: kept.limits,
@@ -190,10 +194,10 @@ async function beginHistory(
   job: { readonly config: JobConfig; readonly plan: PhysicalPlan },
 ): Promise<void> {
   const { config, plan } = job;
-  if (durable.latest !== null) {
-    return assertCompatible(durable.latest, plan, config.partitionCounts);
-  }
-  await durable.manifests.commit(checkpointContent(job, noCheckpoint));
+  const { latest, fork } = durable;
+  if (latest !== null) assertCompatible(latest, plan, config.partitionCounts);
+  if (latest === null) await durable.beginHistory(checkpointContent(job, noCheckpoint));
+  else if (fork !== null) await durable.beginHistory(latest);
 }
 
 type Kept = {
@@ -202,17 +206,28 @@ type Kept = {
   readonly fresh: boolean;
   readonly limits: KeptLimits;
   readonly spillFolder: string | null;
+  readonly from: number | string | null;
+  readonly output: OutputChoice | null;
 };
 
 function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
   if (given === undefined) return null;
   const options: CheckpointOptions = typeof given === 'string' ? { store: given } : given;
-  const { store, interval, fresh = false } = options;
+  const { store, interval, fresh = false, from = null, output = null } = options;
+  const intervalMs = duration('checkpoints.interval', interval ?? defaults.checkpointInterval);
+  if (from !== null && fresh)
+    throw invalidStart('from', 'together with `fresh`, which begins anew');
+  if (output !== null && from === null) throw invalidStart('output', 'without `from`');
+  if (output !== null && output !== 'keep' && output !== 'new') {
+    throw invalidStart('output', `as ${JSON.stringify(output)}, which is neither keep nor new`);
+  }
   const { keptBytesMax, spillBytesMax } = keptLimitsDefault;
   return {
     store,
-    intervalMs: duration('checkpoints.interval', interval ?? defaults.checkpointInterval),
+    intervalMs,
     fresh,
+    from,
+    output,
     limits: {
       keptBytesMax: byteSize('checkpoints.keptMemory', options.keptMemory ?? keptBytesMax),
       spillBytesMax: byteSize('checkpoints.spillMax', options.spillMax ?? spillBytesMax),
@@ -229,6 +244,15 @@ function byteSize(name: string, value: ByteSize): number {
     message: `could not use ${JSON.stringify(value)} as ${name}`,
     hint: "give bytes, or a text such as '64mb' or '2gb'",
     fields: { option: name },
+  });
+}
+
+function invalidStart(option: 'from' | 'output', why: string): StreamError {
+  return new StreamError({
+    code: 'invalid-option',
+    message: `could not use checkpoints.${option} ${why}`,
+    hint: '`from` names a checkpoint, `output` says what becomes of what is visible: keep or new',
+    fields: { option: `checkpoints.${option}` },
   });
 }
 

@@ -101,5 +101,6 @@ type Opened = {
 /** As whom a run writes; each sink partition's writer adds since when, and in which term. */
 export function sinkRun(pipeline: string, { history, durability }: JobConfig): SinkRun {
   const term = durability?.term ?? 1;
-  return { pipeline, history, term, incarnation: 0, resumes: durability?.resumes ?? false };
+  const { resumes = false, keeps = null } = durability ?? {};
+  return { pipeline, history, term, incarnation: 0, resumes, keeps };
 }

@@ -304,7 +304,10 @@ export class WorkerShell {
       const bytes = handle === null ? [] : await this.#storage!.read(handle);
       this.#discard(place);
       this.#storage?.restored(place, handle);
-      if (bytes.length > 0) this.#executor.restore(place, bytes);
+      if (bytes.length > 0) {
+        this.#executor.restore(place, bytes);
+        this.#executor.renumber(place, order.checkpoint);
+      }
       if (record !== null) this.#executor.resume(place, record);
       const at = this.#executor.rangeOf(place);
       const reads = (order.readsBehind as RangeRecord | null) ?? at;

@@ -219,3 +219,38 @@ test('ManifestWriter deletes no state while a manifest hides what it names', asy
   );
   assert.equal((await keysOf(blobs, 'clicks=20per=20page/state/')).length, 3);
 });
+
+test('CheckpointStore gives a savepoint up: retention deletes it and its marks', async () => {
+  const { blobs, store, path } = openAt('given-up');
+  const chain = await store.open({ term: 1, holder: 'a' });
+  const objects: StateObject[] = [];
+  for (let batch = 1; batch <= 4; batch++) {
+    objects.push(await stateOf(store, batch));
+    const savepoint = batch <= 2 ? `s${batch}` : null;
+    await chain.commit(checkpointContent(batch, [objects.at(-1)!], savepoint));
+  }
+  const old = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  for (const { key } of objects) utimesSync(path(key), old, old);
+  const [first] = await store.list();
+  await store.deleteSavepoint(first!.sequence);
+  assert.deepEqual(
+    (await store.list()).map(({ savepoint }) => savepoint),
+    [null, 's2', null, null],
+  );
+  await chain.retain(2);
+  assert.deepEqual(
+    (await store.list()).map(({ batch }) => batch),
+    [2, 3, 4],
+  );
+  assert.equal((await keysOf(blobs, 'clicks=20per=20page/state/')).length, 3);
+  assert.equal((await keysOf(blobs, 'clicks=20per=20page/savepoints/')).length, 1);
+  // A savepoint's mark keeps a manifest that is damaged, but not one that was given up.
+  const [second] = await store.list();
+  truncateSync(path('manifests/000000000003.json'), 10);
+  await chain.retain(2);
+  assert.ok((await keysOf(blobs, 'clicks=20per=20page/manifests/')).length === 3);
+  await store.deleteSavepoint(second!.sequence);
+  await chain.retain(2);
+  assert.ok((await keysOf(blobs, 'clicks=20per=20page/manifests/')).length === 2);
+  assert.deepEqual(await keysOf(blobs, 'clicks=20per=20page/savepoints/'), []);
+});

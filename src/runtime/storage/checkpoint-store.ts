@@ -26,6 +26,7 @@ import {
   pipelineOfManifest,
   stateKey,
 } from '../../control/storage/pipeline-keys.ts';
+import { deleteSavepoint, readSavepointMarks } from '../../control/storage/savepoint-marks.ts';
 import { storageError } from '../../control/storage/storage-errors.ts';
 import { checkpointsKeptDefault } from '../../control/limits.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
@@ -50,6 +51,10 @@ export class CheckpointStore {
     this.#store = store;
     this.#keys = pipelineKeys(options.pipeline);
     this.#options = options;
+  }
+
+  get pipeline(): string {
+    return this.#options.pipeline;
   }
 
   /** Makes a state object durable; the answer goes into a manifest. */
@@ -114,13 +119,41 @@ export class CheckpointStore {
     return new ManifestWriter(this.#store, this.#keys, this.#options, head);
   }
 
-  /** Every entry that can be read, oldest first; what cannot is warned of. */
+  /**
+   * Every entry that can be read, oldest first; what cannot is warned of. A savepoint that somebody
+   * has deleted is an ordinary checkpoint, until retention takes it.
+   */
   async list(): Promise<readonly CheckpointManifest[]> {
     const chain = await runStoreScript(this.#store, readChain(this.#keys));
+    const { deleted } = await runStoreScript(this.#store, readSavepointMarks(this.#keys));
     return chain.flatMap((found) => {
       if ('problem' in found) this.#warnOf(found, null);
-      return 'entry' in found && found.entry.kind === 'checkpoint' ? [found.entry] : [];
+      if (!('entry' in found) || found.entry.kind !== 'checkpoint') return [];
+      const { entry } = found;
+      return [deleted.has(entry.sequence) ? { ...entry, savepoint: null } : entry];
     });
+  }
+
+  /** What is missing or damaged of its state, all of which is read. */
+  problemsOf(manifest: CheckpointManifest): Promise<readonly string[]> {
+    return this.#stateProblems(manifest, new Map());
+  }
+
+  /** It may be deleted like other checkpoints from now on. */
+  async deleteSavepoint(sequence: number): Promise<void> {
+    await runStoreScript(this.#store, deleteSavepoint(this.#keys, sequence));
+  }
+
+  /**
+   * Deletes what the last checkpoints and all savepoints do not need, as a driver does after each
+   * checkpoint. One of the newest term may run meanwhile.
+   */
+  async retain(): Promise<Retained> {
+    const chain = await runStoreScript(this.#store, readChain(this.#keys));
+    const terms = chain.flatMap((found) => ('entry' in found ? [found.entry.term] : []));
+    const nowMs = this.#options.nowMs();
+    const options = { term: Math.max(0, ...terms), keep: checkpointsKeptDefault, nowMs };
+    return runStoreScript(this.#store, retainCheckpoints(this.#keys, options));
   }
 
   /** Reads everything, state too: one report for each entry but the marks of terms. */

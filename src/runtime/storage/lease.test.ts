@@ -173,3 +173,14 @@ test('a journal holds everything that was acknowledged, in every order of steps'
   }
   assert.ok(written > 1000, `${written} written`);
 });
+
+test('HeldLease is given back also while it is being renewed', async () => {
+  const store = new SimulatedBlobStore();
+  const options = { pipeline: 'clicks', durationMs: 60_000 };
+  const held = await acquireLease(store, { ...options, holder: 'a' });
+  const renewal = held.renew();
+  await held.release();
+  await renewal;
+  const onWait = (): void => assert.fail('nobody holds it');
+  assert.equal((await acquireLease(store, { ...options, holder: 'b', onWait })).term, 2);
+});

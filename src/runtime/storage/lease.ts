@@ -31,6 +31,8 @@ export class HeldLease {
   readonly #key: string;
   #held: SeenLease;
   #validUntilMs: number;
+  /** Renewals that have not ended. */
+  #renewing: Promise<unknown> = Promise.resolve();
 
   constructor(store: BlobStore, key: string, held: SeenLease, takenMs: number) {
     this.#store = store;
@@ -52,7 +54,13 @@ export class HeldLease {
   }
 
   /** A third of the duration is a good time between two. Rejects with `lease-lost`. */
-  async renew(): Promise<void> {
+  renew(): Promise<void> {
+    const renewed = this.#renew();
+    this.#renewing = Promise.allSettled([this.#renewing, renewed]);
+    return renewed;
+  }
+
+  async #renew(): Promise<void> {
     const sentMs = performance.now();
     this.#held = await runStoreScript(this.#store, renewLease(this.#key, this.#held));
     this.#validUntilMs = sentMs + this.#held.lease.durationMs;
@@ -60,6 +68,8 @@ export class HeldLease {
 
   /** Lets the next driver start at once. */
   async release(): Promise<void> {
+    // One that is under way would take the lease back, and the next driver would wait.
+    await this.#renewing;
     this.#validUntilMs = -Infinity;
     await runStoreScript(this.#store, releaseLease(this.#key, this.#held));
   }

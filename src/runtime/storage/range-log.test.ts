@@ -20,6 +20,7 @@ import { SimulatedBlobStore } from '../../sim/simulated-blob-store.ts';
 import { SimulatedStore } from '../../sim/simulated-store.ts';
 import { DirectoryStore } from './directory-store.ts';
 import { FileRangeLog } from './file-range-log.ts';
+import { JoinedRangeLog } from './joined-range-log.ts';
 import { ObjectRangeLog } from './object-range-log.ts';
 import { checkLog, range } from './range-log.fixture.ts';
 
@@ -49,6 +50,32 @@ test('ObjectRangeLog keeps the laws of a range log, over a folder', async (conte
       new ObjectRangeLog(new DirectoryStore(join(base, place)), 'p/log/', Date.now);
     return { log: open(), another: open() };
   });
+});
+
+test('JoinedRangeLog keeps the laws of a range log, and reads both kinds', async (context) => {
+  const kinds = (place: string): readonly [FileRangeLog, ObjectRangeLog] => {
+    const store = new DirectoryStore(join(base, place));
+    const files = new FileRangeLog(join(base, place, 'p', 'log-files'));
+    return [files, new ObjectRangeLog(store, 'p/log/', Date.now)];
+  };
+  await checkLog(context, (place) => {
+    const [files, objects] = kinds(place);
+    return { log: new JoinedRangeLog(files, objects), another: new JoinedRangeLog(files, objects) };
+  });
+  const [files, objects] = kinds('both');
+  const first = new JoinedRangeLog(files, objects);
+  const [former, next] = [
+    first.writer('t1', 1),
+    new JoinedRangeLog(objects, files).writer('t2', 2),
+  ];
+  await former.append([range(0, 0), range(1, 0)]);
+  const second = new JoinedRangeLog(objects, files);
+  assert.deepEqual(await second.writers(), ['t1']);
+  await second.seal('t1');
+  await next.append([range(1, 0), range(2, 0)]);
+  await assert.rejects(former.append([range(2, 0)]), isFenced);
+  assert.deepEqual(await first.read(-1), [range(0, 0), range(1, 0), range(2, 0)]);
+  await Promise.all([former.close(), next.close()]);
 });
 
 test('FileRangeLog ignores a torn end, and refuses damage in the middle', async () => {

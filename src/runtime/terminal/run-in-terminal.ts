@@ -1,4 +1,4 @@
-// Runs a job for a person at a terminal: live view, Ctrl-C that drains, summary.
+// Runs a job for a person at a terminal: live view, Ctrl-C that ends it cleanly, summary.
 
 import process from 'node:process';
 import type { Job, JobSummary, RunOptions } from '../../api/job.ts';
@@ -16,9 +16,10 @@ export type TerminalOptions = {
 };
 
 /**
- * Runs a pipeline to the end of its input with a live view on standard error. Ctrl-C finishes what
- * was read and ends cleanly; a second one ends the process at once, with exit code 130. Resolves
- * with the summary; rejects with the StreamError that the job failed with.
+ * Runs a pipeline to the end of its input with a live view on standard error. Ctrl-C, or SIGTERM,
+ * finishes what was read and ends cleanly, as `stop()` does; a second one ends the process at once,
+ * with exit code 130. Resolves with the summary; rejects with the StreamError that the job failed
+ * with.
  *
  * @example
  * const summary = await runInTerminal(campaigns, { workers: 4 });
@@ -51,7 +52,9 @@ export async function runJobInTerminal(
     view?.clear();
     if (interrupted) process.exit(130);
     interrupted = true;
-    process.stderr.write('finishing what was read; interrupt again to end at once\n');
+    const keeps = options.checkpoints !== undefined && options.drainOnStop !== true;
+    const windows = keeps ? 'windows stay open' : 'windows close';
+    process.stderr.write(`finishing what was read, ${windows}; interrupt again to end at once\n`);
     job.stop().catch(() => {
       // The same error comes by `job.done` below.
     });
@@ -61,13 +64,28 @@ export async function runJobInTerminal(
   try {
     const summary = await job.done;
     view?.clear();
-    if (!quiet) process.stderr.write(`${title}: ${summaryText(summary)}\n`);
+    if (!quiet) {
+      const how = summary.ending === 'suspended' ? `\n${goesOn(summary, options)}` : '';
+      process.stderr.write(`${title}: ${summaryText(summary)}${how}\n`);
+    }
     return summary;
   } finally {
     view?.clear();
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
+}
+
+/** How a run that was stopped goes on. */
+function goesOn({ checkpoint }: JobSummary, { checkpoints }: RunOptions): string {
+  const { fresh = false, from } = typeof checkpoints === 'object' ? checkpoints : {};
+  const without = fresh ? ', without --fresh' : from === undefined ? '' : ', without --from';
+  const command = `go on with the same command${without}`;
+  if (checkpoint !== null) return `windows stay open in checkpoint ${checkpoint}: ${command}`;
+  return (
+    `windows stay open, with no checkpoint as of the end: ${command}; it repeats what came since ` +
+    'the last one, and nothing becomes visible twice'
+  );
 }
 
 function drawsTable(pipeline: Runnable): boolean {

@@ -280,6 +280,8 @@ class ScaleCluster {
         case 'evict-worker':
           assert(effect.worker - 1 === this.#lost, 'only who is lost is given up');
           break;
+        case 'savepoint-made':
+        case 'savepoint-failed':
         case 'job-started':
         case 'report-received':
         case 'worker-stopped':
