@@ -66,6 +66,11 @@ export type CheckpointOptions = {
   readonly interval?: Duration;
   /** Begins anew, whatever the store holds of this pipeline. Default: false. */
   readonly fresh?: boolean;
+  /**
+   * The pipeline has changed: state that has no place in it any more is dropped, and what of it has
+   * changed begins empty. Without it such a pipeline is refused. Default: false.
+   */
+  readonly allowDroppedState?: boolean;
 };
 
 export type JobState = 'starting' | 'running' | 'stopping' | 'finished' | 'failed';

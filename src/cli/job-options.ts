@@ -17,6 +17,7 @@ export const jobOptions: OptionsConfig = {
   checkpoints: { type: 'string' },
   'checkpoint-interval': { type: 'string' },
   fresh: { type: 'boolean' },
+  'allow-dropped-state': { type: 'boolean' },
   quiet: { type: 'boolean' },
   json: { type: 'boolean' },
 };
@@ -32,6 +33,7 @@ export const jobHelp = `\
                        is lost is recovered, and a later run goes on where this one was
   --checkpoint-interval T  time between two checkpoints (default 10s)
   --fresh              begin anew, whatever the store holds of this pipeline
+  --allow-dropped-state    go on with a changed pipeline, without state that has no place in it
   --quiet              no live view
   --json               the summary as one JSON object on the last line of standard output
 `;
@@ -58,9 +60,13 @@ function checkpointOptions(
   const store = values['checkpoints'];
   const interval = intervalOption(values['checkpoint-interval']);
   const fresh = values['fresh'] === true;
-  if (typeof store === 'string') return { store, fresh, ...(interval && { interval }) };
-  if (interval === undefined && !fresh) return undefined;
-  const option = fresh ? 'fresh' : 'checkpoint-interval';
+  const allowDroppedState = values['allow-dropped-state'] === true;
+  if (typeof store === 'string') {
+    return { store, fresh, allowDroppedState, ...(interval && { interval }) };
+  }
+  const given = ['fresh', 'checkpoint-interval', 'allow-dropped-state'];
+  const option = given.find((name) => values[name] !== undefined);
+  if (option === undefined) return undefined;
   throw new UsageError(
     `--${option} is about checkpoints, and none are kept`,
     'add --checkpoints STORE, such as a folder',

@@ -7,9 +7,6 @@ import process from 'node:process';
 import { StreamError } from '../../base/stream-error.ts';
 import type { CheckpointManifest } from '../../control/protocol/checkpoint-manifest.ts';
 import type { LogicalPlan } from '../../plan/logical-plan.ts';
-import type { PhysicalPlan } from '../../plan/physical-plan.ts';
-import { planStructure } from '../../plan/plan-structure.ts';
-import { structureDifference } from '../../plan/structure-difference.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { Source } from '../../ports/source.ts';
 import type { ManifestWriter } from '../storage/checkpoint-store.ts';
@@ -37,9 +34,8 @@ export class DurableStart {
   readonly store: BlobStore;
   readonly manifests: ManifestWriter;
   readonly journal: DriverJournal;
-  /** Where the run goes on; null: it begins a history. */
-  readonly latest: CheckpointManifest | null;
   readonly #lease: HeldLease;
+  #latest: CheckpointManifest | null;
   #timer: NodeJS.Timeout | null = null;
 
   private constructor(parts: {
@@ -52,7 +48,7 @@ export class DurableStart {
     this.store = parts.store;
     this.manifests = parts.manifests;
     this.journal = parts.journal;
-    this.latest = parts.latest;
+    this.#latest = parts.latest;
     this.#lease = parts.lease;
   }
 
@@ -85,6 +81,16 @@ export class DurableStart {
       await giveBack(lease);
       throw error;
     }
+  }
+
+  /** Where the run goes on; null: it begins a history. */
+  get latest(): CheckpointManifest | null {
+    return this.#latest;
+  }
+
+  /** The pipeline has changed: the checkpoint is now one of its plan. */
+  goOnFrom(manifest: CheckpointManifest): void {
+    this.#latest = manifest;
   }
 
   get term(): number {
@@ -124,28 +130,6 @@ export async function orRelease<T>(
 /** If it fails, the next driver waits for the lease's end. */
 async function giveBack(lease: HeldLease): Promise<void> {
   await lease.release().catch(() => {});
-}
-
-/** Throws `checkpoint-incompatible` with the operator and the difference. */
-export function assertCompatible(
-  manifest: CheckpointManifest,
-  plan: PhysicalPlan,
-  partitionCounts: readonly number[],
-): void {
-  if (manifest.planHash === plan.hash) return;
-  const now = planStructure(plan, partitionCounts);
-  const difference = structureDifference(manifest.structure, now);
-  if (difference === null) return;
-  throw new StreamError({
-    code: 'checkpoint-incompatible',
-    message:
-      `could not go on from checkpoint ${manifest.sequence} of "${manifest.pipeline}": ` +
-      difference,
-    hint:
-      'run the pipeline as it was, or begin a new history: `mizzle run --fresh`, ' +
-      "or `checkpoints: { fresh: true }`; what is visible already is the sinks' affair then",
-    fields: { pipeline: manifest.pipeline, checkpoint: manifest.sequence },
-  });
 }
 
 function notReplayable(name: string, description: string): StreamError {
