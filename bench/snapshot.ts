@@ -7,7 +7,7 @@ import process from 'node:process';
 import { formatBytes, formatCount } from '../src/base/format.ts';
 import type { Batch, Vector } from '../src/data/columnar/batch.ts';
 import { encodeUtf8 } from '../src/data/columnar/utf8.ts';
-import { describeAggregate } from '../src/data/snapshot/state-description.ts';
+import { describeAggregate } from '../src/plan/state-spec.ts';
 import { createKeyedState } from '../src/data/state/keyed-state.ts';
 import type { KeyedState } from '../src/data/state/keyed-state.ts';
 import { PartitionState } from '../src/data/task/partition-state.ts';
@@ -67,8 +67,15 @@ class Subject {
     const schema = schemaOf({ key });
     const functions = new Map<never, never>();
     this.state = createKeyedState({ aggregate: this.#spec, schema, functions });
-    const aggregate = describeAggregate(this.#spec, (expr) => expr);
-    const description = { pipeline: 'bench', stage: 1, operator: 'a', producers: [], aggregate };
+    const aggregate = describeAggregate(this.#spec);
+    const description = {
+      pipeline: 'bench',
+      stage: 1,
+      operator: 'a',
+      inputs: [],
+      producers: [],
+      aggregate,
+    };
     const identity = { partition: 0, partitionCount: 1, description };
     this.partition = new PartitionState(identity, [this.state]);
   }

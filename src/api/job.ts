@@ -103,6 +103,11 @@ export type CheckpointOptions = {
    * `fresh`: files that hold output refuse, unless they may `overwrite`.
    */
   readonly output?: OutputChoice;
+  /**
+   * The pipeline has changed: state that has no place in it any more is dropped, and what of it has
+   * changed begins empty. Without it such a pipeline is refused. Default: false.
+   */
+  readonly allowDroppedState?: boolean;
 };
 
 export type OutputChoice = 'keep' | 'new';

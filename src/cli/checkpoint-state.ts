@@ -29,7 +29,7 @@ export function operatorsOf(
   { structure, state }: CheckpointManifest,
   only: string | null,
 ): readonly OperatorState[] {
-  const all = structure.map(({ stage, source, partitions, operators }): OperatorState => {
+  const all = structure.stages.map(({ stage, source, partitions, operators }): OperatorState => {
     return {
       operator: source ?? operators[0]?.id ?? `stage ${stage}`,
       stage,

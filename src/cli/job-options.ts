@@ -24,6 +24,7 @@ export const jobOptions: OptionsConfig = {
   from: { type: 'string' },
   output: { type: 'string' },
   'drain-on-stop': { type: 'boolean' },
+  'allow-dropped-state': { type: 'boolean' },
   quiet: { type: 'boolean' },
   json: { type: 'boolean' },
 };
@@ -51,6 +52,7 @@ export const jobHelp = `\
                        same again) or new (sinks begin anew, in another place or with overwrite)
   --drain-on-stop      with --checkpoints: Ctrl-C closes all windows, which ends the history;
                        otherwise they stay open, and the same command goes on with them
+  --allow-dropped-state    go on with a changed pipeline, without state that has no place in it
   --quiet              no live view
   --json               the summary as one JSON object on the last line of standard output
 `;
@@ -83,10 +85,18 @@ function checkpointOptions(
     ...(values['spill-max'] && { spillMax: sizeOption(values['spill-max']) }),
     ...(values['spill-folder'] && { spillFolder: String(values['spill-folder']) }),
   };
+  const allowDroppedState = values['allow-dropped-state'] === true;
   if (typeof store === 'string') {
-    return { store, fresh, ...(interval && { interval }), ...room, ...startOptions(values) };
+    return {
+      store,
+      fresh,
+      allowDroppedState,
+      ...(interval && { interval }),
+      ...room,
+      ...startOptions(values),
+    };
   }
-  const start = ['fresh', 'from', 'output', 'drain-on-stop'];
+  const start = ['fresh', 'from', 'output', 'drain-on-stop', 'allow-dropped-state'];
   const names = [...start, 'checkpoint-interval', 'kept-memory', 'spill-folder', 'spill-max'];
   const option = names.find((name) => values[name] !== undefined);
   if (option === undefined) return undefined;

@@ -16,6 +16,7 @@ import type {
   TableId,
   TableSpec,
 } from './logical-plan.ts';
+import type { StateSpec } from './state-spec.ts';
 
 export type StageId = number & { readonly brand: 'StageId' };
 export type ExchangeId = number & { readonly brand: 'ExchangeId' };
@@ -32,6 +33,8 @@ export type PhysicalPlan = {
   readonly functions: readonly FunctionSpec[];
   /** Hash of everything above, hex; equal hashes mean equal meaning. */
   readonly hash: string;
+  /** What the aggregates keep, in the user's words. */
+  readonly state: readonly StateSpec[];
 };
 
 export type Stage = {

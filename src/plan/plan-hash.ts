@@ -11,7 +11,7 @@ export function structureHash(plan: PhysicalPlan): string {
   return planHash({ ...plan, functions });
 }
 
-export function planHash(plan: Omit<PhysicalPlan, 'hash'>): string {
+export function planHash(plan: Omit<PhysicalPlan, 'hash' | 'state'>): string {
   const { name, stages, exchanges, sources, sinks, tables, functions } = plan;
   return hashText(canonicalJson({ name, stages, exchanges, sources, sinks, tables, functions }));
 }

@@ -30,6 +30,7 @@ import type {
 } from './physical-plan.ts';
 import { planHash } from './plan-hash.ts';
 import { pushEqualities } from './rules/push-equalities.ts';
+import { stateSpecs } from './state-spec.ts';
 
 export type PlanOptions = {
   /** Partitions of every stage behind a hash exchange: fixed for the life of the pipeline. */
@@ -50,7 +51,7 @@ export function planPhysical(logical: LogicalPlan, options: PlanOptions): Physic
   const { name, sources, tables, functions } = logical;
   const sinks = logical.sinks.map((sink) => (isFed(logical, sink) ? sink : sideSink(sink)));
   const plan = { name, stages, exchanges, sources, sinks, tables, functions };
-  return { ...plan, hash: planHash(plan) };
+  return { ...plan, hash: planHash(plan), state: stateSpecs(logical, optimized) };
 }
 
 function isFed(plan: LogicalPlan, sink: SinkSpec): boolean {

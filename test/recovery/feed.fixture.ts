@@ -19,6 +19,11 @@ export class Feed {
     this.feed(10);
   }
 
+  /** Orders so far. */
+  get count(): number {
+    return this.#orders.length;
+  }
+
   feed(count: number): void {
     const first = this.#orders.length;
     this.#append(Array.from({ length: count }, (_, index) => orderOf(first + index)));

@@ -186,14 +186,16 @@ function described(manifest: CheckpointManifest): string {
     `  plan         ${manifest.planHash}`,
     `  state        ${formatBytes(bytes)} in ${objects} objects`,
   ];
-  for (const { stage, source, partitions, operators } of manifest.structure) {
+  for (const { stage, source, partitions, operators } of manifest.structure.stages) {
     const from = source === null ? '' : ` of ${source}`;
     lines.push(`stage ${stage}${from}, ${partitions} partitions`);
     for (const { id, kind, state } of operators) {
       lines.push(`  ${id} (${kind})`);
       if (state === null) continue;
-      lines.push(`    keys        ${state.keys.join(', ')}`, `    window      ${state.window}`);
-      lines.push(...state.aggregates.map((aggregate) => `    aggregate   ${aggregate}`));
+      lines.push(...state.keys.map((key) => `    key         ${named(key)}`));
+      if (state.window !== '') lines.push(`    window      ${state.window}`);
+      lines.push(...state.aggregates.map((aggregate) => `    aggregate   ${named(aggregate)}`));
+      lines.push(...state.columns.map((column) => `    column      ${named(column)}`));
     }
     for (const partition of manifest.state.filter((found) => found.stage === stage)) {
       const size = partition.objects.reduce((sum, object) => sum + object.bytes, 0);
@@ -209,6 +211,10 @@ function described(manifest: CheckpointManifest): string {
     lines.push(`sink ${sink}, visible through ${through}`);
   }
   return lines.join('\n');
+}
+
+function named({ name, text }: { readonly name: string; readonly text: string }): string {
+  return `${name} = ${text}`;
 }
 
 function stateSize({ state }: CheckpointManifest): { objects: number; bytes: number } {

@@ -2,11 +2,11 @@
 // bytes lie. Manifests form a chain of numbered entries, each created only if its number is free;
 // an entry of kind `term` holds nothing but closes the chain to every driver of a lesser term.
 
-import type { StageStructure } from '../../plan/plan-structure.ts';
+import type { PlanStructure } from '../../plan/plan-structure.ts';
 import type { JsonValue } from '../../schema/data-type.ts';
 
 /** Raised whenever a reader of the format before would misunderstand. */
-export const manifestFormat = 1;
+export const manifestFormat = 2;
 
 export type ChainEntry = CheckpointManifest | TermMark;
 
@@ -44,7 +44,7 @@ export type CheckpointContent = {
   /** The state is as of this micro-batch, in every partition. */
   readonly batch: number;
   readonly planHash: string;
-  readonly structure: readonly StageStructure[];
+  readonly structure: PlanStructure;
   readonly sources: readonly SourceProgress[];
   /** Partitions with state; by stage, then partition. */
   readonly state: readonly PartitionState[];

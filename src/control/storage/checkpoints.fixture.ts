@@ -16,31 +16,48 @@ export function checkpointContent(
     startMs: 1000,
     batch,
     planHash: 'abc',
-    structure: [
-      {
-        stage: 0,
-        source: 'source-clicks',
-        partitions: 2,
-        operators: [{ id: 'filter-1', kind: 'filter', state: null }],
-      },
-      {
-        stage: 1,
-        source: null,
-        partitions: 4,
-        operators: [
-          {
-            id: 'aggregate-1',
-            kind: 'aggregate',
-            state: {
-              keys: ['page = page'],
-              window: '{"kind":"global"}',
-              aggregates: ['clicks = count(): int64'],
-              input: 'partials',
+    structure: {
+      hash: 'abc',
+      sources: [{ id: 'source-clicks', description: 'files a.jsonl', watermark: '{}' }],
+      stages: [
+        {
+          stage: 0,
+          source: 'source-clicks',
+          partitions: 2,
+          inputs: [],
+          operators: [{ id: 'filter-1', kind: 'filter', state: null }],
+        },
+        {
+          stage: 1,
+          source: null,
+          partitions: 4,
+          inputs: ['source-clicks'],
+          operators: [
+            {
+              id: 'aggregate-1',
+              kind: 'aggregate',
+              state: {
+                keys: [{ name: 'page', text: 'page: string' }],
+                window: '{"kind":"global"}',
+                time: '',
+                lateness: '0 ms',
+                aggregates: [{ name: 'clicks', text: 'count(): int64' }],
+                columns: [],
+              },
             },
-          },
-        ],
-      },
-    ],
+          ],
+        },
+      ],
+      sinks: [
+        {
+          id: 'sink-1',
+          description: 'files out/',
+          columns: 'page string, clicks int64',
+          ledger: 'sink-1',
+          feeds: [{ from: 'aggregate-1', partitions: 4 }],
+        },
+      ],
+    },
     sources: [
       {
         source: 'source-clicks',

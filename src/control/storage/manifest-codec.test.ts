@@ -24,7 +24,7 @@ const delta: StateObject = {
 
 const manifest: CheckpointManifest = {
   ...checkpointContent(7, [base, delta], 'before-upgrade'),
-  format: 1,
+  format: 2,
   kind: 'checkpoint',
   pipeline: 'clicks',
   sequence: 3,
@@ -66,7 +66,8 @@ test('decodeEntry names file and field of what is not what it must be', () => {
     ['term', { term: undefined }],
     ['kind', { kind: 'other' }],
     ['state', { state: {} }],
-    ['structure[0].partitions', { structure: [{ ...manifest.structure[0], partitions: -1 }] }],
+    ['structure.stages[0].partitions', { structure: stageWith({ partitions: -1 }) }],
+    ['structure.stages[0].inputs', { structure: stageWith({ inputs: 'clicks' }) }],
     ['state[0].objects[0].key', stateWith({ ...base, key: '../lease.json' })],
     ['state[0].objects[0].key', stateWith({ ...base, key: 'state/../../x' })],
     ['state[0].objects[0].crc32', stateWith({ ...base, crc32: 2 ** 32 })],
@@ -88,7 +89,7 @@ test('decodeEntry names file and field of what is not what it must be', () => {
 });
 
 test('decodeEntry tells another format from damage', () => {
-  const { bytes } = sealJson({ format: 2, everything: 'else' });
+  const { bytes } = sealJson({ format: 3, everything: 'else' });
   assert.throws(
     () => decodeEntry('m', bytes),
     (error) => error instanceof StreamError && error.code === 'checkpoint-format',
@@ -97,6 +98,11 @@ test('decodeEntry tells another format from damage', () => {
 
 function stateWith(object: StateObject): Record<string, unknown> {
   return { state: [{ stage: 1, partition: 0, objects: [object] }] };
+}
+
+function stageWith(change: Record<string, unknown>): Record<string, unknown> {
+  const { structure } = manifest;
+  return { ...structure, stages: [{ ...structure.stages[0], ...change }] };
 }
 
 function sourceWith(record: string): unknown {

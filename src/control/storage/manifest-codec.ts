@@ -3,7 +3,10 @@
 
 import type { StreamError } from '../../base/stream-error.ts';
 import type {
+  NamedText,
   OperatorStructure,
+  PlanStructure,
+  SinkStructure,
   StageStructure,
   StateStructure,
 } from '../../plan/plan-structure.ts';
@@ -66,11 +69,37 @@ function readContent(from: JsonField): CheckpointContent {
     startMs: from.get('startMs').whole(),
     batch: from.get('batch').whole(-1),
     planHash: from.get('planHash').text(),
-    structure: from.get('structure').list(readStage),
+    structure: readStructure(from.get('structure')),
     sources: from.get('sources').list(readSource),
     state: from.get('state').list(readState),
     sinks: from.get('sinks').list(readSink),
     savepoint: from.get('savepoint').orNull((label) => label.text()),
+  };
+}
+
+function readStructure(from: JsonField): PlanStructure {
+  return {
+    hash: from.get('hash').text(),
+    sources: from.get('sources').list((source) => ({
+      id: source.get('id').text(),
+      description: source.get('description').text(),
+      watermark: source.get('watermark').text(),
+    })),
+    stages: from.get('stages').list(readStage),
+    sinks: from.get('sinks').list(readSinkStructure),
+  };
+}
+
+function readSinkStructure(from: JsonField): SinkStructure {
+  return {
+    id: from.get('id').text(),
+    description: from.get('description').text(),
+    columns: from.get('columns').text(),
+    ledger: from.get('ledger').text(),
+    feeds: from.get('feeds').list((feed) => ({
+      from: feed.get('from').text(),
+      partitions: feed.get('partitions').whole(),
+    })),
   };
 }
 
@@ -79,6 +108,7 @@ function readStage(from: JsonField): StageStructure {
     stage: from.get('stage').whole(),
     source: from.get('source').orNull((source) => source.text()),
     partitions: from.get('partitions').whole(),
+    inputs: from.get('inputs').list((input) => input.text()),
     operators: from.get('operators').list(readOperator),
   };
 }
@@ -86,13 +116,19 @@ function readStage(from: JsonField): StageStructure {
 function readOperator(from: JsonField): OperatorStructure {
   const state = from.get('state').orNull((field): StateStructure => {
     return {
-      keys: field.get('keys').list((key) => key.text()),
+      keys: field.get('keys').list(readNamed),
       window: field.get('window').text(),
-      aggregates: field.get('aggregates').list((aggregate) => aggregate.text()),
-      input: field.get('input').oneOf('rows', 'partials'),
+      time: field.get('time').text(),
+      lateness: field.get('lateness').text(),
+      aggregates: field.get('aggregates').list(readNamed),
+      columns: field.get('columns').list(readNamed),
     };
   });
   return { id: from.get('id').text(), kind: from.get('kind').text(), state };
+}
+
+function readNamed(from: JsonField): NamedText {
+  return { name: from.get('name').text(), text: from.get('text').text() };
 }
 
 function readSource(from: JsonField): SourceProgress {

@@ -5,34 +5,30 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { StreamError } from '../../base/stream-error.ts';
 import { checkGolden } from '../../testing/golden.ts';
+import { describeAggregate } from '../../plan/state-spec.ts';
 import { aggregateCall, column } from '../../testing/plan-builder.ts';
 import { checksum } from './checksum.ts';
 import { ColumnWriter } from './column-writer.ts';
 import { decodeSnapshot, encodeSnapshot, sectionKinds } from './snapshot-file.ts';
 import type { SnapshotHeader } from './snapshot-file.ts';
-import { describeAggregate, stateDifference } from './state-description.ts';
+import { hasSameInputs, stateDifference } from './state-description.ts';
 import type { StateDescription } from './state-description.ts';
 
-const aggregate = describeAggregate(
-  {
-    keys: [{ name: 'user', expr: column('user', 'string?') }],
-    window: { kind: 'tumbling', sizeMs: 1000, offsetMs: 0 },
-    aggregates: [
-      aggregateCall('rows', 'count'),
-      aggregateCall('total', 'sum', { args: [column('amount', 'float64')], type: 'float64?' }),
-    ],
-    time: column('time', 'timestamp'),
-    allowedLatenessMs: 0,
-    late: null,
-    emit: 'close',
-  },
-  (expr) => expr,
-);
+const aggregate = describeAggregate({
+  keys: [{ name: 'user', expr: column('user', 'string?') }],
+  window: { kind: 'tumbling', sizeMs: 1000, offsetMs: 0 },
+  aggregates: [
+    aggregateCall('rows', 'count'),
+    aggregateCall('total', 'sum', { args: [column('amount', 'float64')], type: 'float64?' }),
+  ],
+  allowedLatenessMs: 0,
+});
 
 const description: StateDescription = {
   pipeline: 'shop',
   stage: 1,
   operator: 'aggregate-1',
+  inputs: ['clicks'],
   producers: [4],
   aggregate,
 };
@@ -195,10 +191,11 @@ test('stateDifference names the first thing that differs, and lets names go', ()
     differenceTo((to) => ({ ...to, pipeline: 'store', stage: 7, producers: [9] })),
     differenceTo(withAggregate({ keys: [{ ...user!, name: 'customer' }] })),
     differenceTo((to) => ({ ...to, operator: 'aggregate-2' })),
-    differenceTo((to) => ({ ...to, producers: [2] })),
+    differenceTo((to) => ({ ...to, inputs: ['views'], producers: [2] })),
     differenceTo((to) => ({ ...to, aggregate: null })),
     differenceTo(withAggregate({ keys: [{ ...user!, expr: 'name' }] })),
     differenceTo(withAggregate({ keys: [{ ...user!, type: { kind: 'int32' } }] })),
+    differenceTo(withAggregate({ keys: [{ ...user!, nullable: false }] })),
     differenceTo(withAggregate({ window: { kind: 'session', gapMs: 5 } })),
     differenceTo(withAggregate({ allowedLatenessMs: 10 })),
     differenceTo(withAggregate({ aggregates: [rows!, { ...total!, fn: 'avg' }] })),
@@ -210,10 +207,11 @@ test('stateDifference names the first thing that differs, and lets names go', ()
     null,
     null,
     'it is that of operator "aggregate-1"',
-    'input #1 had 4 producers, now has 2',
+    null,
     'it has keyed state',
     'key #1 had user, now has name',
     'key #1 had user: string or null, now has user: int32 or null',
+    'key #1 had user: string or null, now has user: string',
     'the window was {"kind":"tumbling","offsetMs":0,"sizeMs":1000}, ' +
       'now is {"gapMs":5,"kind":"session"}',
     'allowed lateness was 0 ms, now is 10 ms',
@@ -221,4 +219,21 @@ test('stateDifference names the first thing that differs, and lets names go', ()
     'aggregate #2 had sum(amount: float64): float64, now has sum(amount: float64): int64',
     'the number of aggregates was 2, now is 1',
   ]);
+});
+
+test('hasSameInputs lets inputs have more partitions, and nothing else', () => {
+  const from = { ...description, inputs: ['a', 'b'], producers: [2, 3] };
+  const to = (inputs: readonly string[], producers: readonly number[]): boolean =>
+    hasSameInputs(from, { ...from, inputs, producers });
+  assert.deepEqual(
+    [
+      to(['a', 'b'], [2, 3]),
+      to(['a', 'b'], [4, 3]),
+      to(['a', 'b'], [2, 2]),
+      to(['b', 'a'], [3, 3]),
+      to(['a', 'b', 'c'], [2, 3, 1]),
+      to(['a'], [2]),
+    ],
+    [true, true, false, false, false, false],
+  );
 });

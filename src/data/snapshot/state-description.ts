@@ -4,16 +4,21 @@
 
 import { canonicalJson } from '../../base/canonical-json.ts';
 import type { Expr, FunctionId } from '../../expr/expr.ts';
-import { printExpr } from '../../expr/print.ts';
-import type { AggregateCall, AggregateSpec, WindowSpec } from '../../plan/logical-plan.ts';
-import type { DataType } from '../../schema/data-type.ts';
+import type { AggregateSpec, WindowSpec } from '../../plan/logical-plan.ts';
+import type {
+  AggregateDescription,
+  CallDescription,
+  ColumnDescription,
+} from '../../plan/state-spec.ts';
 
 export type StateDescription = {
   readonly pipeline: string;
   readonly stage: number;
   /** Id of the operator, or source, that the stage starts with. */
   readonly operator: string;
-  /** By input exchange: partitions of the stage behind it. */
+  /** By input exchange: the operator, or source, that the stage behind it starts with. */
+  readonly inputs: readonly string[];
+  /** By input exchange: partitions of that stage. */
   readonly producers: readonly number[];
   /** The keyed state; null where there is none. */
   readonly aggregate: AggregateDescription | null;
@@ -26,51 +31,6 @@ export type BroadcastDescription = {
   /** Names of columns: of equal ones the latest row is kept. */
   readonly keys: readonly string[];
 };
-
-export type AggregateDescription = {
-  readonly keys: readonly ColumnDescription[];
-  readonly window: WindowSpec;
-  readonly allowedLatenessMs: number;
-  readonly aggregates: readonly CallDescription[];
-};
-
-export type ColumnDescription = {
-  readonly name: string;
-  /** As people read it, over the columns that come into the aggregate. */
-  readonly expr: string;
-  readonly type: DataType;
-  readonly nullable: boolean;
-};
-
-export type CallDescription = {
-  readonly name: string;
-  readonly fn: AggregateCall['fn'];
-  readonly args: readonly Omit<ColumnDescription, 'name'>[];
-  readonly k: number | null;
-  readonly type: DataType;
-  readonly nullable: boolean;
-};
-
-/** `resolve`: what a column that the planner made was computed from. */
-export function describeAggregate(
-  spec: AggregateSpec,
-  resolve: (expr: Expr) => Expr,
-): AggregateDescription {
-  const textOf = (expr: Expr): string => printExpr(resolve(expr));
-  return {
-    keys: spec.keys.map(({ name, expr }) => {
-      return { name, expr: textOf(expr), type: expr.type, nullable: expr.nullable };
-    }),
-    window: spec.window,
-    allowedLatenessMs: spec.allowedLatenessMs,
-    aggregates: spec.aggregates.map(({ name, fn, args, k, type, nullable }) => {
-      const described = args.map((arg) => {
-        return { expr: textOf(arg), type: arg.type, nullable: arg.nullable };
-      });
-      return { name, fn, args: described, k, type, nullable };
-    }),
-  };
-}
 
 /** Stands for the user's function of every custom aggregate. */
 export const savedCustom = 'saved' as FunctionId;
@@ -99,8 +59,6 @@ export function savedAggregate(description: AggregateDescription): AggregateSpec
 /** Why state of `saved` cannot be that of `own`; null: it can. */
 export function stateDifference(saved: StateDescription, own: StateDescription): string | null {
   if (saved.operator !== own.operator) return `it is that of operator "${saved.operator}"`;
-  const producers = producersDifference(saved.producers, own.producers);
-  if (producers !== null) return producers;
   const broadcast = broadcastDifference(saved.broadcast, own.broadcast);
   if (broadcast !== null) return broadcast;
   if (saved.aggregate === null || own.aggregate === null) {
@@ -138,17 +96,18 @@ function broadcastDifference(
   );
 }
 
-/** A source may have got more partitions. */
-function producersDifference(before: readonly number[], now: readonly number[]): string | null {
-  for (let index = 0; index < before.length && index < now.length; index++) {
-    if (before[index]! <= now[index]!) continue;
-    return `input #${index + 1} had ${before[index]} producers, now has ${now[index]}`;
-  }
-  return textDifference('the number of inputs', `${before.length}`, `${now.length}`);
-}
-
 /** Short for people; `whole` has all that must be the same. */
 type Texts = { readonly short: string; readonly whole: string };
+
+/** Whether the inputs are those of before, of which some may have more partitions. */
+export function hasSameInputs(saved: StateDescription, own: StateDescription): boolean {
+  const { inputs, producers } = saved;
+  return (
+    canonicalJson(inputs ?? null) === canonicalJson(own.inputs) &&
+    producers.length === own.producers.length &&
+    producers.every((count, index) => count <= own.producers[index]!)
+  );
+}
 
 function keyTexts({ expr, type, nullable }: ColumnDescription): Texts {
   return { short: expr, whole: `${expr}: ${type.kind}${nullable ? ' or null' : ''}` };
@@ -173,7 +132,8 @@ function listDifference(
   for (let index = 0; index < Math.min(before.length, now.length); index++) {
     const left = before[index]!;
     const right = now[index]!;
-    if (left.whole === right.whole) continue;
+    // What could not be null and now may be is kept in the same way.
+    if (left.whole === right.whole || `${left.whole} or null` === right.whole) continue;
     const isShort = left.short !== right.short;
     const [had, has] = isShort ? [left.short, right.short] : [left.whole, right.whole];
     return `${what} #${index + 1} had ${had}, now has ${has}`;

@@ -166,6 +166,15 @@ export class PaneState {
     for (const start of this.#panes.keys()) this.#expectCloses(start);
   }
 
+  /** Takes over the groups of another partition whose keys have a hash that is wanted. */
+  absorb(other: PaneState, isWanted: (hash: number) => boolean): void {
+    this.#closedMs = other.#closedMs;
+    for (const { start, table } of other.#panes.values()) {
+      const groups = rowNumbers(table.count).filter((group) => isWanted(table.hashes[group]!));
+      if (groups.length > 0) mergeTable(this.#pane(start).table, table, groups);
+    }
+  }
+
   /** Starts of panes that are not there any more; what would open one again is late. */
   #goneSince(saved: Float64Array): Float64Array {
     return saved.filter((start) => !this.#panes.has(start));

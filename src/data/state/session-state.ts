@@ -196,6 +196,24 @@ export class SessionState {
     this.#closings.order();
   }
 
+  /** Takes over the sessions of another partition whose keys have a hash that is wanted. */
+  absorb(other: SessionState, isWanted: (hash: number) => boolean): void {
+    const keys = other.#keys;
+    const isTaken = (slot: number): boolean =>
+      other.#sequences[slot] !== -1 && isWanted(keys.hashes[other.#keyOf[slot]!]!);
+    const from = rowNumbers(other.#slotCount).filter(isTaken);
+    from.sort((a, b) => other.#sequences[a]! - other.#sequences[b]!);
+    const groups = new Int32Array(from.length);
+    const keyRows = from.map((slot) => other.#keyOf[slot]!);
+    this.#keys.upsert(keys.keyVectors(), keys.hashes, keyRows, groups);
+    const slots = from.map((slot, index) => {
+      const key = groups[index]!;
+      if (key >= this.#heads.length) this.#growHeads(key);
+      return this.#open(key, other.#starts[slot]!, other.#ends[slot]!);
+    });
+    mergeAccumulators(this.#accumulators, other.#accumulators, { from, groups: slots });
+  }
+
   /** Puts the slot into its key's list, youngest first. */
   #link(key: number, slot: number): void {
     if (this.#heads[key] === 0) this.#liveKeys++;

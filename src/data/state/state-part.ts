@@ -15,8 +15,8 @@ export type StatePart = {
   save(to: ColumnWriter, kind: SnapshotKind): void;
   /** Takes what `save` wrote: a base into fresh state, then deltas in order. */
   load(from: ColumnReader, kind: SnapshotKind): void;
-  /** All snapshots have been loaded. */
-  settle(): void;
+  /** All snapshots have been loaded. `sameInputs`: of a stage that is fed as it is now. */
+  settle(sameInputs: boolean): void;
 };
 
 /** Groups of a table, or sessions, as data. */

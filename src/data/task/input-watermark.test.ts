@@ -31,13 +31,18 @@ function fed(counts: readonly number[]): readonly { first: number; count: number
   return counts.map((count) => ({ first: 0, count }));
 }
 
-function copyOf(watermark: InputWatermark, counts: readonly number[]): InputWatermark {
+function copyOf(
+  watermark: InputWatermark,
+  counts: readonly number[],
+  sameInputs = true,
+): InputWatermark {
   const columns = new ColumnWriter();
   watermark.save(columns);
   const bytes = new Uint8Array(columns.byteLength);
   columns.copyTo(bytes, 0);
   const copy = new InputWatermark(fed(counts));
   copy.load(new ColumnReader(bytes, 0, bytes.length));
+  copy.settle(sameInputs);
   return copy;
 }
 
@@ -61,7 +66,7 @@ test('InputWatermark goes on from its columns as if it had not been away', () =>
   );
 });
 
-test('InputWatermark waits for producers that have come since, and refuses to lose one', () => {
+test('InputWatermark waits for producers that have come, and for all where some have gone', () => {
   const watermark = new InputWatermark(fed([1]));
   const said = (producer: number, watermarkMs: number): InputBlock => {
     return {
@@ -76,5 +81,13 @@ test('InputWatermark waits for producers that have come since, and refuses to lo
   assert.equal(copy.watermarkMs, 50);
   copy.advance([[said(1, 70)]]);
   assert.equal(copy.watermarkMs, 70);
-  assert.throws(() => copyOf(copy, [1]), { code: 'state-damaged' });
+  const fewer = copyOf(copy, [1]);
+  assert.equal(fewer.watermarkMs, 70);
+  fewer.advance([[said(0, 95)]]);
+  assert.equal(fewer.watermarkMs, 95);
+  const others = copyOf(copy, [2], false);
+  others.advance([[said(0, 95)]]);
+  assert.equal(others.watermarkMs, 70);
+  others.advance([[said(1, 80)]]);
+  assert.equal(others.watermarkMs, 80);
 });

@@ -4,7 +4,6 @@
 
 import type { ColumnReader } from '../snapshot/column-reader.ts';
 import type { ColumnWriter } from '../snapshot/column-writer.ts';
-import { damagedState } from '../snapshot/snapshot-errors.ts';
 import { sectionKinds } from '../snapshot/snapshot-file.ts';
 import type { StateChanges } from '../state/state-part.ts';
 import type { InputBlock } from './task.ts';
@@ -88,7 +87,7 @@ export class InputWatermark {
     }
   }
 
-  /** Producers that have come since are as before their first header. */
+  /** Producers that have come since are as before their first header; some may have gone. */
   load(from: ColumnReader): void {
     const [watermarkMs, leastMs] = from.f64(2);
     this.watermarkMs = watermarkMs!;
@@ -96,18 +95,22 @@ export class InputWatermark {
     const [idle, wasIdle] = from.flags(2);
     this.idle = idle === 1;
     this.#wasIdle = wasIdle === 1;
-    const counts = from.i32(this.#inputs.length);
-    this.#inputs.forEach((producers, index) => {
-      const count = counts[index]!;
+    from.i32().forEach((count, index) => {
       const watermarksMs = from.f64(count);
       const idleOnes = from.flags(count);
-      if (count > producers.idle.length) {
-        throw damagedState(`${count} producers became ${producers.idle.length}`);
-      }
+      const producers = this.#inputs[index];
+      if (producers === undefined || count > producers.idle.length) return;
       producers.watermarksMs.set(watermarksMs);
       producers.idle.set(idleOnes);
     });
   }
 
-  settle(): void {}
+  /** What other producers said holds nobody's watermark; it stays where it is till all speak. */
+  settle(sameInputs: boolean): void {
+    if (sameInputs) return;
+    for (const { watermarksMs, idle } of this.#inputs) {
+      watermarksMs.fill(-Infinity);
+      idle.fill(0);
+    }
+  }
 }

@@ -18,7 +18,7 @@ import type {
   SnapshotKind,
   SnapshotLink,
 } from '../snapshot/snapshot-file.ts';
-import { stateDifference } from '../snapshot/state-description.ts';
+import { hasSameInputs, stateDifference } from '../snapshot/state-description.ts';
 import type { StateDescription } from '../snapshot/state-description.ts';
 import type { StatePart } from '../state/state-part.ts';
 
@@ -85,14 +85,17 @@ export class PartitionState {
 
   #loadAll(snapshots: readonly Uint8Array[]): SnapshotLink {
     let link: SnapshotLink | null = null;
+    let sameInputs = true;
     for (const bytes of snapshots) {
       const snapshot = decodeSnapshot(bytes);
       checkIdentity(snapshot, this.#identity);
+      // All are written whole, so the last one counts.
+      sameInputs = hasSameInputs(snapshot.description, this.#identity.description);
       checkLink(snapshot, link);
       this.#load(snapshot);
       link = snapshot.link;
     }
-    for (const part of this.#parts) part.settle();
+    for (const part of this.#parts) part.settle(sameInputs);
     return link!;
   }
 

@@ -5,6 +5,7 @@ import { assert } from '../../base/assert.ts';
 import type { FunctionId } from '../../expr/expr.ts';
 import type { CustomAggregate, UserFunction } from '../../plan/bindings.ts';
 import type { SourceId } from '../../plan/logical-plan.ts';
+import type { AggregateDescription } from '../../plan/state-spec.ts';
 import type { RowObject, RowValue } from '../../schema/data-type.ts';
 import type { Vector } from '../columnar/batch.ts';
 import { rowAt, valueAt } from '../columnar/rows.ts';
@@ -12,11 +13,7 @@ import { damagedState } from '../snapshot/snapshot-errors.ts';
 import { decodeSnapshot } from '../snapshot/snapshot-file.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-file.ts';
 import { savedAggregate, savedCustom } from '../snapshot/state-description.ts';
-import type {
-  AggregateDescription,
-  BroadcastDescription,
-  StateDescription,
-} from '../snapshot/state-description.ts';
+import type { BroadcastDescription, StateDescription } from '../snapshot/state-description.ts';
 import type { Accumulator } from '../state/accumulator.ts';
 import { BroadcastTable } from '../state/broadcast-table.ts';
 import { createKeyedState } from '../state/keyed-state.ts';
@@ -57,7 +54,7 @@ export type StateRow = {
 
 /** Reads a base and the deltas behind it. Throws as `TaskExecutor.restore` does. */
 export function readState(snapshots: readonly Uint8Array[]): SavedState {
-  const { header, whole, source, input, keyed, table } = load(snapshots);
+  const { header, whole, source, input, keyed, table } = loadState(snapshots);
   const { description, partition, partitionCount } = header;
   return {
     description,
@@ -72,10 +69,10 @@ export function readState(snapshots: readonly Uint8Array[]): SavedState {
 
 /** One base of the same state, behind which the next delta fits as it did behind the last one. */
 export function compactState(snapshots: readonly Uint8Array[]): Uint8Array {
-  return load(snapshots).whole.compacted();
+  return loadState(snapshots).whole.compacted();
 }
 
-type Loaded = {
+export type LoadedState = {
   readonly header: SnapshotHeader;
   readonly whole: PartitionState;
   readonly source: SourceRecord | null;
@@ -84,7 +81,8 @@ type Loaded = {
   readonly table: BroadcastTable | null;
 };
 
-function load(snapshots: readonly Uint8Array[]): Loaded {
+/** Reads a base and the deltas behind it as what can be written again. */
+export function loadState(snapshots: readonly Uint8Array[]): LoadedState {
   assert(snapshots.length > 0, 'there is something to read');
   const header = decodeSnapshot(snapshots[0]!);
   const { description, partition, partitionCount } = header;
@@ -96,7 +94,7 @@ function load(snapshots: readonly Uint8Array[]): Loaded {
   const input = isSource
     ? null
     : new InputWatermark(producers.map((count) => ({ first: 0, count })));
-  const keyed = aggregate === null ? null : keyedState(aggregate);
+  const keyed = aggregate === null ? null : freshState(aggregate);
   const table = broadcast === undefined ? null : broadcastTable(broadcast);
   const parts = [source, input, keyed, table].filter((part) => part !== null);
   const whole = new PartitionState({ description, partition, partitionCount }, parts);
@@ -113,7 +111,8 @@ function broadcastTable({ columns, keys }: BroadcastDescription): BroadcastTable
   }
 }
 
-function keyedState(description: AggregateDescription): KeyedState {
+/** Keyed state without the pipeline: nothing can be added to it, but what was saved. */
+export function freshState(description: AggregateDescription): KeyedState {
   const bound: UserFunction = { kind: 'aggregate', aggregate: unboundAggregate };
   const functions = new Map<FunctionId, UserFunction>([[savedCustom, bound]]);
   try {
@@ -136,7 +135,7 @@ const unboundAggregate: CustomAggregate = {
 const groupsAtOnce = 1024;
 
 function* rowsOf(
-  { keyed, table }: Pick<Loaded, 'keyed' | 'table'>,
+  { keyed, table }: Pick<LoadedState, 'keyed' | 'table'>,
   description: StateDescription,
 ): Generator<StateRow> {
   for (const groups of keyed?.contents() ?? []) {

@@ -1,7 +1,8 @@
 // Projection push-down: every operator keeps only the columns that someone downstream reads, so
 // that scanners skip the others and exchanges do not carry them. A source with event time always
 // reads it: the watermark must see all records. `map` and `flat-map` are opaque and keep all they
-// make, and unless they say less, all they get.
+// make, and unless they say less, all they get. Aggregates and broadcast joins stay as they were
+// written: what they keep from one micro-batch to the next must not change with who reads it.
 
 import { assert } from '../../base/assert.ts';
 import { columnsOf } from '../../expr/walk.ts';
@@ -70,7 +71,7 @@ function readsFrom(
       const keys = operator.keys.flatMap((key) => [...columnsOf(key.left)]);
       const left = own.difference(added).union(new Set(keys));
       const right = new Set([
-        ...operator.columns.filter(({ name }) => own.has(name)).map(({ column }) => column),
+        ...operator.columns.map(({ column }) => column),
         ...operator.keys.map((key) => key.right),
       ]);
       if (operator.input === operator.right) return left.union(right);
@@ -78,7 +79,7 @@ function readsFrom(
     }
     case 'aggregate':
       if (shipsRows(operator)) return input.fields.map((field) => field.name);
-      return readsOf({ ...operator, aggregates: usedCalls(operator, own) });
+      return readsOf(operator);
     case 'map':
     case 'flat-map':
       return operator.columns ?? input.fields.map((field) => field.name);
@@ -106,8 +107,11 @@ function narrow(
     }
     case 'join':
     case 'broadcast-join': {
+      const keepAll = operator.kind === 'broadcast-join';
       const added = new Set(operator.columns.map((column) => column.name));
-      const fields = operator.schema.fields.filter((field) => added.has(field.name) && keep(field));
+      const fields = operator.schema.fields.filter(
+        (field) => added.has(field.name) && (keepAll || keep(field)),
+      );
       const kept = new Set(fields.map((field) => field.name));
       return {
         ...operator,
@@ -115,26 +119,14 @@ function narrow(
         schema: { fields: [...inputSchema(operator.input).fields, ...fields] },
       };
     }
-    case 'aggregate': {
-      const calls = new Set(operator.aggregates.map((call) => call.name));
-      const narrowed = withFields(operator, (field) => !calls.has(field.name) || keep(field));
-      const names = new Set(narrowed.schema.fields.map((field) => field.name));
-      return { ...narrowed, aggregates: usedCalls(operator, names) };
-    }
     case 'union':
       return withFields(operator, keep);
+    case 'aggregate':
     case 'map':
     case 'flat-map':
     case 'sink':
       return operator;
   }
-}
-
-function usedCalls(
-  operator: Extract<LogicalOperator, { kind: 'aggregate' }>,
-  names: ReadonlySet<string>,
-): typeof operator.aggregates {
-  return operator.aggregates.filter((call) => names.has(call.name));
 }
 
 /** Gives each input of the union exactly the union's columns, by a project where it has others. */

@@ -12,7 +12,6 @@ import { DriverShell } from '../host/driver-shell.ts';
 import { driverStorage, recoveryOptions } from '../host/driver-storage.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
-import { sinkRun } from '../host/sink-writers.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { DriverHosts } from './driver-hosts.ts';
 import { exposure } from './security.ts';
@@ -46,7 +45,7 @@ export async function runCluster(
     plan: logical,
     sinks: bindings.sinks,
     clock,
-    run: sinkRun(logical.name, config),
+    config,
     inputs: setup.inputs,
   });
   await sinks.prepare();

@@ -17,7 +17,6 @@ import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import { jobModule } from '../host/job-module.ts';
 import type { JobSetup } from '../host/job-setup.ts';
-import { sinkRun } from '../host/sink-writers.ts';
 import type { FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
 
 /** Neither type stripping nor a bundler rewrites this name, so it follows the file it stands in. */
@@ -49,7 +48,7 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
     plan: logical,
     sinks: bindings.sinks,
     clock,
-    run: sinkRun(logical.name, config),
+    config,
     inputs: setup.inputs,
   });
   await sinks.prepare();

@@ -2,10 +2,11 @@
 // that has only one beside side outputs or several stages that feed it.
 
 import type { LogicalPlan, SinkId } from '../../plan/logical-plan.ts';
-import type { Sink, SinkOutput, SinkRun } from '../../ports/sink.ts';
+import type { Sink, SinkOutput } from '../../ports/sink.ts';
+import type { JobConfig } from './job-config.ts';
 import type { RunClock } from './run-clock.ts';
 import type { SinkPlace } from './sink-writers.ts';
-import { SinkWriters } from './sink-writers.ts';
+import { sinkRun, SinkWriters } from './sink-writers.ts';
 
 export class ClientSinks {
   readonly #sinks: ReadonlyMap<SinkId, Sink>;
@@ -16,14 +17,16 @@ export class ClientSinks {
     readonly plan: LogicalPlan;
     readonly sinks: ReadonlyMap<SinkId, Sink>;
     readonly clock: RunClock;
-    readonly run: SinkRun;
+    readonly config: JobConfig;
     /** Absolute paths of the files that the job reads. */
     readonly inputs: readonly string[];
   }) {
-    const { plan, sinks, clock, run, inputs } = options;
+    const { plan, sinks, clock, config, inputs } = options;
     this.#sinks = sinks;
     this.#inputs = inputs;
-    this.#writers = new SinkWriters({ specs: plan.sinks, sinks, clock, run });
+    const run = sinkRun(plan.name, config);
+    const { ledgers } = config;
+    this.#writers = new SinkWriters({ specs: plan.sinks, sinks, clock, run, ledgers });
   }
 
   async prepare(): Promise<void> {

@@ -9,7 +9,6 @@ import type {
   CheckpointContent,
   CheckpointManifest,
 } from '../../control/protocol/checkpoint-manifest.ts';
-import type { HandleCodec } from '../../control/protocol/handle-codec.ts';
 import type { BatchNumber, PlacementVersion, Term } from '../../control/protocol/ids.ts';
 import { firstVersionOf, termOf } from '../../control/protocol/ids.ts';
 import type {
@@ -29,7 +28,7 @@ import { driverLogName, lifeName, logName, openDurability, parseLogName } from '
 import type { DriverJournal } from './driver-journal.ts';
 import type { DurableStart } from './durable-start.ts';
 import type { JobConfig } from './job-config.ts';
-import { decodeRanges, encodeRanges, rangeCodec } from './range-codec.ts';
+import { decodeRanges, encodeRanges } from './range-codec.ts';
 import type { RunClock } from './run-clock.ts';
 import type { SnapshotHandle } from './snapshot-handle.ts';
 
@@ -46,7 +45,6 @@ type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;
 
 export class DriverStorage {
   readonly #options: DriverStorageOptions;
-  readonly #codec: HandleCodec;
   /** By source: the stage that reads it. */
   readonly #stages: ReadonlyMap<SourceId, number>;
   readonly #sources: ReadonlyMap<number, SourceId>;
@@ -61,7 +59,6 @@ export class DriverStorage {
   constructor(options: DriverStorageOptions) {
     this.#options = options;
     const { plan, open, durability } = options;
-    this.#codec = rangeCodec(plan.sources.map(({ id }) => id));
     const scans = plan.stages.flatMap(({ id, input }) =>
       input.kind === 'scan' ? [[input.scan.source, id as number] as const] : [],
     );
@@ -125,8 +122,9 @@ export class DriverStorage {
   async logRanges(known: readonly KnownRanges[]): Promise<void> {
     const records = known.flatMap(({ partition, stage, first, ranges }) =>
       ranges.map((parts, index): LoggedRange => {
-        const record = encodeRanges(this.#codec, parts as readonly RangeRecord[]);
-        return { source: this.#sources.get(stage)!, partition, batch: first + index, record };
+        const source = this.#sources.get(stage)!;
+        const record = encodeRanges(source, parts as readonly RangeRecord[]);
+        return { source, partition, batch: first + index, record };
       }),
     );
     await this.#log.append(records);
@@ -163,7 +161,7 @@ export class DriverStorage {
     const first = (after + 1) as BatchNumber;
     for (const { source, partition, batch, record } of logged) {
       const stage = this.#stages.get(source as SourceId);
-      const parts = decodeRanges(this.#codec, record);
+      const parts = decodeRanges(source as SourceId, record);
       if (stage === undefined || parts === null) throw foreign(source);
       const name = `${stage}/${partition}`;
       let place = places.get(name);
@@ -208,14 +206,13 @@ export function checkpointContent(
   { config, plan }: Pick<DriverStorageOptions, 'config' | 'plan'>,
   { batch, snapshots }: Checkpoint,
 ): CheckpointContent {
-  const codec = rangeCodec(plan.sources.map(({ id }) => id));
   const ordered = snapshots.toSorted((a, b) => a.stage - b.stage || a.partition - b.partition);
   return {
     history: config.history,
     startMs: config.startMs,
     batch,
     planHash: plan.hash,
-    structure: planStructure(plan, config.partitionCounts),
+    structure: planStructure(plan, config.partitionCounts, config.ledgers),
     sources: plan.sources.map(({ id }) => {
       const stage = plan.stages.find(
         ({ input }) => input.kind === 'scan' && input.scan.source === id,
@@ -225,7 +222,7 @@ export function checkpointContent(
         source: id,
         layout: config.layouts[id] ?? null,
         partitions: own.map(({ partition, range }) => {
-          const record = encodeRanges(codec, [range as RangeRecord]);
+          const record = encodeRanges(id, [range as RangeRecord]);
           return { partition, batch, record: Buffer.from(record).toString('base64') };
         }),
       };
@@ -240,14 +237,13 @@ export function checkpointContent(
 
 /** Where a job goes on, by a manifest. */
 export function checkpointOf(manifest: CheckpointManifest, plan: PhysicalPlan): Checkpoint {
-  const codec = rangeCodec(plan.sources.map(({ id }) => id));
   const ranges = new Map<string, RangeRecord>();
   for (const { source, partitions } of manifest.sources) {
     const stage = plan.stages.find(
       ({ input }) => input.kind === 'scan' && input.scan.source === source,
     );
     for (const { partition, record } of partitions) {
-      const parts = decodeRanges(codec, Buffer.from(record, 'base64'));
+      const parts = decodeRanges(source as SourceId, Buffer.from(record, 'base64'));
       if (stage === undefined || parts === null) throw foreign(source);
       ranges.set(`${stage.id}/${partition}`, parts.at(-1)!);
     }

@@ -11,9 +11,6 @@ import type {
   CheckpointManifest,
 } from '../../control/protocol/checkpoint-manifest.ts';
 import type { LogicalPlan } from '../../plan/logical-plan.ts';
-import type { PhysicalPlan } from '../../plan/physical-plan.ts';
-import { planStructure } from '../../plan/plan-structure.ts';
-import { structureDifference } from '../../plan/structure-difference.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { RangeLog } from '../../ports/range-log.ts';
 import type { Source } from '../../ports/source.ts';
@@ -129,7 +126,10 @@ export class DurableStart {
     return this.#latest;
   }
 
-  /** A new history has its first checkpoint, so one that crashes early goes on, too. */
+  /**
+   * A new history, or a changed plan, has its first checkpoint, so one that crashes early goes on,
+   * too.
+   */
   async beginHistory(content: CheckpointContent): Promise<void> {
     const manifest = await this.manifests.commit(content);
     this.#begun = manifest.sequence;
@@ -217,28 +217,6 @@ export async function orRelease<T>(
 /** If it fails, the next driver waits for the lease's end. */
 async function giveBack(lease: HeldLease): Promise<void> {
   await lease.release().catch(() => {});
-}
-
-/** Throws `checkpoint-incompatible` with the operator and the difference. */
-export function assertCompatible(
-  manifest: CheckpointManifest,
-  plan: PhysicalPlan,
-  partitionCounts: readonly number[],
-): void {
-  if (manifest.planHash === plan.hash) return;
-  const now = planStructure(plan, partitionCounts);
-  const difference = structureDifference(manifest.structure, now);
-  if (difference === null) return;
-  throw new StreamError({
-    code: 'checkpoint-incompatible',
-    message:
-      `could not go on from checkpoint ${manifest.sequence} of "${manifest.pipeline}": ` +
-      difference,
-    hint:
-      'run the pipeline as it was, or begin a new history: `mizzle run --fresh`, ' +
-      "or `checkpoints: { fresh: true }`; what is visible already is the sinks' affair then",
-    fields: { pipeline: manifest.pipeline, checkpoint: manifest.sequence },
-  });
 }
 
 /** Whoever stands by for a driver must not throw away what that has done. */

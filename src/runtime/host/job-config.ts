@@ -22,6 +22,8 @@ export type JobConfig = {
   readonly startMs: number;
   /** Names this line of micro-batches in the ledgers of sinks. */
   readonly history: string;
+  /** By sink: its name in its ledger, where the pipeline has changed and that is not its id. */
+  readonly ledgers: Readonly<Record<string, string>>;
   readonly clockBase: ClockBase;
   /** Null: nothing is kept, and a worker that is lost ends the run. */
   readonly durability: Durability | null;

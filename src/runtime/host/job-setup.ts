@@ -19,13 +19,17 @@ import type { LogicalPlan, SourceId, SourceSpec } from '../../plan/logical-plan.
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import { partitionCountsOf } from '../../plan/partition-counts.ts';
 import { structureHash } from '../../plan/plan-hash.ts';
+import { matchSources } from '../../plan/plan-compatibility.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
+import { sourceStructure } from '../../plan/plan-structure.ts';
 import type { Sink } from '../../ports/sink.ts';
 import type { Source } from '../../ports/source.ts';
 import type { JsonValue } from '../../schema/data-type.ts';
 import { noCheckpoint } from '../../control/driver/recovery-round.ts';
 import { checkpointContent } from './driver-storage.ts';
-import { assertCompatible, DurableStart, orRelease } from './durable-start.ts';
+import type { ChangedJob, PlanChange } from './changed-plan.ts';
+import { ledgersOf, moveCheckpoint, planChange } from './changed-plan.ts';
+import { DurableStart, orRelease } from './durable-start.ts';
 import type { JobConfig } from './job-config.ts';
 import { RunClock } from './run-clock.ts';
 import type { Runnable } from './runnable.ts';
@@ -110,6 +114,7 @@ export async function setUpJob(
   const bindings = pipeline.bindings();
   const workerCount = Math.max(1, threads);
   const kept = checkpointOptions(options.checkpoints);
+  const warn = (text: string): void => void process.stderr.write(`mizzle: ${text}\n`);
   const durable =
     kept === null
       ? null
@@ -123,7 +128,7 @@ export async function setUpJob(
           output: kept.output,
           isOneHost,
           signal,
-          warn: (text) => process.stderr.write(`mizzle: ${text}\n`),
+          warn,
         });
   return orRelease(durable, async () => {
     const latest = durable?.latest ?? null;
@@ -131,13 +136,18 @@ export async function setUpJob(
     durable?.journal.follow(history);
     const startMs = latest?.startMs ?? Math.round(clock.nowMs());
     const former = new Map(latest?.sources.map(({ source, layout }) => [source, layout]));
+    const before = matchSources(
+      latest?.structure.sources ?? [],
+      logical.sources.map(sourceStructure),
+    );
     const sourcePartitions = new Map<SourceId, number>();
     const layouts: Record<SourceId, JsonValue> = {};
     const inputs: string[] = [];
     for (const spec of logical.sources) {
       const source = bindings.sources.get(spec.id)!;
       const { schema, format } = spec;
-      const known = former.has(spec.id) ? { layout: former.get(spec.id)! } : {};
+      const same = before.get(spec.id);
+      const known = same !== undefined && former.has(same) ? { layout: former.get(same)! } : {};
       const context = {
         nowMs: () => clock.nowMs(),
         startMs,
@@ -155,12 +165,16 @@ export async function setUpJob(
       );
     }
     const plan = planPhysical(logical, { partitions, sourcePartitions });
+    const partitionCounts = partitionCountsOf(plan, (source) => sourcePartitions.get(source)!);
+    const change =
+      latest === null ? null : planChange(latest, { plan, partitionCounts }, kept!.dropsState);
     const config: JobConfig = {
       planHash: compares === 'plan' ? plan.hash : structureHash(plan),
       compares,
       partitions,
       sourcePartitions: Object.fromEntries(sourcePartitions),
-      partitionCounts: partitionCountsOf(plan, (source) => sourcePartitions.get(source)!),
+      partitionCounts,
+      ledgers: ledgersOf(latest, change),
       layouts,
       workerCount,
       startMs,
@@ -182,7 +196,8 @@ export async function setUpJob(
             },
       bytesPerTask,
     };
-    if (durable !== null) await beginHistory(durable, { config, plan });
+    const nowMs = (): number => clock.nowMs();
+    if (durable !== null) await beginHistory(durable, { config, plan, nowMs, warn }, change);
     const own = { config, clock, inputs, pace, mode, partMs, threads, statusIntervalMs, runForMs };
     return { logical, plan, bindings, durable, ...own };
   });
@@ -191,12 +206,12 @@ export async function setUpJob(
 /** A history begins with a checkpoint of nothing, so that one that crashes early goes on, too. */
 async function beginHistory(
   durable: DurableStart,
-  job: { readonly config: JobConfig; readonly plan: PhysicalPlan },
+  job: ChangedJob,
+  change: PlanChange,
 ): Promise<void> {
-  const { config, plan } = job;
   const { latest, fork } = durable;
-  if (latest !== null) assertCompatible(latest, plan, config.partitionCounts);
   if (latest === null) await durable.beginHistory(checkpointContent(job, noCheckpoint));
+  else if (change !== null) await moveCheckpoint(durable, change, job);
   else if (fork !== null) await durable.beginHistory(latest);
 }
 
@@ -208,12 +223,14 @@ type Kept = {
   readonly spillFolder: string | null;
   readonly from: number | string | null;
   readonly output: OutputChoice | null;
+  readonly dropsState: boolean;
 };
 
 function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
   if (given === undefined) return null;
   const options: CheckpointOptions = typeof given === 'string' ? { store: given } : given;
   const { store, interval, fresh = false, from = null, output = null } = options;
+  const { allowDroppedState: dropsState = false } = options;
   const intervalMs = duration('checkpoints.interval', interval ?? defaults.checkpointInterval);
   if (from !== null && fresh)
     throw invalidStart('from', 'together with `fresh`, which begins anew');
@@ -228,6 +245,7 @@ function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
     fresh,
     from,
     output,
+    dropsState,
     limits: {
       keptBytesMax: byteSize('checkpoints.keptMemory', options.keptMemory ?? keptBytesMax),
       spillBytesMax: byteSize('checkpoints.spillMax', options.spillMax ?? spillBytesMax),

@@ -52,16 +52,21 @@ export function rangeCodec(sources: readonly SourceId[]): HandleCodec {
   };
 }
 
-/** The records of one source task, one for each of its parts, as an entry of the range log. */
-export function encodeRanges(codec: HandleCodec, parts: readonly RangeRecord[]): Uint8Array {
+/**
+ * The records of one source task, one for each of its parts, as an entry of the range log. Whose
+ * they are is said beside them, so that they mean the same under a plan with other sources.
+ */
+export function encodeRanges(source: SourceId, parts: readonly RangeRecord[]): Uint8Array {
+  const codec = rangeCodec([source]);
   const writer = new ByteWriter();
   writer.varint(parts.length);
   for (const part of parts) codec.write(writer, part);
   return Buffer.concat(writer.finish());
 }
 
-/** Null: these are no records of this plan. */
-export function decodeRanges(codec: HandleCodec, bytes: Uint8Array): RangeRecord[] | null {
+/** Null: these are no records of a source. */
+export function decodeRanges(source: SourceId, bytes: Uint8Array): RangeRecord[] | null {
+  const codec = rangeCodec([source]);
   const reader = new ByteReader(bytes);
   const parts: RangeRecord[] = [];
   const count = reader.count('parts', bytes.length);

@@ -14,6 +14,8 @@ export type SinkWritersOptions = {
   readonly sinks: ReadonlyMap<SinkId, Sink>;
   readonly clock: RunClock;
   readonly run: SinkRun;
+  /** By sink: its name in its ledger, where that is not its id. */
+  readonly ledgers: JobConfig['ledgers'];
 };
 
 export class SinkWriters {
@@ -75,9 +77,9 @@ export class SinkWriters {
   }
 
   context(id: SinkId): SinkContext {
-    const { specs, clock, run } = this.#options;
+    const { specs, clock, run, ledgers } = this.#options;
     const { schema, name } = specs.find((spec) => spec.id === id)!;
-    return { nowMs: () => clock.nowMs(), schema, name, run };
+    return { nowMs: () => clock.nowMs(), schema, name: ledgers[id] ?? name, run };
   }
 
   /** Waits for commits under way and closes the writers. */

@@ -126,7 +126,9 @@ export class WorkerShell {
     this.#spill = new BlockSpill(durability?.spillFolder ?? null);
     this.#sinkPartitions = new SinkPartitions(plan, config.partitionCounts);
     const run = sinkRun(plan.name, config);
-    this.#writers = new SinkWriters({ specs: plan.sinks, sinks: bindings.sinks, clock, run });
+    const { ledgers } = config;
+    const { sinks } = bindings;
+    this.#writers = new SinkWriters({ specs: plan.sinks, sinks, clock, run, ledgers });
     const onReady = (place: Place): void => this.#step({ kind: 'source-ready', ...place });
     this.#sources = new SourceReaders({ plan, bindings, config, clock, onReady });
     this.#storage =

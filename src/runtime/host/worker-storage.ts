@@ -6,7 +6,6 @@ import type { Incarnation, PlacementVersion, WorkerId } from '../../control/prot
 import { termOf } from '../../control/protocol/ids.ts';
 import type { Place, TaskName } from '../../control/protocol/messages.ts';
 import type { Reach } from '../../control/protocol/template.ts';
-import type { HandleCodec } from '../../control/protocol/handle-codec.ts';
 import { deltasMax } from '../../control/limits.ts';
 import type { StateSnapshot } from '../../data/task/partition-state.ts';
 import type { RangeRecord } from '../../data/task/task.ts';
@@ -15,7 +14,7 @@ import type { RangeLogWriter } from '../../ports/range-log.ts';
 import { CheckpointStore } from '../storage/checkpoint-store.ts';
 import type { Durability, OpenDurability } from './durable-job.ts';
 import { logName } from './durable-job.ts';
-import { encodeRanges, rangeCodec } from './range-codec.ts';
+import { encodeRanges } from './range-codec.ts';
 import type { SnapshotHandle, SnapshotObject } from './snapshot-handle.ts';
 
 export type WorkerStorageOptions = {
@@ -30,7 +29,6 @@ export type WorkerStorageOptions = {
 export class WorkerStorage {
   readonly #options: WorkerStorageOptions;
   readonly #checkpoints: CheckpointStore;
-  readonly #ranges: HandleCodec;
   /** Where each placement has a log of its own, that of the last one. */
   #writer: { readonly of: string; readonly log: RangeLogWriter } | null = null;
   /** Of writers before it. */
@@ -45,7 +43,6 @@ export class WorkerStorage {
   constructor(options: WorkerStorageOptions) {
     this.#options = options;
     const { open, plan, nowMs } = options;
-    this.#ranges = rangeCodec(plan.sources.map(({ id }) => id));
     this.#checkpoints = new CheckpointStore(open.store, {
       pipeline: plan.name,
       nowMs,
@@ -68,7 +65,7 @@ export class WorkerStorage {
     }
     this.#parts.delete(name);
     const { source, partition, batch } = range;
-    const bytes = encodeRanges(this.#ranges, parts);
+    const bytes = encodeRanges(source, parts);
     return this.#log(by).append([{ source, partition, batch, record: bytes }]);
   }
 

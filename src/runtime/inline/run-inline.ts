@@ -12,7 +12,6 @@ import { openDurability } from '../host/durable-job.ts';
 import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
-import { sinkRun } from '../host/sink-writers.ts';
 import { WorkerShell } from '../host/worker-shell.ts';
 
 const worker = 0 as WorkerId;
@@ -33,7 +32,7 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     plan: logical,
     sinks: bindings.sinks,
     clock,
-    run: sinkRun(logical.name, config),
+    config,
     inputs: setup.inputs,
   });
   await sinks.prepare();
