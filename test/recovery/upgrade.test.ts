@@ -54,7 +54,7 @@ async function goesOn(
 }
 
 describe('a version that is stopped', { concurrency: true }, () => {
-  test('leaves nothing behind its checkpoint, so that names and partitions may change', async () => {
+  test('leaves nothing behind its checkpoint: names and partitions may change', async () => {
     const own = new Deployment();
     const run = own.startToSuspend({});
     await settle(own, run);
