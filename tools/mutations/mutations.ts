@@ -26,9 +26,9 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'hear-the-dead',
     breaks: 'blocks of a worker that was declared dead are taken',
-    file: worker,
-    text: 'if (!this.#listensTo(from, message)) {',
-    replacement: 'if (!this.#listensTo(from, message) && message.version < 0) {',
+    file: 'src/control/worker/membership.ts',
+    text: 'if (!this.listensTo(from, signed, placement)) {',
+    replacement: 'if (!this.listensTo(from, signed, placement) && placement < -1) {',
   },
   {
     name: 'answer-before-refusing',
@@ -124,8 +124,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'listen-again',
     breaks: 'a worker listens again to one that it had refused',
-    file: worker,
-    text: 'return isNew || this.#refused.get(from) !== incarnation;',
+    file: 'src/control/worker/membership.ts',
+    text: 'return version > placement || this.#refused.get(from) !== incarnation;',
     replacement: 'return true;',
   },
   {

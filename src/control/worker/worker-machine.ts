@@ -69,6 +69,7 @@ import { ReportLog } from './report-log.ts';
 import type { Resend } from './resend-queue.ts';
 import { ResendQueue } from './resend-queue.ts';
 import { Resending } from './resending.ts';
+import { Membership } from './membership.ts';
 import { rerunsOn } from './reruns.ts';
 import { SnapshotRound } from './snapshot-round.ts';
 import type { KeptLimits } from './spill-policy.ts';
@@ -104,12 +105,7 @@ export class WorkerMachine {
   readonly #permissions = new Permissions();
   /** Cuts through this one are decided; what is still said about them is old. */
   #cutsDecided = 0;
-  /** The latest life of each peer that has spoken. */
-  readonly #incarnations = new Map<WorkerId, Incarnation>();
-  /** Whose voice counts; null: everybody's, for nobody was lost yet. */
-  #members: ReadonlyMap<WorkerId, Incarnation> | null = null;
-  /** Who was, and is not: what they have said since then is lost. By worker. */
-  #refused = new Map<WorkerId, Incarnation>();
+  readonly #membership = new Membership();
   /** Told again to every new driver. */
   #failure: { readonly task: TaskName; readonly error: StreamErrorData } | null = null;
   #round = -1;
@@ -318,15 +314,8 @@ export class WorkerMachine {
   }
 
   #onPeerMessage(from: WorkerId, message: PeerMessage): void {
-    if (!this.#listensTo(from, message)) {
-      this.#refused.set(from, message.incarnation);
-      return this.#ignore(message.kind, 'not-a-member');
-    }
-    const life = this.#incarnations.get(from);
-    if (life !== undefined && message.incarnation < life) {
-      return this.#ignore(message.kind, 'old-incarnation');
-    }
-    this.#incarnations.set(from, message.incarnation);
+    const refusal = this.#membership.refusal(from, message, this.#version);
+    if (refusal !== null) return this.#ignore(message.kind, refusal);
     const { version } = message;
     if (this.#template === null || version > this.#template.version || this.#recovery !== null) {
       return this.#hold(from, message);
@@ -502,46 +491,32 @@ export class WorkerMachine {
       ...this.#signed(),
       round,
       status: {
-        version: this.#template?.version ?? (-1 as PlacementVersion),
+        version: this.#version,
         owned: this.#locals.map(({ stage, partition, next, endedAt }) => {
           return { stage, partition, next, endedAt };
         }),
         startedThrough: this.#startedThrough,
         doneThrough: this.#doneThrough,
         finalBatch: this.#permissions.finalBatch,
-        refused: Array.from(this.#refused, ([peer, life]) => ({ worker: peer, incarnation: life })),
+        refused: this.#membership.refused,
         ranges: sources.flatMap((source) => this.#kept.rangesOf(source)),
         kept: this.#kept.spans(this.#sourceStages()),
       },
     });
   }
 
+  /** The placement it works by; -1: none yet. */
+  get #version(): PlacementVersion {
+    return this.#template?.version ?? (-1 as PlacementVersion);
+  }
+
   #listenTo(members: readonly WorkerLife[]): void {
-    const before = this.#members ?? this.#incarnations;
-    this.#members = new Map(members.map(({ worker, incarnation }) => [worker, incarnation]));
-    for (const [worker, incarnation] of before) {
-      if (this.#members.get(worker) !== incarnation) this.#refused.set(worker, incarnation);
-    }
+    this.#membership.restrictTo(members);
     // What others have said meanwhile and nobody could use yet is as good as never said.
     this.#held = this.#held.filter(({ from, message }) => {
       if (from === 'driver' || !('incarnation' in message)) return true;
-      return this.#listensTo(from, message as PeerMessage);
+      return this.#membership.listensTo(from, message as PeerMessage, this.#version);
     });
-  }
-
-  /** Whoever was refused once has said what is missing here, until a round makes it good. */
-  #listensTo(from: WorkerId, { incarnation, version }: PeerMessage): boolean {
-    if (this.#members === null) return true;
-    if (this.#members.get(from) !== incarnation) return false;
-    const isNew = version > (this.#template?.version ?? -1);
-    return isNew || this.#refused.get(from) !== incarnation;
-  }
-
-  /** A later life of a worker has nothing of what the one before it had. */
-  #isLost(owner: WorkerId): boolean {
-    const member = this.#members?.get(owner);
-    if (member === undefined) return this.#members !== null;
-    return (this.#incarnations.get(owner) ?? member) < member;
   }
 
   /** Source partitions whose owner, as far as is known here, is not there any more. */
@@ -550,7 +525,7 @@ export class WorkerMachine {
     this.#template?.stages.forEach(({ source, placement }, stage) => {
       if (!source) return;
       placement.forEach((owner, partition) => {
-        if (this.#isLost(owner)) places.push({ stage, partition });
+        if (this.#membership.isLost(owner)) places.push({ stage, partition });
       });
     });
     return places;
@@ -575,7 +550,7 @@ export class WorkerMachine {
     const { round, template, checkpoint, end, final, cut } = recovery;
     this.#recoveredRound = round;
     this.#sourcesWait = false;
-    this.#refused.clear();
+    this.#membership.settle();
     assert(end > this.#startedThrough || template.reach === 'all', 'a recovery withdraws a start');
     const fresh = this.#template === null;
     if (fresh) this.#kept = new KeptBlocks(template.exchanges.length);
