@@ -20,7 +20,7 @@ export class Membership {
     return Array.from(this.#refused, ([worker, incarnation]) => ({ worker, incarnation }));
   }
 
-  /** Why a message is ignored; null: it is heard. `placement`: the one that is in force; -1: none. */
+  /** Why a message is ignored; null: it is heard. `placement`: the one in force; -1: none. */
   refusal(from: WorkerId, signed: Signed, placement: number): IgnoreReason | null {
     const { incarnation } = signed;
     if (!this.listensTo(from, signed, placement)) {
