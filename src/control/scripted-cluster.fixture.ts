@@ -9,6 +9,7 @@ import type { DriverEffect, DriverEvent } from './driver/events.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
 import type { PlanShape } from './driver/placement.ts';
 import type { Incarnation, PlacementVersion, Term, WorkerId } from './protocol/ids.ts';
+import { noBatch } from './protocol/ids.ts';
 import type {
   BlockEntry,
   DriverMessage,
@@ -66,7 +67,7 @@ export class ScriptedCluster {
     const recovery =
       checkpointIntervalMs === undefined
         ? undefined
-        : { checkpointIntervalMs, from: null, published: -1 as PlacementVersion };
+        : { checkpointIntervalMs, from: null, published: -1 as PlacementVersion, drainAt: noBatch };
     const job = { shape, workerCount, mode, pace, term: 1 as Term, recovery };
     this.driver = new DriverMachine(job);
     for (let id = 1; id <= workerCount; id++) {
@@ -212,6 +213,8 @@ export class ScriptedCluster {
           'driver',
           `log-ranges round=${effect.round}${printKnown(effect.ranges)}`,
         );
+      case 'journal-drain':
+        return this.#print('driver', `journal-drain @${effect.batch}`);
       case 'journal-placement':
         return this.#print('driver', `journal-placement round=${effect.round} v${effect.version}`);
       case 'commit-checkpoint':

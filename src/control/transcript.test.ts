@@ -122,6 +122,8 @@ function perform(cluster: ScriptedCluster, command: string, words: readonly stri
         round: Number(subject),
         ranges: rest.length === 0 ? [] : (JSON.parse(rest.join(' ')) as KnownRanges[]),
       });
+    case 'drain-journaled':
+      return cluster.tellDriver({ kind: 'drain-journaled', batch: Number(subject) as BatchNumber });
     case 'placement-journaled':
       return cluster.tellDriver({ kind: 'placement-journaled', round: Number(subject) });
     case 'ranges-logged':

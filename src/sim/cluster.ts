@@ -12,7 +12,14 @@ import type { PlanShape } from '../control/driver/placement.ts';
 import type { Checkpoint } from '../control/driver/recovery-round.ts';
 import { noCheckpoint } from '../control/driver/recovery-round.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
-import type { Incarnation, PlacementVersion, Term, WorkerId } from '../control/protocol/ids.ts';
+import type {
+  BatchNumber,
+  Incarnation,
+  PlacementVersion,
+  Term,
+  WorkerId,
+} from '../control/protocol/ids.ts';
+import { noBatch } from '../control/protocol/ids.ts';
 import type { DriverMessage, Place } from '../control/protocol/messages.ts';
 import { ScheduleChecker } from './checker.ts';
 import { lostError } from './fault-injector.ts';
@@ -110,6 +117,7 @@ type Stores = {
   readonly beganMs: number;
   readonly latest: Checkpoint;
   readonly published: PlacementVersion;
+  readonly drainAt: BatchNumber;
   /** The run before this one; null: there is none. */
   readonly suspended: ClusterRun | null;
 };
@@ -123,6 +131,7 @@ function newStores({ mode, onTrace }: ClusterOptions): Stores {
     beganMs: startMs,
     latest: noCheckpoint,
     published: -1 as PlacementVersion,
+    drainAt: noBatch,
     suspended: null,
   };
 }
@@ -172,6 +181,7 @@ class Cluster {
   /** What a driver that begins now finds. */
   #latest: Checkpoint;
   #published: PlacementVersion;
+  #drainAt: BatchNumber;
   /** Every life of every worker, in the order in which they came. */
   readonly #workers: Member[] = [];
   #workerCount = 0;
@@ -188,6 +198,7 @@ class Cluster {
     this.#kept = kept;
     this.#latest = kept.latest;
     this.#published = kept.published;
+    this.#drainAt = kept.drainAt;
     const random = new Random(options.seed);
     this.#trace = kept.trace;
     this.#log = kept.log;
@@ -281,6 +292,7 @@ class Cluster {
       beganMs: this.#clock.nowMs,
       latest: this.#latest,
       published: this.#published,
+      drainAt: this.#drainAt,
       suspended,
     };
   }
@@ -409,6 +421,7 @@ class Cluster {
             checkpointIntervalMs: faults.checkpointIntervalMs,
             from,
             published: this.#published,
+            drainAt: this.#drainAt,
           };
     const driver: SimulatedDriver = new SimulatedDriver({
       machine: { shape, workerCount, mode, partMs, pace, term, recovery },
@@ -572,6 +585,12 @@ class Cluster {
           if (driver !== this.#driver) return driver.crash();
           this.#published = effect.version;
           driver.tell({ kind: 'placement-journaled', round: effect.round });
+        });
+      case 'journal-drain':
+        return this.#store(() => {
+          if (driver !== this.#driver) return driver.crash();
+          this.#drainAt = effect.batch;
+          driver.tell({ kind: 'drain-journaled', batch: effect.batch });
         });
       case 'commit-checkpoint':
         return this.#commitCheckpoint(driver, effect);

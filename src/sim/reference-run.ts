@@ -55,6 +55,21 @@ function assertEachRecordOnce(tasks: readonly RanTask[]): void {
   }
 }
 
+/** Sources that a stop has ended, with records that nobody has read, end in one micro-batch. */
+export function assertStoppedTogether(
+  run: ClusterRun,
+  recordCount: (stage: number, partition: number) => number,
+): void {
+  assert(run.outcome.kind === 'finished', 'only a finished run was stopped');
+  const { lastBatch } = run.outcome;
+  for (const { task, range } of attemptsThatCount(run.tasks)) {
+    const { stage, partition, batch } = task;
+    if (range === null || !range.ended || batch > lastBatch) continue;
+    if (range.to === recordCount(stage, partition)) continue;
+    assert(batch === lastBatch, `s${stage}p${partition} was stopped @${batch}, not @${lastBatch}`);
+  }
+}
+
 function rowTexts({ rows }: Commit, inAnyOrder: boolean): readonly string[] {
   const texts = rows.map(canonicalJson);
   return inAnyOrder ? texts.sort() : texts;

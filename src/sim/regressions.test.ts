@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { ClusterOptions } from './cluster.ts';
 import { runCluster } from './cluster.ts';
 import type { Fault } from './faults.ts';
-import { compareWithReference } from './reference-run.ts';
+import { assertStoppedTogether, compareWithReference } from './reference-run.ts';
 import { drawSimulation, runSimulation } from './simulate.ts';
 import { HashRunner } from './task-runner.ts';
 
@@ -162,4 +162,29 @@ test('whom an old driver had others refuse is heard again after a rollback (seed
 
 test('whom an old driver had others refuse lacks in what they have (seed 555)', () => {
   checkSuccessions(80, {});
+});
+
+test('a stop that was begun is brought to its end by the next driver, for all sources', () => {
+  const everybody = [0, 0, 0, 0].map((victim) => {
+    const back = { afterMs: 30, sameWorker: false };
+    return { kind: 'crash', at: null, afterMs: 64, victim, detectMs: 1, back } as const;
+  });
+  const drain = { kind: 'stop-requested', drain: true, savepoint: null } as const;
+  for (let seed = 0; seed < 60; seed++) {
+    const options: ClusterOptions = {
+      ...usual,
+      seed,
+      recordCount: () => 4000,
+      costs: { ...usual.costs, storeMsMax: 1, taskMs: 2 },
+      interventions: [{ afterMs: 55, event: drain }],
+      faults: {
+        faults: [...everybody, { ...zombieDriver, afterMs: 63.9, zombieMs: 0 }],
+        checkpointIntervalMs: 1000,
+        joinMsMax: 0,
+      },
+    };
+    const run = runCluster(options);
+    assertStoppedTogether(run, options.recordCount);
+    compareWithReference(run, options.shape, new HashRunner([1, 0]));
+  }
 });

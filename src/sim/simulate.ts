@@ -20,7 +20,7 @@ import { runCluster } from './cluster.ts';
 import { PipelineRunner, simulatedSource, sourceOfStage } from './pipeline-runner.ts';
 import type { FaultModel } from './faults.ts';
 import { drawFaults } from './faults.ts';
-import { compareWithReference } from './reference-run.ts';
+import { assertStoppedTogether, compareWithReference } from './reference-run.ts';
 import type { Scenario } from './scenarios.ts';
 import { scenarios } from './scenarios.ts';
 
@@ -130,11 +130,12 @@ export function runSimulation(
     runners.push(runner);
     return runner;
   };
+  const recordCount = (stage: number, partition: number): number =>
+    sourceOfStage({ plan, bindings }, stage).rows[partition]?.length ?? 0;
   const run = runCluster({
     ...cluster,
     faults: faults ?? undefined,
-    recordCount: (stage, partition) =>
-      sourceOfStage({ plan, bindings }, stage).rows[partition]?.length ?? 0,
+    recordCount,
     runnerOf,
     onTrace,
   });
@@ -142,6 +143,7 @@ export function runSimulation(
     const { code, message, stack } = run.outcome.error;
     throw new Error(`the job failed: ${code}: ${message}\n${stack ?? ''}`);
   }
+  assertStoppedTogether(run, recordCount);
   const late = runners.some(({ recordsLate }) => recordsLate > 0);
   // Where tasks take blocks as they come, what is late depends on who comes first.
   if (run.tasks.every(({ last }) => last) || (scenario.anyOrder && !late)) {

@@ -33,7 +33,7 @@ class Answering {
     mode: 'drizzle',
     pace: { groupSize: 10, intervalMs: 10, lookAhead: true },
     term,
-    recovery: { checkpointIntervalMs: Infinity, from: null, published },
+    recovery: { checkpointIntervalMs: Infinity, from: null, published, drainAt: noBatch },
   });
   readonly sealed: string[] = [];
   readonly asked: (readonly WorkerLife[])[] = [];

@@ -75,6 +75,8 @@ export type RecoveryOptions = {
   readonly from: Checkpoint | null;
   /** The newest placement that a driver before this one may have published; -1: none. */
   readonly published: PlacementVersion;
+  /** The micro-batch in which such a driver wanted all sources to end; -1: none. */
+  readonly drainAt: BatchNumber;
 };
 
 type State =
@@ -125,7 +127,9 @@ export class DriverMachine {
   /** No micro-batch follows but the last one, which is wanted or planned. */
   #closing = false;
   /** The last micro-batch has been cut off for; it is planned once no checkpoint is under way. */
-  #last: 'none' | 'wanted' | 'given' = 'none';
+  #last: 'none' | 'wanted' | 'journaling' | 'given' = 'none';
+  /** The micro-batch in which all sources end, as the journal has it; -1: none. */
+  #drainAt: BatchNumber = noBatch;
   /** There will be no checkpoint as of the last micro-batch. */
   #lastFailed = false;
   #sourcePartitions = 0;
@@ -168,6 +172,7 @@ export class DriverMachine {
     const { mode, shape, pace, recovery, partMs = partMsDefault } = options;
     this.#options = options;
     this.#version = (firstVersionOf(options.term) - 1) as PlacementVersion;
+    this.#drainAt = options.recovery?.drainAt ?? noBatch;
     this.#planner = plannerOf(mode, shape, pace);
     this.#execution = executionOf(mode, { partMs, recovers: recovery !== undefined });
     const interval = recovery?.checkpointIntervalMs ?? Infinity;
@@ -228,6 +233,9 @@ export class DriverMachine {
         break;
       case 'placement-journaled':
         this.#written('placement', event);
+        break;
+      case 'drain-journaled':
+        this.#onDrainJournaled(event.batch);
         break;
       case 'checkpoint-committed':
         this.#onCheckpointCommitted(event.batch);
@@ -461,6 +469,8 @@ export class DriverMachine {
   /** A driver before this one may have planned the last micro-batch; then the job is to stop. */
   #finalBatch(statuses: ReadonlyMap<WorkerId, WorkerStatus>): BatchNumber {
     let last: BatchNumber = this.#planner.finalBatch;
+    // What a checkpoint covers has come to its end.
+    if (this.#drainAt > this.#checkpoints.last.batch && this.#drainAt > last) last = this.#drainAt;
     for (const { finalBatch } of statuses.values()) {
       if (finalBatch > last) last = finalBatch;
     }
@@ -807,8 +817,25 @@ export class DriverMachine {
    */
   #planLast(): void {
     if (this.#state !== 'running' || this.#last !== 'wanted' || this.#checkpoints.pending) return;
+    if (this.#stop?.drain !== true || this.#sourcesEnded()) {
+      this.#last = 'given';
+      this.#planner.finish({ ends: false });
+    } else if (this.#options.recovery === undefined) {
+      this.#last = 'given';
+      this.#planner.finish({ ends: true });
+    } else {
+      // If everybody is lost then, some sources would have ended, and nobody know why.
+      this.#last = 'journaling';
+      this.#effects.push({ kind: 'journal-drain', batch: this.#planner.end });
+    }
+  }
+
+  #onDrainJournaled(batch: BatchNumber): void {
+    const isWanted = this.#last === 'journaling' && batch === this.#planner.end;
+    if (this.#state !== 'running' || !isWanted) return this.#ignore('drain-journaled', 'late');
+    this.#drainAt = batch;
     this.#last = 'given';
-    this.#planner.finish({ ends: this.#stop?.drain === true && !this.#sourcesEnded() });
+    this.#planner.finish({ ends: !this.#sourcesEnded() });
   }
 
   #giveOrders(): void {

@@ -64,6 +64,7 @@ export type DriverEvent =
     }
   | { readonly kind: 'ranges-logged'; readonly round: number }
   | { readonly kind: 'placement-journaled'; readonly round: number }
+  | { readonly kind: 'drain-journaled'; readonly batch: BatchNumber }
   | { readonly kind: 'checkpoint-committed'; readonly batch: BatchNumber }
   | {
       readonly kind: 'checkpoint-failed';
@@ -115,6 +116,14 @@ export type DriverEffect =
       readonly kind: 'journal-placement';
       readonly round: number;
       readonly version: PlacementVersion;
+    }
+  | {
+      /**
+       * Makes durable that all sources end in this micro-batch, before any does. Fails for a driver
+       * that another has replaced.
+       */
+      readonly kind: 'journal-drain';
+      readonly batch: BatchNumber;
     }
   | {
       readonly kind: 'commit-checkpoint';

@@ -183,6 +183,13 @@ export class DriverShell {
         });
         break;
       }
+      case 'journal-drain': {
+        const { batch } = effect;
+        this.#whenDone(this.#storage().journalDrain(batch), () => {
+          this.step({ kind: 'drain-journaled', batch });
+        });
+        break;
+      }
       case 'commit-checkpoint': {
         const { batch } = effect;
         this.#storage()

@@ -114,6 +114,11 @@ export class DriverStorage {
   }
 
   /** Rejects with `fenced` when another driver has taken over. */
+  journalDrain(batch: BatchNumber): Promise<void> {
+    return this.#options.journal.writeDrain(batch);
+  }
+
+  /** Rejects with `fenced` when another driver has taken over. */
   journalPlacement(version: PlacementVersion): Promise<void> {
     return this.#options.journal.writePlacement(version);
   }
@@ -191,7 +196,8 @@ export function recoveryOptions({ durable, config, plan }: DurableSetup): {
   if (durable === null || durability === null) return {};
   const { checkpointIntervalMs } = durability;
   const from = durable.latest === null ? null : checkpointOf(durable.latest, plan);
-  return { recovery: { checkpointIntervalMs, from, published: durable.journal.published } };
+  const { published, drainAt } = durable.journal;
+  return { recovery: { checkpointIntervalMs, from, published, drainAt } };
 }
 
 type DurableSetup = {

@@ -9,6 +9,7 @@ import { DriverMachine } from '../../control/driver/driver-machine.ts';
 import type { RecoveryOptions } from '../../control/driver/driver-machine.ts';
 import type { DriverEffect, DriverEvent } from '../../control/driver/events.ts';
 import type { Incarnation, PlacementVersion, Term, WorkerId } from '../../control/protocol/ids.ts';
+import { noBatch } from '../../control/protocol/ids.ts';
 import type {
   DriverMessage,
   Peer,
@@ -277,6 +278,9 @@ class ScaleCluster {
         case 'commit-checkpoint':
           this.#keep(effect);
           break;
+        case 'journal-drain':
+          assert(false, 'jobs of scale are not stopped while something is kept');
+          break;
         case 'evict-worker':
           assert(effect.worker - 1 === this.#lost, 'only who is lost is given up');
           break;
@@ -405,7 +409,7 @@ function lossOptions({ checkpointIntervalMs, partMs }: ScaleLoss): {
   readonly recovery: RecoveryOptions;
 } {
   const published = -1 as PlacementVersion;
-  return { partMs, recovery: { checkpointIntervalMs, from: null, published } };
+  return { partMs, recovery: { checkpointIntervalMs, from: null, published, drainAt: noBatch } };
 }
 
 const lostError: StreamErrorData = {
