@@ -49,7 +49,7 @@ export class DriverStorage {
   readonly #stages: ReadonlyMap<SourceId, number>;
   readonly #sources: ReadonlyMap<number, SourceId>;
   readonly #log: RangeLogWriter;
-  #hasClosedFormer = false;
+  #closesFormer: Promise<void> | null = null;
   /** By life: its logs of terms before this one. */
   readonly #olderLogs = new Map<string, readonly string[]>();
   readonly #term: Term;
@@ -76,10 +76,11 @@ export class DriverStorage {
     const { journal, open } = this.#options;
     // One that has stood still must not close the logs of workers that have left it.
     await journal.assertOwn();
-    const names = new Set(await this.#formerWriters(order));
+    // A round that begins while the one before closes them waits for that, too.
+    this.#closesFormer ??= this.#closeFormer(order);
+    await this.#closesFormer;
     const closed = order.closesAll ? [...order.dead, ...order.living] : order.dead;
-    for (const name of this.#namesOf(closed, order)) names.add(name);
-    await Promise.all([...names].map((name) => open.log.seal(name)));
+    await Promise.all(this.#namesOf(closed, order).map((name) => open.log.seal(name)));
     return this.#known(await open.log.read(order.after), order.after);
   }
 
@@ -94,23 +95,21 @@ export class DriverStorage {
   }
 
   /**
-   * Those of older terms, asked for once: nobody of them may add anything from now on but workers
-   * that have come over. The fence is first, so that nobody begins behind the listing.
+   * Closes the logs of older terms, once: nobody may add to them any more but workers that have
+   * come over. The fence is first, so that nobody begins behind the listing.
    */
-  async #formerWriters({ closesAll, living }: ReadLog): Promise<readonly string[]> {
-    if (this.#hasClosedFormer) return [];
-    this.#hasClosedFormer = true;
+  async #closeFormer({ closesAll, living }: ReadLog): Promise<void> {
     const { log } = this.#options.open;
     await log.fence(this.#term);
     const lives = new Set(living.map(lifeName));
     const closed: string[] = [];
     for (const name of await log.writers()) {
-      const writer = parseLogName(name);
-      if (writer?.term === this.#term) continue;
-      if (writer === null || closesAll || !lives.has(writer.life)) closed.push(name);
-      else this.#olderLogs.set(writer.life, [...(this.#olderLogs.get(writer.life) ?? []), name]);
+      const { life, term } = parseLogName(name);
+      if (term === this.#term) continue;
+      if (life === null || closesAll || !lives.has(life)) closed.push(name);
+      else this.#olderLogs.set(life, [...(this.#olderLogs.get(life) ?? []), name]);
     }
-    return closed;
+    await Promise.all(closed.map((name) => log.seal(name)));
   }
 
   /** Rejects with `fenced` when another driver has taken over. */

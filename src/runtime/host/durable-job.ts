@@ -80,10 +80,11 @@ export function driverLogName(term: Term): string {
   return `t${term}-driver`;
 }
 
-/** Null: it is no worker's. */
-export function parseLogName(
-  name: string,
-): { readonly term: number; readonly life: string } | null {
-  const match = /^t(\d+)-(w\d+-i\d+)(?:-v\d+)?$/.exec(name);
-  return match === null ? null : { term: Number(match[1]), life: match[2]! };
+/** `life`: of the worker that writes it; null: a driver does. `term` is 0 where it is nobody's. */
+export function parseLogName(name: string): {
+  readonly term: number;
+  readonly life: string | null;
+} {
+  const match = /^t(\d+)-(?:(w\d+-i\d+)(?:-v\d+)?)?/.exec(name);
+  return { term: Number(match?.[1] ?? 0), life: match?.[2] ?? null };
 }
