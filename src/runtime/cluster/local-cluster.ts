@@ -36,6 +36,9 @@ type LocalHost = {
 const address = '127.0.0.1';
 const timeoutMs = 10_000;
 
+/** From the loss of a host until another takes its place, ms. */
+const restartMs = 1_000;
+
 export async function runLocalCluster(
   setup: JobSetup,
   options: RunOptions,
@@ -76,11 +79,19 @@ export async function runLocalCluster(
   /** A durable run goes on without a host that is lost, and another takes its place. */
   function keepAlive(host: ChildProcess, of: ClusterJob): void {
     host.on('exit', (code) => {
-      const { state } = of.status();
-      if (code === 0 || state === 'finished' || state === 'failed') return;
-      keepAlive(start(), of);
+      if (code === 0 || isOver(of)) return;
+      // Those that are left recover first; and one that cannot live is not started all the time.
+      const timer = setTimeout(() => {
+        if (!isOver(of)) keepAlive(start(), of);
+      }, restartMs);
+      timer.unref();
     });
   }
+}
+
+function isOver(job: ClusterJob): boolean {
+  const { state } = job.status();
+  return state === 'finished' || state === 'failed';
 }
 
 /** In a session of its own: an interrupt at the terminal is for the driver, which drains. */

@@ -49,6 +49,8 @@ export class DriverStorage {
   readonly #stages: ReadonlyMap<SourceId, number>;
   readonly #sources: ReadonlyMap<number, SourceId>;
   readonly #log: RangeLogWriter;
+  /** Not waited for before there is a loss. */
+  readonly #fenced: Promise<void>;
   #closesFormer: Promise<void> | null = null;
   /** By life: its logs of terms before this one. */
   readonly #olderLogs = new Map<string, readonly string[]>();
@@ -66,6 +68,9 @@ export class DriverStorage {
     this.#sources = new Map(scans.map(([source, stage]) => [stage, source]));
     this.#term = durability.term as Term;
     this.#log = open.log.writer(driverLogName(this.#term), this.#term);
+    this.#fenced = open.log.fence(this.#term);
+    // Whoever waits for it is told.
+    this.#fenced.catch(() => {});
   }
 
   /**
@@ -100,7 +105,7 @@ export class DriverStorage {
    */
   async #closeFormer({ closesAll, living }: ReadLog): Promise<void> {
     const { log } = this.#options.open;
-    await log.fence(this.#term);
+    await this.#fenced;
     const lives = new Set(living.map(lifeName));
     const closed: string[] = [];
     for (const name of await log.writers()) {
