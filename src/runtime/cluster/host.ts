@@ -494,21 +494,25 @@ class Host {
       return;
     }
     const cause = error === null ? {} : { cause: error };
-    this.#ended.reject(
-      clusterError({
-        code: 'driver-lost',
-        message: error === null ? 'lost the driver' : `lost the driver: ${error.message}`,
-        hint: 'look for the cause in the output of the driver',
-        peer: driver.peer,
-        ...cause,
-      }),
-    );
+    const reason = clusterError({
+      code: 'driver-lost',
+      message: error === null ? 'lost the driver' : `lost the driver: ${error.message}`,
+      hint: 'look for the cause in the output of the driver',
+      peer: driver.peer,
+      ...cause,
+    });
+    this.#ended.reject(this.#goesOn() ? new StartOver(reason) : reason);
   }
 
-  /** A run that keeps nothing ends with its driver; and so does one that has not begun. */
-  #mayReturn(): boolean {
+  /** A run that keeps nothing ends with its driver. */
+  #goesOn(): boolean {
     const { config } = this.#description ?? {};
-    return (config?.durability ?? null) !== null && this.#options.returnMs > 0 && this.#hasJoined();
+    return (config?.durability ?? null) !== null && this.#options.returnMs > 0;
+  }
+
+  /** Whoever has not begun, or whose workers have all ended, has nothing to bring. */
+  #mayReturn(): boolean {
+    return this.#goesOn() && this.#hasJoined();
   }
 
   #hasJoined(): boolean {
