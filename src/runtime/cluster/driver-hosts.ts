@@ -43,6 +43,8 @@ type Member = {
   /** `host "name" at address`. */
   readonly name: string;
   firstWorker: number;
+  /** Its workers have numbers, and other hosts are told of it. */
+  isPlaced: boolean;
   /** It worked for a driver before this one. */
   readonly returns: boolean;
   /** Of its workers: greater than that of all before them who had their numbers. */
@@ -201,6 +203,7 @@ export class DriverHosts {
             hello,
             name,
             firstWorker: 0,
+            isPlaced: false,
             returns,
             incarnation: hello.incarnation,
             isLost: false,
@@ -240,7 +243,7 @@ export class DriverHosts {
   /** A durable run takes whoever comes: its workers get their share with the next recovery. */
   #addLate(member: Member): void {
     this.#take(member);
-    const living = this.#members.filter((other) => !other.isLost);
+    const living = this.#members.filter((other) => other.isPlaced);
     const text = JSON.stringify(entryOf(member));
     for (const other of living) {
       if (other !== member) other.connection.tell({ kind: 'host-added', text });
@@ -253,6 +256,7 @@ export class DriverHosts {
   #take(member: Member): void {
     const { first, incarnation } = this.#numbers.take(member.hello.workers);
     member.firstWorker = first;
+    member.isPlaced = true;
     member.incarnation = Math.max(member.hello.incarnation, incarnation) as Incarnation;
     for (const worker of workersOf(member)) this.#byWorker.set(worker, member);
   }
@@ -260,7 +264,9 @@ export class DriverHosts {
   #onReturned(member: Member, text: string): void {
     const said = readReturnedHost(text);
     if (said === null || !member.returns) return member.connection.refuse('what no host brings');
-    if (this.#started || this.#over || said.history !== this.#setup.config.history) {
+    const isOther = said.history !== this.#setup.config.history;
+    // Its last worker may have ended while there was no driver.
+    if (this.#started || this.#over || isOther || said.workers.length === 0) {
       return this.#startOver(member, startOverError(member.name));
     }
     if (this.#returned.size === 0) {
@@ -269,6 +275,7 @@ export class DriverHosts {
       this.#waitsForReturn = true;
     }
     this.#returned.set(member.hello.host, { member, said });
+    this.#numbers.startAt(said.nextWorker);
     this.#cluster.log('info', `${member.name} returned`, { workers: said.workers.length });
     const there = new Map(Array.from(this.#returned, ([host, one]) => [host, one.said]));
     if (allReturned(there)) this.#takeOver();
@@ -290,20 +297,16 @@ export class DriverHosts {
     const together = connectedHosts(there);
     this.#beganMs = Math.round(this.#setup.clock.nowMs());
     this.#monitor.startsAt(this.#beganMs);
-    for (const { nextWorker } of there.values()) {
-      this.#numbers.startAt(nextWorker);
-    }
     const fresh = this.#members.filter(({ returns }) => !returns);
     const workers: { readonly worker: WorkerId; readonly incarnation: Incarnation }[] = [];
     for (const [host, { member, said }] of this.#returned) {
       if (!together.has(host)) {
-        this.#startOver(member, startOverError(member.name));
+        this.#leaveOut(member);
         continue;
       }
       member.firstWorker = said.firstWorker;
-      for (const number of said.workers) {
-        const worker = number as WorkerId;
-        if (member.closed.has(worker)) continue;
+      member.isPlaced = true;
+      for (const worker of livingOf(member, said)) {
         this.#byWorker.set(worker, member);
         member.joined.add(worker);
         workers.push({ worker, incarnation: member.hello.incarnation });
@@ -317,13 +320,32 @@ export class DriverHosts {
     for (const member of fresh) this.#addLate(member);
   }
 
+  /** Of the hosts that have returned, one that cannot go on with the others. */
+  #leaveOut(member: Member): void {
+    this.#returned.delete(member.hello.host);
+    this.#startOver(member, startOverError(member.name));
+  }
+
   /** What its workers have is of no use: it comes again, as a new host. */
   #startOver(member: Member, error: StreamError): void {
     member.isLost = true;
     this.#cluster.log('warn', error.message);
     member.connection.tell({ kind: 'start-over', error: errorToData(error) });
     member.connection.end();
+    this.#giveUp(member);
+  }
+
+  /** Its numbers are free, and those who are still looking for it need not wait. */
+  #giveUp(member: Member): void {
     this.#forget(member);
+    if (!member.isPlaced) return;
+    for (const worker of workersOf(member)) this.#byWorker.delete(worker);
+    const { firstWorker: first, incarnation, hello } = member;
+    this.#numbers.giveBack({ first, count: hello.workers, incarnation });
+    for (const { connection } of this.#members) {
+      connection.tell({ kind: 'host-removed', host: hello.host });
+    }
+    this.#clearWhenJoined();
   }
 
   #clearWhenJoined(): void {
@@ -336,7 +358,7 @@ export class DriverHosts {
 
   /** A module that never finishes loading must not keep everybody waiting. */
   #onStartLate(): void {
-    const late = this.#members.filter(({ joined, hello }) => joined.size < hello.workers);
+    const late = this.#members.filter((member) => !member.returns && !isComplete(member));
     const names = late.map(({ name }) => name).join(', ');
     this.#driver.fail(
       clusterError({
@@ -357,11 +379,13 @@ export class DriverHosts {
   #startWhenComplete(): void {
     if (this.#started || this.#over || this.#waitsForReturn || this.#missing() > 0) return;
     this.#started = true;
-    for (const member of this.#members) this.#take(member);
+    // Whoever has not said yet what it brings is too late.
+    const fresh = this.#members.filter(({ returns }) => !returns);
+    for (const member of fresh) this.#take(member);
     this.#beganMs = Math.round(this.#setup.clock.nowMs());
     this.#monitor.startsAt(this.#beganMs);
     this.#startTimer = setTimeout(() => this.#onStartLate(), startMs);
-    this.#sendJob(this.#members, this.#members);
+    this.#sendJob(fresh, fresh);
   }
 
   #sendJob(to: readonly Member[], hosts: readonly Member[]): void {
@@ -399,6 +423,8 @@ export class DriverHosts {
     if (message.kind === 'commit') return this.#onCommit(member.connection, message);
     if (message.kind !== 'closed' && message.kind !== 'failed') return;
     if (message.worker !== null) member.closed.add(message.worker);
+    const said = this.#returned.get(member.hello.host)?.said;
+    if (said !== undefined && livingOf(member, said).length === 0) this.#leaveOut(member);
   }
 
   #onMessage(member: Member, message: HostMessage): void {
@@ -495,6 +521,8 @@ export class DriverHosts {
     const lost = this.#members.find(({ hello }) => hello.host === host);
     // It is gone already, or has begun anew under another name.
     if (lost === undefined) return;
+    // What the two have said of each other, or will, is not true any more.
+    if (!lost.isPlaced) return this.#leaveOut(lost);
     const isNew = !member.returns && !isComplete(member) && isComplete(lost);
     this.#lose(isNew ? member : lost, hostLost(lost.name, error, `as ${member.name} reports`));
   }
@@ -521,27 +549,20 @@ export class DriverHosts {
     }
     this.#settleClosed();
     if (!this.#recovers()) return;
-    this.#forget(member);
-    for (const worker of workersOf(member)) this.#byWorker.delete(worker);
-    const { firstWorker: first, incarnation, hello } = member;
-    this.#numbers.giveBack({ first, count: hello.workers, incarnation });
-    // Those who are still looking for it need not wait.
-    for (const { connection } of this.#members) {
-      connection.tell({ kind: 'host-removed', host: hello.host });
-    }
-    this.#clearWhenJoined();
+    this.#giveUp(member);
     // It may live on and not know: nobody listens to it any more.
     member.connection.tell({ kind: 'end', error: errorToData(error) });
     member.connection.end();
   }
 
-  /** The driver has given up one worker: its host lives, but for that thread. */
+  /** The driver has given up one worker: its host lives, but for that thread if it has others. */
   evicted(worker: WorkerId, error: StreamError): void {
     const member = this.#byWorker.get(worker);
     member?.closed.add(worker);
     this.#settleClosed();
-    if (member === undefined || member.isLost || !isSuperseded(error)) return;
+    if (member === undefined || member.isLost) return;
     // Of its other workers the same is true, or will be.
+    if (!isSuperseded(error) && !isSpent(member)) return;
     this.#startOver(member, error);
     for (const other of member.joined) {
       member.closed.add(other);
@@ -570,6 +591,17 @@ export class DriverHosts {
 /** Another driver, or a worker under it, has decided without this one. */
 function isSuperseded({ code }: StreamError): boolean {
   return code === 'worker-outdated' || code === 'fenced';
+}
+
+/** None of its workers is left. */
+function isSpent(member: Member): boolean {
+  const { closed, joined, returns } = member;
+  return (returns || isComplete(member)) && [...joined].every((worker) => closed.has(worker));
+}
+
+/** Those of its workers that have not ended since it said what it brings. */
+function livingOf({ closed }: Member, { workers }: ReturnedHost): readonly WorkerId[] {
+  return workers.map((worker) => worker as WorkerId).filter((worker) => !closed.has(worker));
 }
 
 function isComplete({ joined, hello }: Member): boolean {
