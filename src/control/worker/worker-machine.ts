@@ -279,10 +279,12 @@ export class WorkerMachine {
     if (from !== 'driver') return this.#onPeerMessage(from, message as PeerMessage);
     const order = message as DriverMessage;
     if (order.term < this.#term) return this.#ignore(order.kind, 'old-term');
+    // A recovery waits for the running task, and everything that follows it waits, too: also what
+    // another driver says, for rounds and cuts of the recovery's are none of its own.
+    const waits = this.#recovery !== null && order.kind !== 'stop';
+    if (waits) return this.#hold(from, order);
     if (order.term > this.#term) this.#enter(order.term);
     if (order.kind === 'stop') return this.#onStop();
-    // A recovery waits for the running task, and everything that follows it waits, too.
-    if (this.#recovery !== null) return this.#hold(from, order);
     if (order.kind === 'ask-status') return this.#onAskStatus(order);
     if (order.kind === 'install-template') return this.#onTemplate(order.template);
     if (order.kind === 'recover') return this.#onRecover(order.recovery);
