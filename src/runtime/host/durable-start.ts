@@ -2,8 +2,6 @@
 // before it, and finds out where to go on. The lease is renewed while the run lasts.
 
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
-import process from 'node:process';
 import type { OutputChoice } from '../../api/job.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type {
@@ -16,6 +14,7 @@ import type { RangeLog } from '../../ports/range-log.ts';
 import type { Source } from '../../ports/source.ts';
 import type { ManifestWriter } from '../storage/checkpoint-store.ts';
 import { CheckpointStore } from '../storage/checkpoint-store.ts';
+import { hasEnded, newHolder } from './driver-holder.ts';
 import { DriverJournal } from './driver-journal.ts';
 import type { PipelineKeys } from '../../control/storage/pipeline-keys.ts';
 import { pipelineKeys } from '../../control/storage/pipeline-keys.ts';
@@ -178,27 +177,6 @@ async function startPoint(
   const openLog = async (history: string): Promise<RangeLog> =>
     (await openDurability({ store, history, isOneHost }, logical.name, nowMs)).log;
   return namedStart(checkpoints, { from, output, newHistory: randomUUID(), openLog, term });
-}
-
-/** Who drives: this machine, this process, and something that no other life of it has. */
-function newHolder(): string {
-  return `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
-}
-
-/**
- * A process of this machine that is not there any more renews nothing. Where it is one of another
- * machine of the same name, the lease is taken too early, which costs a change of drivers: terms
- * protect what they decide, not the lease.
- */
-function hasEnded(holder: string): boolean {
-  const match = /^(.*)-(\d+)-[0-9a-f]{8}$/.exec(holder);
-  if (match === null || match[1] !== hostname()) return false;
-  try {
-    process.kill(Number(match[2]), 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
 }
 
 /** A start that comes to nothing must not keep the next one waiting. */
