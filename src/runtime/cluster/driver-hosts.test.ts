@@ -13,6 +13,7 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { JobMonitor } from '../../observe/job-monitor.ts';
 import type { ClientSinks } from '../host/client-sinks.ts';
 import type { DriverShell } from '../host/driver-shell.ts';
+import type { JobConfig } from '../host/job-config.ts';
 import type { JobSetup } from '../host/job-setup.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { Connection } from './connection.ts';
@@ -21,10 +22,22 @@ import { introduce } from './handshake-exchange.ts';
 import { ownIdentity } from './identity.ts';
 import type { JobDescription } from './job-description.ts';
 import type { ReturnedHost } from './returning-hosts.ts';
+import { jobHash } from './returning-hosts.ts';
 import { noSecurity } from './security.ts';
 
-const history = 'h';
 const planHash = 'p';
+const config = {
+  planHash,
+  compares: 'plan',
+  mode: 'drizzle',
+  history: 'h',
+  startMs: 0,
+  partitions: 1,
+  sourcePartitions: {},
+  partitionCounts: [],
+  layouts: {},
+  ledgers: {},
+} as unknown as JobConfig;
 const timeoutMs = 5_000;
 const ends: (() => unknown)[] = [];
 after(() => Promise.all(ends.map((end) => end())));
@@ -41,7 +54,7 @@ async function driverOf(threads: number): Promise<Driver> {
   const listening = Promise.withResolvers<number>();
   const setup = {
     threads,
-    config: { history, planHash, startMs: 0 },
+    config,
     plan: { sources: [], sinks: [], exchanges: [] },
     clock: { nowMs: () => 0 },
     durable: { latest: {} },
@@ -114,10 +127,15 @@ class PlayedHost {
     this.#connection.tell(message);
   }
 
-  brings(firstWorker: number, hosts: readonly string[], nextWorker: number): void {
+  brings(
+    firstWorker: number,
+    hosts: readonly string[],
+    nextWorker: number,
+    job = jobHash(config),
+  ): void {
     const numbers = Array.from({ length: this.workers }, (_, index) => firstWorker + index);
     const own = { firstWorker, workerCount: this.workers, workers: numbers };
-    const said: ReturnedHost = { history, ...own, hosts, nextWorker };
+    const said: ReturnedHost = { job, ...own, hosts, nextWorker };
     this.tell({ kind: 'returned', text: JSON.stringify(said) });
   }
 
@@ -211,4 +229,13 @@ test('DriverHosts has a host whose last worker was given up begin anew', async (
   driver.hosts.evicted(1 as WorkerId, silent);
   await back.hears('start-over');
   assert.equal((await other.hears('host-removed')).host, 'a');
+});
+
+test('DriverHosts has a host that worked in another mode begin anew', async () => {
+  const driver = await driverOf(1);
+  const back = await PlayedHost.come(driver, 'a', { role: 'returning' });
+  back.brings(0, [], 1, jobHash({ ...config, mode: 'bsp' }));
+  const { error: why } = await back.hears('start-over');
+  assert.match(why.message, /mode/);
+  assert.deepEqual(driver.events, []);
 });

@@ -29,9 +29,9 @@ import { admit } from './handshake-exchange.ts';
 import { messageCodecs } from './handle-codecs.ts';
 import { ownIdentity } from './identity.ts';
 import type { HostEntry, JobDescription } from './job-description.ts';
-import { hostRefusal, returningRefusal, startOverError } from './refusals.ts';
+import { hostRefusal, otherJobError, returningRefusal, startOverError } from './refusals.ts';
 import type { ReturnedHost } from './returning-hosts.ts';
-import { allReturned, connectedHosts, readReturnedHost } from './returning-hosts.ts';
+import { allReturned, connectedHosts, jobHash, readReturnedHost } from './returning-hosts.ts';
 import type { Listener } from './sockets.ts';
 import { listen } from './sockets.ts';
 import type { HostStatus } from './status-server.ts';
@@ -264,9 +264,10 @@ export class DriverHosts {
   #onReturned(member: Member, text: string): void {
     const said = readReturnedHost(text);
     if (said === null || !member.returns) return member.connection.refuse('what no host brings');
-    const isOther = said.history !== this.#setup.config.history;
+    const isOther = said.job !== jobHash(this.#setup.config);
+    if (isOther) return this.#startOver(member, otherJobError(member.name));
     // Its last worker may have ended while there was no driver.
-    if (this.#started || this.#over || isOther || said.workers.length === 0) {
+    if (this.#started || this.#over || said.workers.length === 0) {
       return this.#startOver(member, startOverError(member.name));
     }
     if (this.#returned.size === 0) {

@@ -31,6 +31,7 @@ import { codeHash } from './bundle-job.ts';
 import type { HostEntry, JobDescription } from './job-description.ts';
 import { readHostEntry, readJobDescription } from './job-description.ts';
 import type { ReturnedHost } from './returning-hosts.ts';
+import { jobHash } from './returning-hosts.ts';
 import type { Log } from './log.ts';
 import { peerRefusal } from './refusals.ts';
 import { reachDriver } from './reach-driver.ts';
@@ -524,7 +525,7 @@ class Host {
     const { connect, returnMs, security, log } = this.#options;
     const description = this.#description!;
     const own = description.hosts.find(({ host }) => host === this.#id)!;
-    const { planHash, history } = description.config;
+    const { planHash } = description.config;
     let driver: Connection;
     try {
       driver = await reachDriver({
@@ -561,7 +562,7 @@ class Host {
     this.#offset = new ClockOffset();
     this.#follow(driver);
     const returned: ReturnedHost = {
-      history,
+      job: jobHash(description.config),
       firstWorker: own.firstWorker,
       workerCount: own.workerCount,
       workers: [...this.#workers],

@@ -71,6 +71,15 @@ export function startOverError(peer: string): StreamError {
   });
 }
 
+export function otherJobError(peer: string): StreamError {
+  return clusterError({
+    code: 'start-over',
+    message: `${peer} worked for another history, mode or input than this driver runs`,
+    hint: 'it begins anew by itself, as a new host',
+    peer,
+  });
+}
+
 /** Why a host does not let another in, or null. */
 export function peerRefusal(
   peer: string,

@@ -7,7 +7,7 @@ import { allReturned, connectedHosts, readReturnedHost } from './returning-hosts
 
 function host(firstWorker: number, ...hosts: readonly string[]): ReturnedHost {
   const workers = [firstWorker, firstWorker + 1];
-  return { history: 'h', firstWorker, workerCount: 2, workers, hosts, nextWorker: 6 };
+  return { job: 'h', firstWorker, workerCount: 2, workers, hosts, nextWorker: 6 };
 }
 
 test('allReturned waits for every host that one of them is connected to', () => {
@@ -43,7 +43,7 @@ test('readReturnedHost takes what a host writes, and nothing that cannot be', ()
   const bad: readonly unknown[] = [
     null,
     [],
-    { ...good, history: 1 },
+    { ...good, job: 1 },
     { ...good, workers: [4] },
     { ...good, workers: [2, 2] },
     { ...good, workers: [-1] },

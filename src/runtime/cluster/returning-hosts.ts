@@ -1,12 +1,15 @@
 // Hosts that worked for a driver before this one and come to it with what they have: who is still
 // awaited, and who of those that are there can go on together.
 
+import { canonicalJson } from '../../base/canonical-json.ts';
+import { hashText } from '../../base/hash.ts';
 import { workersMax } from '../../control/limits.ts';
+import type { JobConfig } from '../host/job-config.ts';
 
 /** What such a host says of itself. */
 export type ReturnedHost = {
-  /** The history that it worked for. */
-  readonly history: string;
+  /** What it has worked for, as `jobHash` tells it. */
+  readonly job: string;
   /** Numbers of its workers: [firstWorker, firstWorker + workerCount). */
   readonly firstWorker: number;
   readonly workerCount: number;
@@ -18,6 +21,14 @@ export type ReturnedHost = {
   readonly nextWorker: number;
 };
 
+/** Two drivers' jobs are the same if what workers have of the one is of use to the other. */
+export function jobHash(config: JobConfig): string {
+  const { planHash, compares, mode, history, ledgers, layouts } = config;
+  const { partitions, sourcePartitions, partitionCounts } = config;
+  const plan = { planHash, compares, partitions, sourcePartitions, partitionCounts };
+  return hashText(canonicalJson({ ...plan, mode, history, ledgers, layouts }));
+}
+
 /** What a host sent, or null if it is nothing of the kind. */
 export function readReturnedHost(text: string): ReturnedHost | null {
   let value: unknown;
@@ -27,18 +38,18 @@ export function readReturnedHost(text: string): ReturnedHost | null {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { history, firstWorker, workerCount, workers, hosts, nextWorker } = value as {
+  const { job, firstWorker, workerCount, workers, hosts, nextWorker } = value as {
     readonly [field: string]: unknown;
   };
   const isNumber = (one: unknown): one is number =>
     Number.isInteger(one) && (one as number) >= 0 && (one as number) <= workersMax;
-  if (typeof history !== 'string' || !Array.isArray(workers) || !Array.isArray(hosts)) return null;
+  if (typeof job !== 'string' || !Array.isArray(workers) || !Array.isArray(hosts)) return null;
   if (!isNumber(firstWorker) || !isNumber(workerCount) || !isNumber(nextWorker)) return null;
   const end = firstWorker + workerCount;
   if (end > nextWorker || hosts.some((host) => typeof host !== 'string')) return null;
   const isOwn = (one: unknown): boolean => isNumber(one) && one >= firstWorker && one < end;
   if (!workers.every(isOwn) || new Set(workers).size !== workers.length) return null;
-  return { history, firstWorker, workerCount, workers, hosts, nextWorker } as ReturnedHost;
+  return { job, firstWorker, workerCount, workers, hosts, nextWorker } as ReturnedHost;
 }
 
 /** True when every host that one of these is connected to is there. */

@@ -1,5 +1,6 @@
 // What every worker of a job must agree upon, as plain data that crosses threads and processes.
 
+import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import type { SourceId } from '../../plan/logical-plan.ts';
 import type { JsonValue } from '../../schema/data-type.ts';
 import type { Durability } from './durable-job.ts';
@@ -9,6 +10,7 @@ export type JobConfig = {
   readonly planHash: string;
   /** What `planHash` is of: the whole plan, or all of it but the text of functions. */
   readonly compares: 'plan' | 'structure';
+  readonly mode: ExecutionMode;
   /** Keyed partitions, as the planner was told. */
   readonly partitions: number;
   /** Partitions of each source, as the planner was told, too. */

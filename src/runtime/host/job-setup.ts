@@ -171,6 +171,7 @@ export async function setUpJob(
     const config: JobConfig = {
       planHash: compares === 'plan' ? plan.hash : structureHash(plan),
       compares,
+      mode,
       partitions,
       sourcePartitions: Object.fromEntries(sourcePartitions),
       partitionCounts,
