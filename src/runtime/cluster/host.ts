@@ -581,7 +581,10 @@ class Host {
 
   #fail(worker: WorkerId | null, error: unknown): void {
     if (this.#over) return;
-    this.#tell({ kind: 'failed', worker, error: errorToData(error) });
+    const data = errorToData(error);
+    // The next driver hears only that the worker is not there.
+    if (this.#driver === null) this.#options.log('warn', data.message, { code: data.code });
+    this.#tell({ kind: 'failed', worker, error: data });
   }
 
   /** Quick at first, so that the job starts with a good estimate; heartbeats go on with it. */
