@@ -135,7 +135,6 @@ export class WorkerShell {
       durability === null || options.durable === null
         ? null
         : new WorkerStorage({
-            durability,
             open: options.durable,
             plan,
             worker,
@@ -367,7 +366,7 @@ export class WorkerShell {
     const storage = this.#storage!;
     try {
       const snapshot = this.#executor.snapshot(place, storage.kindFor(place));
-      storage.write(place, snapshot).then(
+      storage.write(place, snapshot, this.#machine.template!.version).then(
         (handle) => this.#step({ kind: 'snapshot-stored', task, since, snapshot: handle }),
         (error: unknown) =>
           this.#step({ kind: 'snapshot-failed', task, since, error: errorToData(error) }),

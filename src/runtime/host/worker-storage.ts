@@ -12,13 +12,12 @@ import type { RangeRecord } from '../../data/task/task.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import type { RangeLogWriter } from '../../ports/range-log.ts';
 import { CheckpointStore } from '../storage/checkpoint-store.ts';
-import type { Durability, OpenDurability } from './durable-job.ts';
+import type { OpenDurability } from './durable-job.ts';
 import { logName } from './durable-job.ts';
 import { encodeRanges } from './range-codec.ts';
 import type { SnapshotHandle, SnapshotObject } from './snapshot-handle.ts';
 
 export type WorkerStorageOptions = {
-  readonly durability: Durability;
   readonly open: OpenDurability;
   readonly plan: PhysicalPlan;
   readonly worker: WorkerId;
@@ -75,9 +74,16 @@ export class WorkerStorage {
     return chain.length > 0 && chain.length <= deltasMax ? 'delta' : 'base';
   }
 
-  /** Resolves with where it lies, and what it goes on from. */
-  async write(place: Place, snapshot: StateSnapshot): Promise<SnapshotHandle> {
-    const { durability, worker, incarnation } = this.#options;
+  /**
+   * Resolves with where it lies, and what it goes on from. `version`: the placement it works by,
+   * for no driver deletes what was written for a later one.
+   */
+  async write(
+    place: Place,
+    snapshot: StateSnapshot,
+    version: PlacementVersion,
+  ): Promise<SnapshotHandle> {
+    const { worker, incarnation } = this.#options;
     const { kind, batch, bytes } = snapshot;
     const name = nameOf(place);
     const chain = this.#chains.get(name) ?? [];
@@ -85,7 +91,7 @@ export class WorkerStorage {
     this.#chains.delete(name);
     const write = Symbol(name);
     this.#writes.set(name, write);
-    const writer = { term: durability.term, worker, incarnation };
+    const writer = { term: termOf(version), worker, incarnation };
     const object = await this.#checkpoints.writeState(writer, { ...place, batch, kind }, bytes);
     const objects = kind === 'base' ? [object] : [...chain, object];
     if (this.#writes.get(name) === write) this.#chains.set(name, objects);
