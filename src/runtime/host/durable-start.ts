@@ -156,7 +156,8 @@ export class DurableStart {
       this.#lease.renew().catch((error: unknown) => {
         const isLost = error instanceof StreamError && error.code === 'lease-lost';
         // A store that does not answer now may do so before the lease ends.
-        if (isLost || performance.now() > this.#lease.validUntilMs) onLost(error);
+        if (isLost) onLost(error);
+        else if (performance.now() > this.#lease.validUntilMs) onLost(overdue(error));
       });
     }, leaseMs / 3);
   }
@@ -195,6 +196,17 @@ export async function orRelease<T>(
 /** If it fails, the next driver waits for the lease's end. */
 async function giveBack(lease: HeldLease): Promise<void> {
   await lease.release().catch(() => {});
+}
+
+/** Whoever drives next needs the hosts: they must not take it for the end of the job. */
+function overdue(cause: unknown): StreamError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StreamError({
+    code: 'lease-lost',
+    message: `could not renew the driver's lease in time: ${why}`,
+    hint: 'another driver may have taken over; this one must stop. Is the store reachable?',
+    cause,
+  });
 }
 
 /** Whoever stands by for a driver must not throw away what that has done. */
