@@ -584,6 +584,7 @@ class Cluster {
         return this.#store(() => {
           if (driver !== this.#driver) return driver.crash();
           this.#published = effect.version;
+          this.#drainAt = effect.drainAt;
           driver.tell({ kind: 'placement-journaled', round: effect.round });
         });
       case 'journal-drain':

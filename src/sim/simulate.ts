@@ -143,7 +143,8 @@ export function runSimulation(
     const { code, message, stack } = run.outcome.error;
     throw new Error(`the job failed: ${code}: ${message}\n${stack ?? ''}`);
   }
-  assertStoppedTogether(run, recordCount);
+  // Where stages are launched again, those that had ended do not wait for the rest.
+  if (cluster.mode !== 'bsp') assertStoppedTogether(run, recordCount);
   const late = runners.some(({ recordsLate }) => recordsLate > 0);
   // Where tasks take blocks as they come, what is late depends on who comes first.
   if (run.tasks.every(({ last }) => last) || (scenario.anyOrder && !late)) {

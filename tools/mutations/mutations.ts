@@ -104,8 +104,8 @@ export const mutations: readonly Mutation[] = [
     name: 'publish-before-journaled',
     breaks: 'a placement is published and the next driver may not know of it',
     file: driver,
-    text: "this.#unwritten.add('placement');\n      this.#effects",
-    replacement: 'this.#effects',
+    text: "this.#unwritten.add('placement');",
+    replacement: '',
   },
   {
     name: 'keep-the-outdated',

@@ -95,6 +95,8 @@ type Member = {
   readonly index: number;
   readonly worker: WorkerId;
   readonly incarnation: Incarnation;
+  /** It has worked for a driver before this one. */
+  readonly returns: boolean;
   installed: boolean;
   cutAnswered: boolean;
   stopped: boolean;
@@ -276,7 +278,7 @@ export class DriverMachine {
     if (!mayJoin) return this.#ignore('worker-joined', this.#state);
     const index = this.#members.get(worker)?.index ?? this.#members.size;
     const ends = { installed: false, cutAnswered: false, stopped: false };
-    const member: Member = { index, worker, incarnation, ...ends };
+    const member: Member = { index, worker, incarnation, returns, ...ends };
     if (returns && this.#state !== 'gathering') return this.#bury(member, outdatedError(worker));
     if (this.#state !== 'gathering') {
       // One that joins later is given partitions in the next round.
@@ -369,14 +371,14 @@ export class DriverMachine {
     const after = this.#checkpoints.last.batch;
     const closesAll = this.#execution.reach === 'all';
     const living = this.#lives();
+    const returned = [...this.#members.values()].filter(({ returns }) => returns).map(lifeOf);
     const version = this.#version;
-    this.#effects.push({ kind: 'read-log', round, closesAll, dead, living, version, after });
+    const lives = { dead, living, returned };
+    this.#effects.push({ kind: 'read-log', round, closesAll, ...lives, version, after });
   }
 
   #lives(): readonly WorkerLife[] {
-    return Array.from(this.#members.values(), ({ worker, incarnation }) => {
-      return { worker, incarnation };
-    });
+    return Array.from(this.#members.values(), lifeOf);
   }
 
   #onStatus(member: Member, round: number, status: WorkerStatus): void {
@@ -429,10 +431,12 @@ export class DriverMachine {
       this.#writesLog = true;
       this.#effects.push({ kind: 'log-ranges', round, ranges: unlogged });
     }
+    const drainAt = drainOf(recovery);
     // Where everybody rolls back, nobody can have missed anything.
-    if (this.#execution.reach === 'lost') {
+    if (this.#execution.reach === 'lost' || this.#drainAt !== drainAt) {
       this.#unwritten.add('placement');
-      this.#effects.push({ kind: 'journal-placement', round, version: this.#version });
+      const version = this.#version;
+      this.#effects.push({ kind: 'journal-placement', round, version, drainAt });
     }
     if (this.#unwritten.size === 0) this.#publish();
   }
@@ -440,6 +444,7 @@ export class DriverMachine {
   #written(what: 'ranges' | 'placement', { kind, round }: DriverEvent & { round: number }): void {
     if (this.#state !== 'logging' || round !== this.#rounds) return this.#ignore(kind, 'old-round');
     this.#unwritten.delete(what);
+    if (what === 'placement') this.#drainAt = drainOf(this.#recovery!);
     if (this.#unwritten.size === 0) this.#publish();
   }
 
@@ -928,7 +933,16 @@ export class DriverMachine {
   }
 }
 
+/** The micro-batch in which all sources end by a round's order; -1: by none. */
+function drainOf({ end, final }: Recovery): BatchNumber {
+  return (final ? end - 1 : noBatch) as BatchNumber;
+}
+
 type Joined = Extract<DriverEvent, { kind: 'worker-joined' }>;
+
+function lifeOf({ worker, incarnation }: Member): WorkerLife {
+  return { worker, incarnation };
+}
 
 const endingError: StreamErrorData = {
   code: 'job-ending',

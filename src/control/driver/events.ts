@@ -98,6 +98,8 @@ export type DriverEffect =
       readonly closesAll: boolean;
       readonly dead: readonly WorkerLife[];
       readonly living: readonly WorkerLife[];
+      /** Those of the living who have worked for a driver before this one. */
+      readonly returned: readonly WorkerLife[];
       /** The placement by which they wrote; -1: none yet. */
       readonly version: PlacementVersion;
       readonly after: BatchNumber;
@@ -116,6 +118,8 @@ export type DriverEffect =
       readonly kind: 'journal-placement';
       readonly round: number;
       readonly version: PlacementVersion;
+      /** The micro-batch in which all sources end by this order; -1: by none, whatever was said. */
+      readonly drainAt: BatchNumber;
     }
   | {
       /**

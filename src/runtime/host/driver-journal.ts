@@ -52,8 +52,8 @@ export class DriverJournal {
   }
 
   /** Rejects with `fenced` when another driver has taken over. */
-  writePlacement(placement: PlacementVersion): Promise<void> {
-    return this.#write({ placement });
+  writePlacement(placement: PlacementVersion, drainAt: BatchNumber): Promise<void> {
+    return this.#write({ placement, drainAt });
   }
 
   /** Rejects with `fenced` when another driver has taken over. */

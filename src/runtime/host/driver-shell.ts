@@ -178,7 +178,7 @@ export class DriverShell {
       }
       case 'journal-placement': {
         const { round } = effect;
-        this.#whenDone(this.#storage().journalPlacement(effect.version), () => {
+        this.#whenDone(this.#storage().journalPlacement(effect), () => {
           this.step({ kind: 'placement-journaled', round });
         });
         break;

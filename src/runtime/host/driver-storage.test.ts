@@ -62,6 +62,7 @@ function order(round: number, living: readonly number[], dead: readonly number[]
     round,
     closesAll: false,
     living: living.map(life),
+    returned: living.map(life),
     dead: dead.map(life),
     version: (firstVersionOf(term) + round - 2) as PlacementVersion,
     after: -1 as BatchNumber,

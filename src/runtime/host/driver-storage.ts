@@ -9,7 +9,7 @@ import type {
   CheckpointContent,
   CheckpointManifest,
 } from '../../control/protocol/checkpoint-manifest.ts';
-import type { BatchNumber, PlacementVersion, Term } from '../../control/protocol/ids.ts';
+import type { BatchNumber, Term } from '../../control/protocol/ids.ts';
 import { firstVersionOf, termOf } from '../../control/protocol/ids.ts';
 import type {
   KnownRanges,
@@ -41,6 +41,7 @@ export type DriverStorageOptions = {
   readonly journal: DriverJournal;
 };
 
+type JournalPlacement = Extract<DriverEffect, { kind: 'journal-placement' }>;
 type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;
 
 export class DriverStorage {
@@ -103,10 +104,11 @@ export class DriverStorage {
    * Closes the logs of older terms, once: nobody may add to them any more but workers that have
    * come over. The fence is first, so that nobody begins behind the listing.
    */
-  async #closeFormer({ closesAll, living }: ReadLog): Promise<void> {
+  async #closeFormer({ closesAll, returned }: ReadLog): Promise<void> {
     const { log } = this.#options.open;
     await this.#fenced;
-    const lives = new Set(living.map(lifeName));
+    // A new worker may have the number of one that wrote for a driver before, and may live still.
+    const lives = new Set(returned.map(lifeName));
     const closed: string[] = [];
     for (const name of await log.writers()) {
       const { life, term } = parseLogName(name);
@@ -123,8 +125,8 @@ export class DriverStorage {
   }
 
   /** Rejects with `fenced` when another driver has taken over. */
-  journalPlacement(version: PlacementVersion): Promise<void> {
-    return this.#options.journal.writePlacement(version);
+  journalPlacement({ version, drainAt }: JournalPlacement): Promise<void> {
+    return this.#options.journal.writePlacement(version, drainAt);
   }
 
   /** Makes durable what only survivors knew. */
