@@ -677,6 +677,8 @@ class Cluster {
     const life = this.#lifeOf(worker, incarnation);
     assert(life !== undefined, `worker ${worker} is evicted and was never there`);
     if (this.#succession.underWay || driver !== this.#driver) {
+      // It is the next driver's.
+      if (life.shell.driver === this.#driver.endpoint && driver !== this.#driver) return;
       // It may come back to the next driver, and count again if nothing was decided without it.
       this.#bury(life);
       if (life.shell.driver !== driver.endpoint) return;

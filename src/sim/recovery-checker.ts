@@ -105,6 +105,9 @@ export class RecoveryChecker {
   /** A driver that another has replaced: some of its workers may still listen. */
   formerDriverSent(message: DriverMessage): void {
     if (message.kind === 'start-group') this.#permits(message.first + message.count);
+    if (message.kind === 'install-template') {
+      this.#templates.set(message.template.version, message.template);
+    }
     if (message.kind !== 'recover') return;
     const { template, end } = message.recovery;
     this.#templates.set(template.version, template);
