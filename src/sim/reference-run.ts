@@ -60,8 +60,12 @@ export function assertStoppedTogether(
   run: ClusterRun,
   recordCount: (stage: number, partition: number) => number,
 ): void {
+  assert(run.outcome.kind === 'finished', 'only a finished run has an end');
+  const { lastBatch } = run.outcome;
   let stop = Infinity;
-  const reads = attemptsThatCount(run.tasks).filter(({ range }) => range !== null);
+  const reads = attemptsThatCount(run.tasks).filter(({ task, range }) => {
+    return range !== null && task.batch <= lastBatch;
+  });
   for (const { task, range } of reads) {
     const isStopped = range!.ended && range!.to < recordCount(task.stage, task.partition);
     if (isStopped) stop = Math.min(stop, task.batch);
