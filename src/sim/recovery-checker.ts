@@ -78,6 +78,10 @@ export class RecoveryChecker {
         this.#publish(template);
         this.#recoveries.set(template.version, message.recovery);
         this.#permits(end);
+        // What a run before this one has read is known beyond what this one has permitted.
+        for (const { first, ranges } of message.recovery.known) {
+          this.#permits(first + ranges.length);
+        }
         // What a run before this one had permitted is known by its ranges.
         for (const { first, ranges } of known) this.#permits(first + ranges.length);
         // Who is lost stores no part; and one that was complete was waited for.
