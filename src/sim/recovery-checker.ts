@@ -77,11 +77,7 @@ export class RecoveryChecker {
         const { template, checkpoint, end, known } = message.recovery;
         this.#publish(template);
         this.#recoveries.set(template.version, message.recovery);
-        this.#permits(end);
-        // What a run before this one has read is known beyond what this one has permitted.
-        for (const { first, ranges } of message.recovery.known) {
-          this.#permits(first + ranges.length);
-        }
+        this.#permitsBy(message.recovery);
         // What a run before this one had permitted is known by its ranges.
         for (const { first, ranges } of known) this.#permits(first + ranges.length);
         // Who is lost stores no part; and one that was complete was waited for.
@@ -113,10 +109,10 @@ export class RecoveryChecker {
       this.#templates.set(message.template.version, message.template);
     }
     if (message.kind !== 'recover') return;
-    const { template, end } = message.recovery;
+    const { template } = message.recovery;
     this.#templates.set(template.version, template);
     this.#recoveries.set(template.version, message.recovery);
-    this.#permits(end);
+    this.#permitsBy(message.recovery);
   }
 
   /** Another driver goes on from this checkpoint. */
@@ -125,6 +121,12 @@ export class RecoveryChecker {
     this.#checkpointed = checkpointed;
     this.#pending = noBatch;
     this.#checkpointDueMs = Infinity;
+  }
+
+  /** What a run before this one has read is known beyond what this one has permitted. */
+  #permitsBy({ end, known }: Recovery): void {
+    this.#permits(end);
+    for (const { first, ranges } of known) this.#permits(first + ranges.length);
   }
 
   #permits(end: number): void {
