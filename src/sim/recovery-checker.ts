@@ -74,7 +74,7 @@ export class RecoveryChecker {
       case 'install-template':
         return this.#publish(message.template);
       case 'recover': {
-        const { template, checkpoint, end, known } = message.recovery;
+        const { template, checkpoint, known } = message.recovery;
         this.#publish(template);
         this.#recoveries.set(template.version, message.recovery);
         this.#permitsBy(message.recovery);
