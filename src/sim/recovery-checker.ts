@@ -74,12 +74,10 @@ export class RecoveryChecker {
       case 'install-template':
         return this.#publish(message.template);
       case 'recover': {
-        const { template, checkpoint, known } = message.recovery;
+        const { template, checkpoint } = message.recovery;
         this.#publish(template);
         this.#recoveries.set(template.version, message.recovery);
         this.#permitsBy(message.recovery);
-        // What a run before this one had permitted is known by its ranges.
-        for (const { first, ranges } of known) this.#permits(first + ranges.length);
         // Who is lost stores no part; and one that was complete was waited for.
         this.#pending = noBatch;
         this.#failed = noBatch;
