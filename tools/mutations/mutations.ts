@@ -101,11 +101,11 @@ export const mutations: readonly Mutation[] = [
     replacement: 'const dead: readonly WorkerLife[] = [];\n    const after',
   },
   {
-    name: 'publish-before-journaled',
-    breaks: 'a placement is published and the next driver may not know of it',
+    name: 'publish-what-no-journal-holds',
+    breaks: 'a driver does not know of a placement that the one before it has published',
     file: driver,
-    text: "this.#unwritten.add('placement');",
-    replacement: '',
+    text: "if (this.#execution.reach === 'lost' || this.#drainAt !== drainAt) {",
+    replacement: 'if (this.#drainAt !== drainAt) {',
   },
   {
     name: 'keep-the-outdated',
