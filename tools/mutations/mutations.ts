@@ -129,13 +129,6 @@ export const mutations: readonly Mutation[] = [
     replacement: 'return true;',
   },
   {
-    name: 'keep-a-failure-to-oneself',
-    breaks: 'the next driver is not told that a worker cannot go on',
-    file: worker,
-    text: 'if (this.#failure !== null) this.#tellFailure(this.#failure);',
-    replacement: '',
-  },
-  {
     name: 'drop-an-announcement',
     breaks: 'one worker is not told of the blocks of one micro-batch',
     file: 'src/control/worker/delivery.ts',
