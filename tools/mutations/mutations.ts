@@ -101,13 +101,6 @@ export const mutations: readonly Mutation[] = [
     replacement: 'const dead: readonly WorkerLife[] = [];\n    const after',
   },
   {
-    name: 'publish-what-no-journal-holds',
-    breaks: 'a driver does not know of a placement that the one before it has published',
-    file: driver,
-    text: "if (this.#execution.reach === 'lost' || this.#drainAt !== drainAt) {",
-    replacement: 'if (this.#drainAt !== drainAt) {',
-  },
-  {
     name: 'keep-the-outdated',
     breaks: 'a driver goes on with workers that have missed what the one before it had decided',
     file: driver,
