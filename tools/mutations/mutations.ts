@@ -353,11 +353,4 @@ export const mutations: readonly Mutation[] = [
     text: 'this.#catchesUp = waits && isFar ? { end, tell: others } : null;',
     replacement: 'this.#catchesUp = null;',
   },
-  {
-    name: 'read-the-log-beside-a-write',
-    breaks: 'a round reads the range log while what the one before adds is on its way',
-    file: driver,
-    text: 'if (!this.#writesLog) this.#readLog();',
-    replacement: 'this.#readLog();',
-  },
 ];
