@@ -6,10 +6,8 @@ import { once } from 'node:events';
 import process from 'node:process';
 import type { RunOptions } from '../src/index.ts';
 import { bundleJob } from '../src/runtime/cluster/bundle-job.ts';
-import { runLocalCluster } from '../src/runtime/cluster/local-cluster.ts';
-import { orRelease } from '../src/runtime/host/durable-start.ts';
-import { setUpJob } from '../src/runtime/host/job-setup.ts';
 import type { DriverShellTrace } from '../src/runtime/host/traces.ts';
+import { startOnHosts, takenOf } from './paper/hosts-job.ts';
 import type { YsbIntoFolder } from './paper/ysb-into-folder.ts';
 import { ysbIntoFolder } from './paper/ysb-into-folder.ts';
 
@@ -39,24 +37,18 @@ function tell(message: FromSoakDriver): void {
 async function main({ job, store, hosts, checkpointMs }: SoakJob): Promise<void> {
   const own: RunOptions = { workers: hosts, checkpoints: { store, interval: checkpointMs } };
   const bundle = await bundleJob(new URL('./paper/ysb-into-folder.ts', import.meta.url).href);
-  const setup = await setUpJob(ysbIntoFolder(job), own, 'structure');
   subscribe('mizzle:driver', (message) => {
     const { effect } = message as DriverShellTrace;
     if (effect?.kind !== 'trace' || effect.trace.kind !== 'recovered') return;
     tell({ kind: 'recovered', elapsedMs: effect.trace.elapsedMs });
   });
-  const running = await orRelease(setup.durable, () =>
-    runLocalCluster(setup, own, {
-      hosts,
-      workersPerHost: 1,
-      bundle,
-      argv: [JSON.stringify(job)],
-      log: (_level, message) => {
-        const pid = /^host "[^"]*-(\d+)-[0-9a-f]+" .* (?:joined|came)$/.exec(message)?.[1];
-        if (pid !== undefined) tell({ kind: 'host', pid: Number(pid) });
-      },
-    }),
-  );
+  const { running, config } = await startOnHosts(ysbIntoFolder(job), {
+    options: own,
+    hosts,
+    bundle,
+    argument: job,
+    onHost: (pid) => tell({ kind: 'host', pid }),
+  });
   process.on('message', () => void running.stop({ drain: true }));
   // Whoever started it is gone.
   process.on('disconnect', () => process.exit(1));
@@ -68,8 +60,7 @@ async function main({ job, store, hosts, checkpointMs }: SoakJob): Promise<void>
   tell({ kind: 'started' });
   const { offsets } = await running.done;
   clearInterval(sampling);
-  const taken = offsets.toSorted((a, b) => a.partition - b.partition).map(({ to }) => to);
-  tell({ kind: 'ended', startMs: setup.config.startMs, taken });
+  tell({ kind: 'ended', startMs: config.startMs, taken: takenOf(offsets) });
   process.removeAllListeners('disconnect');
   process.disconnect();
 }

@@ -8,9 +8,7 @@ import process from 'node:process';
 import type { ExecutionMode, RunOptions } from '../../src/index.ts';
 import { ysbExpectedCounts } from '../../src/index.ts';
 import type { JobBundle } from '../../src/runtime/cluster/bundle-job.ts';
-import { runLocalCluster } from '../../src/runtime/cluster/local-cluster.ts';
-import { orRelease } from '../../src/runtime/host/durable-start.ts';
-import { setUpJob } from '../../src/runtime/host/job-setup.ts';
+import { startOnHosts, takenOf } from './hosts-job.ts';
 import type { YsbIntoFolder } from './ysb-into-folder.ts';
 import { ysbIntoFolder } from './ysb-into-folder.ts';
 
@@ -60,21 +58,15 @@ async function killedRunIn(folder: string, options: KilledRunOptions): Promise<K
   };
   const pids: number[] = [];
   let lostMs: number | null = null;
-  const setup = await setUpJob(ysbIntoFolder(job), own, 'structure');
-  const running = await orRelease(setup.durable, () =>
-    runLocalCluster(setup, own, {
-      hosts,
-      workersPerHost: 1,
-      bundle,
-      argv: [JSON.stringify(job)],
-      log: (_level, message) => {
-        const pid = /^host "[^"]*-(\d+)-[0-9a-f]+" .* joined$/.exec(message)?.[1];
-        if (pid !== undefined) pids.push(Number(pid));
-        if (message.startsWith('lost host')) lostMs ??= nowMs();
-      },
-    }),
-  );
-  const { startMs } = setup.config;
+  const { running, config } = await startOnHosts(ysbIntoFolder(job), {
+    options: own,
+    hosts,
+    bundle,
+    argument: job,
+    onHost: (pid) => pids.push(pid),
+    onLost: () => (lostMs ??= nowMs()),
+  });
+  const { startMs } = config;
   while (running.status().batches === 0) await sleep(10);
   await sleep(beforeMs);
   const { busy } = running.status();
@@ -83,7 +75,7 @@ async function killedRunIn(folder: string, options: KilledRunOptions): Promise<K
   await sleep(afterMs);
   const { offsets } = await running.stop({ drain: true });
   if (lostMs === null) throw new Error('nobody missed the host that was killed');
-  const taken = offsets.toSorted((a, b) => a.partition - b.partition).map(({ to }) => to);
+  const taken = takenOf(offsets);
   const truth = ysbExpectedCounts({ eventsPerSecond, seed: 1, startMs, windowMs, taken });
   const rows = rowsIn(job.out);
   const windows = windowsOf(rows, killedMs);

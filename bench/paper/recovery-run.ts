@@ -9,12 +9,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { ExecutionMode, RunOptions } from '../../src/index.ts';
 import type { JobBundle } from '../../src/runtime/cluster/bundle-job.ts';
-import { runLocalCluster } from '../../src/runtime/cluster/local-cluster.ts';
-import { orRelease } from '../../src/runtime/host/durable-start.ts';
-import { setUpJob } from '../../src/runtime/host/job-setup.ts';
 import type { DriverShellTrace } from '../../src/runtime/host/traces.ts';
 import { spread } from '../figures.ts';
 import { Freshness } from './freshness.ts';
+import { startOnHosts, takenOf } from './hosts-job.ts';
 import type { KeyedJob } from './keyed-job.ts';
 import { keyedJob } from './keyed-job.ts';
 
@@ -74,20 +72,14 @@ async function recoveryRunIn(folder: string, options: RecoveryRunOptions): Promi
   const onTrace = (trace: unknown): void => freshness.observe(trace as DriverShellTrace);
   subscribe('mizzle:driver', onTrace);
   try {
-    const setup = await setUpJob(keyedJob(job), own, 'structure');
-    const running = await orRelease(setup.durable, () =>
-      runLocalCluster(setup, own, {
-        hosts,
-        workersPerHost: 1,
-        bundle,
-        argv: [JSON.stringify(job)],
-        log: (_level, message) => {
-          const pid = /^host "[^"]*-(\d+)-[0-9a-f]+" .* joined$/.exec(message)?.[1];
-          if (pid !== undefined) pids.push(Number(pid));
-          if (message.startsWith('lost host')) lostMs = Math.min(lostMs, nowMs());
-        },
-      }),
-    );
+    const { running } = await startOnHosts(keyedJob(job), {
+      options: own,
+      hosts,
+      bundle,
+      argument: job,
+      onHost: (pid) => pids.push(pid),
+      onLost: () => (lostMs = Math.min(lostMs, nowMs())),
+    });
     await until(() => running.status().recordsIn >= groups);
     const { checkpoints } = freshness;
     await until(() => freshness.checkpoints >= checkpoints + checkpointsBefore);
@@ -108,8 +100,7 @@ async function recoveryRunIn(folder: string, options: RecoveryRunOptions): Promi
     const backMs = isBack()!.atMs - lostMs;
     const roundMs = freshness.recoveredMs - lostMs;
     const { offsets } = await running.stop({ drain: true });
-    const taken = offsets.toSorted((a, b) => a.partition - b.partition).map(({ to }) => to);
-    const wrong = wrongGroups(job, taken);
+    const wrong = wrongGroups(job, takenOf(offsets));
     return { detectionMs: lostMs - killedMs, roundMs, backMs, ageBeforeMs, stateBytes, wrong };
   } finally {
     unsubscribe('mizzle:driver', onTrace);

@@ -278,8 +278,11 @@ export class DriverHosts {
     this.#returned.set(member.hello.host, { member, said });
     this.#numbers.startAt(said.nextWorker);
     this.#cluster.log('info', `${member.name} returned`, { workers: said.workers.length });
-    const there = new Map(Array.from(this.#returned, ([host, one]) => [host, one.said]));
-    if (allReturned(there)) this.#takeOver();
+    if (allReturned(this.#whatReturned())) this.#takeOver();
+  }
+
+  #whatReturned(): ReadonlyMap<string, ReturnedHost> {
+    return new Map(Array.from(this.#returned, ([host, { said }]) => [host, said]));
   }
 
   #onReturnLate(): void {
@@ -294,8 +297,7 @@ export class DriverHosts {
     if (this.#returnTimer !== null) clearTimeout(this.#returnTimer);
     this.#waitsForReturn = false;
     this.#started = true;
-    const there = new Map(Array.from(this.#returned, ([host, one]) => [host, one.said]));
-    const together = connectedHosts(there);
+    const together = connectedHosts(this.#whatReturned());
     this.#beganMs = Math.round(this.#setup.clock.nowMs());
     this.#monitor.startsAt(this.#beganMs);
     const fresh = this.#members.filter(({ returns }) => !returns);

@@ -235,10 +235,7 @@ class Host {
   #entrySoon({ hosts }: JobDescription, host: string): Promise<HostEntry | null> {
     const known = hosts.find((entry) => entry.host === host);
     if (known !== undefined) return Promise.resolve(known);
-    const late = new Promise<null>((resolve) => {
-      setTimeout(() => resolve(null), welcomeMs).unref();
-    });
-    return Promise.race([this.#entry(host).promise, late]);
+    return soon(this.#entry(host).promise);
   }
 
   #entry(host: string): PromiseWithResolvers<HostEntry> {
@@ -249,10 +246,7 @@ class Host {
 
   /** Another host may know of the job before this one does, but not long before; else null. */
   #jobSoon(): Promise<JobDescription | null> {
-    const late = new Promise<null>((resolve) => {
-      setTimeout(() => resolve(null), welcomeMs).unref();
-    });
-    return Promise.race([this.#job.promise, late]);
+    return soon(this.#job.promise);
   }
 
   #onDriverFrame(frame: Uint8Array): void {
@@ -613,4 +607,12 @@ class Host {
     for (const connection of this.#peers.values()) connection.destroy(null);
     this.#driver?.end();
   }
+}
+
+/** Null: it did not come within the time that others may take to hear of the job. */
+function soon<T>(promise: Promise<T>): Promise<T | null> {
+  const late = new Promise<null>((resolve) => {
+    setTimeout(() => resolve(null), welcomeMs).unref();
+  });
+  return Promise.race([promise, late]);
 }
