@@ -26,8 +26,13 @@ const job = await ysbOverRing({ ringEvents, partitions, times }).run({
 });
 const news: News[] = [];
 let peakRssBytes = 0;
+let lookedMs = 0;
 const timer = setInterval(() => {
-  peakRssBytes = Math.max(peakRssBytes, process.memoryUsage.rss());
+  const now = performance.now();
+  if (now - lookedMs >= 50) {
+    lookedMs = now;
+    peakRssBytes = Math.max(peakRssBytes, process.memoryUsage.rss());
+  }
   const { recordsIn: records, state } = job.status();
   if (state !== 'running' || records === (news.at(-1)?.records ?? 0)) return;
   news.push({ atMs: performance.now(), records, cpu: process.cpuUsage() });

@@ -1,6 +1,7 @@
 // How long an append to the range log takes until it is durable: a file of this host with
-// fdatasync, numbered objects in a folder, and in the store that `--store` names. One append at a
-// time, as from a worker whose micro-batches are long; `--writers N` at once share the disk.
+// synchronised writes, numbered objects in a folder, and in the store that `--store` names. One
+// append at a time, as from a worker whose micro-batches are long; `--writers N` at once share the
+// disk.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';

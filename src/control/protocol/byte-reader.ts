@@ -23,6 +23,8 @@ export type Decoded<T> =
 
 const noBytes = new Uint8Array(0);
 
+const strictText = new TextDecoder('utf-8', { fatal: true });
+
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -111,7 +113,7 @@ export class ByteReader {
     // A copy: platforms decode no text in shared memory.
     const bytes = this.bytes(what, bytesMax).slice();
     try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+      return strictText.decode(bytes);
     } catch {
       this.refuse('not-text', what);
       return '';

@@ -54,26 +54,38 @@ export function sameRange(a: LoggedRange, b: LoggedRange): boolean {
   return sameBytes(a.record, b.record);
 }
 
-export type DecodedFrame = { readonly frame: RangeFrame; readonly bytes: number };
-
-/** The frame that starts at an offset, or null if none is whole there. */
-export function decodeFrame(bytes: Uint8Array, at = 0): DecodedFrame | null {
+/** Where the frame ends that starts at an offset, or null if none is whole there. */
+export function frameEnd(bytes: Uint8Array, at = 0): number | null {
   if (bytes.length - at < headBytes) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getUint32(at, true);
   const from = at + headBytes;
   if (length === 0 || length > bytes.length - from) return null;
-  const body = bytes.subarray(from, from + length);
-  if (crc32(body) !== view.getUint32(at + 4, true)) return null;
-  const reader = new ByteReader(body);
-  const frame = readFrame(reader);
-  const decoded = reader.finish(frame);
-  return decoded.ok ? { frame: decoded.value, bytes: headBytes + length } : null;
+  const end = from + length;
+  return crc32(bytes.subarray(from, end)) === view.getUint32(at + 4, true) ? end : null;
 }
 
-function readFrame(from: ByteReader): RangeFrame {
+export type DecodedFrame = { readonly frame: RangeFrame; readonly end: number };
+
+/**
+ * The frame that starts at an offset, or null if none is whole there. Without its records, if none
+ * of them is of a micro-batch after `afterBatch`.
+ */
+export function decodeFrame(bytes: Uint8Array, at = 0, afterBatch = -1): DecodedFrame | null {
+  const end = frameEnd(bytes, at);
+  if (end === null) return null;
+  const reader = new ByteReader(bytes.subarray(at + headBytes, end));
+  const frame = readFrame(reader, afterBatch);
+  const isBefore = frame.kind === 'records' && frame.throughBatch <= afterBatch;
+  if (isBefore && reader.ok) return { frame, end };
+  const decoded = reader.finish(frame);
+  return decoded.ok ? { frame: decoded.value, end } : null;
+}
+
+function readFrame(from: ByteReader, afterBatch: number): RangeFrame {
   if (from.u8('kind') === sealKind) return { kind: 'seal' };
   const throughBatch = from.varint('micro-batch') - 1;
+  if (throughBatch <= afterBatch) return { kind: 'records', throughBatch, records: [] };
   const count = from.count('records', rangesMax * 1024);
   const records: LoggedRange[] = [];
   for (let index = 0; index < count && from.ok; index++) {

@@ -32,6 +32,8 @@ export class JoinedRangeLog implements RangeLog {
 
   async read(afterBatch: number): Promise<readonly LoggedRange[]> {
     const both = await Promise.all([this.#written.read(afterBatch), this.#other.read(afterBatch)]);
+    const [written, other] = both;
+    if (other.length === 0) return written;
     return mergeRanges(both.flat(), afterBatch, (a, b) => sameBytes(a.record, b.record));
   }
 
