@@ -220,6 +220,8 @@ export type KafkaPlatform = {
   sleep(ms: number): Promise<void>;
   /** Different at every call, whoever calls. */
   newToken(): string;
+  /** An environment variable of this process. */
+  environment(name: string): string | undefined;
   readonly codecs: KafkaCodecs;
 };
 
