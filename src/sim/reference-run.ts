@@ -83,14 +83,15 @@ function rowTexts({ rows }: Commit, inAnyOrder: boolean): readonly string[] {
 }
 
 /**
- * Of a task that was run several times, the last run counts, and one by a worker that was declared
- * dead only if there was no other: its blocks had come before.
+ * Of a task that was run several times, the run that began last counts (one of an earlier placement
+ * may end after it, and is forgotten), and one by a worker that was declared dead only if there was
+ * no other: its blocks had come before.
  */
 export function attemptsThatCount(tasks: readonly RanTask[]): readonly RanTask[] {
   const byTask = Map.groupBy(tasks, ({ task }) => `${task.stage}/${task.partition}/${task.batch}`);
   return [...byTask.values()].flatMap((runs) => {
     const living = runs.filter(({ zombie }) => !zombie);
-    const all = living.length > 0 ? living : runs;
+    const all = (living.length > 0 ? living : runs).toSorted((a, b) => a.startedMs - b.startedMs);
     return all.slice(all.findLastIndex(({ part }) => part === 0));
   });
 }

@@ -214,3 +214,7 @@ test('who has missed a placement that died with those who had it begins anew', (
     });
   }
 });
+
+test('a task of an earlier placement that ends late does not count (seed 5005748)', () => {
+  runSimulation(drawSimulation(5_005_748));
+});
