@@ -11,7 +11,7 @@ import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
 import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
 import { kafkaErrors } from './error-codes.ts';
 import type { KafkaClient } from './kafka-client.ts';
-import type { LogMark, LogWriterState } from './log-marks.ts';
+import type { LogMark, LogOwner, LogWriterState } from './log-marks.ts';
 import { encodeMark } from './log-marks.ts';
 import type { LogPlace } from './log-scan.ts';
 import { LogScan } from './log-scan.ts';
@@ -22,15 +22,16 @@ export type KafkaRangeLogOptions = {
   readonly platform: Pick<KafkaPlatform, 'nowMs' | 'newToken' | 'codecs'>;
   /** Of this pipeline only; made where there is none. */
   readonly topic: string;
-  readonly history: string;
+  readonly owner: LogOwner;
   /** -1: the brokers' default. */
   readonly replication: number;
+  /** Deleting waits for as many records: it costs requests, and marks that are written again. */
+  readonly releaseRecordsMin?: number;
 };
 
 /** Writers share them; each reads all of its own, and a driver reads every one. */
 const partitionCount = 8;
-/** Deleting costs a request and marks that are written again. */
-const releaseRecordsMin = 1000;
+const releaseRecordsMinDefault = 1000;
 const produceTimeoutMs = 30_000;
 
 export class KafkaRangeLog implements RangeLog {
@@ -83,6 +84,7 @@ export class KafkaRangeLog implements RangeLog {
   release(throughBatch: number): Promise<void> {
     return this.#inTurn(async () => {
       const scans = await this.#toEnd();
+      const { releaseRecordsMin = releaseRecordsMinDefault } = this.#options;
       for (const [partition, { state }] of scans.entries()) {
         const live = state.ranges.findIndex((each) => each.throughBatch > throughBatch);
         const past = live < 0 ? state.ranges.length : live;
@@ -91,6 +93,10 @@ export class KafkaRangeLog implements RangeLog {
         await this.#release(partition, before + 1);
       }
     });
+  }
+
+  close(): Promise<void> {
+    return this.#options.client.close();
   }
 
   /** Says again who may write and who may not, and then deletes what stands before an offset. */
@@ -245,20 +251,20 @@ function markOf(writer: string, { token, term, sealedMs }: LogWriterState): LogM
 }
 
 function placeOf(
-  { client, topic, history, platform }: KafkaRangeLogOptions,
+  { client, topic, owner, platform }: KafkaRangeLogOptions,
   partition: number,
   keepsRanges: boolean,
 ): LogPlace {
-  return { client, topic, partition, history, codecs: platform.codecs, keepsRanges };
+  return { client, topic, partition, owner, codecs: platform.codecs, keepsRanges };
 }
 
 /** Durable when it resolves, with the offset of the last one. A repetition does no harm. */
 async function appendMarks(
-  { client, topic, history, platform }: KafkaRangeLogOptions,
+  { client, topic, owner, platform }: KafkaRangeLogOptions,
   partition: number,
   marks: readonly LogMark[],
 ): Promise<number> {
-  const values = marks.map((mark) => ({ key: null, value: encodeMark(history, mark) }));
+  const values = marks.map((mark) => ({ key: null, value: encodeMark(owner, mark) }));
   const { crc32c } = platform.codecs;
   const records = encodePlainBatch(values, { timestampMs: platform.nowMs(), crc32c });
   const what = `append to the range log in the topic "${topic}"`;

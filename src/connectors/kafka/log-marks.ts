@@ -27,11 +27,15 @@ export type LogMark =
   /** Who has a lesser term and has not opened does not. */
   | { readonly kind: 'fence'; readonly term: number };
 
+/** Whose log it is. A topic has one pipeline's, and may have several of its histories. */
+export type LogOwner = { readonly pipeline: string; readonly history: string };
+
 /** Text of JSON, a line feed, and for ranges a frame as in other range logs. */
-export function encodeMark(history: string, mark: LogMark): Uint8Array {
-  if (mark.kind !== 'ranges') return encoder.encode(JSON.stringify({ history, ...mark }));
+export function encodeMark({ pipeline, history }: LogOwner, mark: LogMark): Uint8Array {
+  const of = { pipeline, history };
+  if (mark.kind !== 'ranges') return encoder.encode(JSON.stringify({ ...of, ...mark }));
   const { kind, writer, token, throughBatch, ranges } = mark;
-  const head = encoder.encode(`${JSON.stringify({ history, kind, writer, token })}\n`);
+  const head = encoder.encode(`${JSON.stringify({ ...of, kind, writer, token })}\n`);
   const frame = encodeFrame({ kind: 'records', throughBatch, records: ranges });
   const bytes = new Uint8Array(head.length + frame.length);
   bytes.set(head);
@@ -39,11 +43,16 @@ export function encodeMark(history: string, mark: LogMark): Uint8Array {
   return bytes;
 }
 
-/** Null: not one of this history; `damaged`: none at all. */
-export function decodeMark(value: Uint8Array, history: string): LogMark | null | 'damaged' {
+/** Null: of another history; `foreign`: of another pipeline; `damaged`: none at all. */
+export function decodeMark(
+  value: Uint8Array,
+  { pipeline, history }: LogOwner,
+): LogMark | null | 'foreign' | 'damaged' {
   const lineEnd = value.indexOf(0x0a);
   const head = parseHead(value.subarray(0, lineEnd < 0 ? value.length : lineEnd));
   if (head === null) return 'damaged';
+  if (typeof head['pipeline'] !== 'string') return 'damaged';
+  if (head['pipeline'] !== pipeline) return 'foreign';
   if (head['history'] !== history) return null;
   const { kind, writer, term, token, atMs, again } = head;
   if (kind === 'fence' && typeof term === 'number') return { kind, term };

@@ -5,12 +5,13 @@ import { storageError } from '../../control/storage/storage-errors.ts';
 import type { FetchedPartition, KafkaCodecs, TopicPartition } from '../../ports/kafka-wire.ts';
 import { kafkaErrors } from './error-codes.ts';
 import type { KafkaClient, Leader, Outcome } from './kafka-client.ts';
+import type { LogOwner } from './log-marks.ts';
 import { LogState, decodeMark } from './log-marks.ts';
 import { decodePlainBatches } from './plain-batch.ts';
 
 export type LogPlace = TopicPartition & {
   readonly client: KafkaClient;
-  readonly history: string;
+  readonly owner: LogOwner;
   readonly codecs: KafkaCodecs;
   readonly keepsRanges: boolean;
 };
@@ -46,7 +47,7 @@ export class LogScan {
   }
 
   async #more(): Promise<void> {
-    const { client, topic, partition, history, codecs } = this.#place;
+    const { client, topic, partition, owner, codecs } = this.#place;
     const from = this.#position;
     const found = await client.retried<FetchedPartition | null>(this.#attempt('read'), async () => {
       const leader = await client.leader({ topic, partition });
@@ -65,8 +66,9 @@ export class LogScan {
     const decoded = decodePlainBatches(found.records, from, codecs);
     if (decoded === null) throw this.#damaged(from);
     for (const { offset, value } of decoded.records) {
-      const mark = value === null ? 'damaged' : decodeMark(value, history);
+      const mark = value === null ? 'damaged' : decodeMark(value, owner);
       if (mark === 'damaged') throw this.#damaged(offset);
+      if (mark === 'foreign') throw this.#foreign();
       if (mark !== null) this.state.apply(mark, offset);
     }
     this.#position = decoded.next;
@@ -92,6 +94,18 @@ export class LogScan {
   #attempt(what: string): { readonly what: string; readonly at: string } {
     const { client, topic } = this.#place;
     return { what: `${what} the range log in the topic "${topic}"`, at: client.wire.description };
+  }
+
+  #foreign(): StreamError {
+    const { topic, owner } = this.#place;
+    return storageError({
+      code: 'range-log-conflict',
+      message:
+        `could not use the topic "${topic}" for the range log of "${owner.pipeline}": another ` +
+        'pipeline logs there',
+      hint: 'give each pipeline a topic of its own: `rangeLog: { kafka: { …, topic } }`',
+      fields: { topic, pipeline: owner.pipeline },
+    });
   }
 
   #damaged(offset: number): StreamError {
