@@ -38,7 +38,7 @@ export type KafkaServer = {
   /** Kills it if need be; back when it serves again. */
   restart(id: number): Promise<void>;
   /** The process stands still and its connections stay open, until it is continued. */
-  freeze(id: number): void;
+  freeze(id: number): Promise<void>;
   unfreeze(id: number): void;
   /** What a node has logged: warnings and errors. */
   log(id: number): string;
@@ -118,11 +118,19 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
       await find(id).kill();
       await find(id).start();
     },
-    freeze: (id) => void process.kill(find(id).pid, 'SIGSTOP'),
+    freeze: (id) => freeze(find(id).pid),
     unfreeze: (id) => void process.kill(find(id).pid, 'SIGCONT'),
     log: (id) => find(id).log(),
     stop,
   };
+}
+
+/** Back when it stands still, which is a moment later on a busy machine. */
+async function freeze(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  const state = (): string =>
+    spawnSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }).stdout;
+  while (!state().startsWith('T')) await sleep(5);
 }
 
 type NodeFiles = { readonly folder: string; readonly properties: string; readonly logFile: string };

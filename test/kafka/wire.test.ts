@@ -288,7 +288,7 @@ describe('the wire to a broker', { skip }, () => {
   test('a broker that hangs is given up when its time is up', async () => {
     const hasty = open(kafka.bootstrap, { requestTimeoutMs: 300, connectTimeoutMs: 300 });
     await hasty.metadata(1, []);
-    kafka.freeze(1);
+    await kafka.freeze(1);
     try {
       // Fetches may wait some seconds longer; metadata may not.
       const late = hasty.metadata(1, []);
