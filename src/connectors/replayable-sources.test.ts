@@ -222,7 +222,7 @@ function fillLogs(cluster: TestCluster, seed: number): void {
         value: random.chance(0.1) ? null : `{"n":${n * 10 + index}}`,
         key: random.chance(0.5) ? null : `k${n}`,
       }));
-      const compression = random.pick(['none', 'none', 'gzip', 'zstd']);
+      const compression = random.pick(['none', 'none', 'gzip', 'zstd'] as const);
       const producerId = random.integer(1, 3);
       const transactional = random.chance(0.4);
       log.append(records, { compression, producerId, transactional });
