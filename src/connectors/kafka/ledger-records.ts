@@ -21,7 +21,7 @@ export type LedgerRecord =
       readonly committed: boolean;
     };
 
-/** Calls in order, up to the last whole batch; `next` is the offset behind it, -1: there is none. */
+/** In order, up to the last whole batch; `next` is the offset behind it, -1: there is none. */
 export function readRecords(
   bytes: Uint8Array,
   codecs: KafkaCodecs,
