@@ -145,7 +145,7 @@ test('SourceStage names records by offsets that are no byte offsets, where a sou
     rowsOf(result, 'dead').map((row) => (row as { readonly offset: number }).offset),
     [90],
   );
-  const error = errorOf(() => new Runner().run(located(lines(good, bad))));
+  const error = errorOf(() => new Runner({}).run(located(lines(good, bad))));
   assert.deepEqual([error.fields['offset'], error.fields['recordOffset']], [90, 90]);
 });
 
