@@ -12,6 +12,7 @@ import type { KafkaSourceOptions } from '../../src/connectors/kafka/sockets/kafk
 import { collect, int32, pipeline, schema, string, timestamp } from '../../src/index.ts';
 import { kafkaMissing, startKafka } from './kafka-server.fixture.ts';
 import type { KafkaServer } from './kafka-server.fixture.ts';
+import { summing, sums } from './sum.fixture.ts';
 
 const skip = kafkaMissing() ?? false;
 
@@ -308,7 +309,9 @@ describe('kafkaSource over a broker', { skip }, () => {
     assert.deepEqual(await read(20), upTo(20));
     await write('resumed', upTo(10, 20), { partition: 1 });
     assert.deepEqual(await read(10), upTo(10, 20));
-    await admin.createPartitions({ topics: [{ name: 'resumed', count: 3, assignments: [{ brokerIds: [1] }] }] });
+    await admin.createPartitions({
+      topics: [{ name: 'resumed', count: 3, assignments: [{ brokerIds: [1] }] }],
+    });
     await until(async () => {
       const { partitions } = await layoutNow(sourceOf('resumed').source);
       return partitions === 3;
@@ -321,6 +324,22 @@ describe('kafkaSource over a broker', { skip }, () => {
     await newTopic('resumed', 3);
     await assert.rejects(read(0), { code: 'topic-recreated', message: /"resumed"/ });
     rmSync(folder, { recursive: true });
+  });
+
+  test('threads read a topic, each its partitions by a connection of its own', async () => {
+    await newTopic('threads', 4);
+    for (const partition of upTo(4)) {
+      for (let round = 0; round < 5; round++) await write('threads', upTo(100), { partition });
+    }
+    process.env['MIZZLE_TEST_BROKERS'] = kafka.bootstrap;
+    const module = new URL('./sum.fixture.ts', import.meta.url);
+    const job = await summing.run({ module, workers: 2 });
+    const { recordsIn } = await job.done;
+    assert.equal(recordsIn, 2_000);
+    assert.deepEqual(
+      sums.rows.toSorted((a, b) => a.n - b.n).map(({ n, records, total }) => [n, records, total]),
+      upTo(100).map((n) => [n, 20, 20 * n]),
+    );
   });
 
   test('a topic that is not there, and brokers that are not, say so', async () => {
