@@ -290,7 +290,7 @@ describe('kafkaSource over a broker', { skip }, () => {
     await failed;
   });
 
-  test('a run goes on from its checkpoint, over partitions that were added since, too', async () => {
+  test('a run goes on from its checkpoint, over partitions added since, too', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'mizzle-kafka-source-'));
     await newTopic('resumed', 2);
     const read = async (count: number): Promise<readonly number[]> => {
