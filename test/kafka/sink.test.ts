@@ -194,7 +194,7 @@ for (const transactionVersion of [2, 0] as const) {
           }),
         )
         .to(sink)
-        .run({ workers: 2 });
+        .run({ workers: 0 });
       await job.done;
       const places = [0, 1, 2].map((partition) => ({ topic, partition }));
       const found = await Promise.all(places.map((place) => readCommitted(reader, place)));
