@@ -68,7 +68,7 @@ export class TransactionWriter implements SinkWriter {
 
   /**
    * Resolves when the transaction is decided for good. Readers see it some milliseconds later, when
-   * the cluster has told the partitions; nobody has to wait for that, since whoever opens next does.
+   * the cluster has told the partitions; nobody has to wait for that, as whoever opens next does.
    */
   async commit({ batch, rows }: SinkOutput): Promise<void> {
     assert(batch > this.#through, 'micro-batches are committed in order, each once');
