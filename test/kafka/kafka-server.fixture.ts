@@ -16,6 +16,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -58,7 +59,7 @@ export type KafkaServerOptions = {
 
 const version = '4.1.2';
 const clusterId = 'bWl6emxlLWthZmthLXRlc3';
-const startTimeoutMs = 60_000;
+const startTimeoutMs = 120_000;
 /** Of the broker, of the controller, of logins. */
 const portsPerNode = 3;
 const javaFlags = [
@@ -87,12 +88,13 @@ export function kafkaMissing(): string | null {
 export async function startKafka(options: KafkaServerOptions = {}): Promise<KafkaServer> {
   const home = await installed();
   const formatted = await formattedFolder(home, options.transactionVersion ?? 2);
+  const flags = await archiveFlags(home, formatted);
   const count = options.nodes ?? 1;
   const ports = await freePorts(count * portsPerNode);
   const folder = mkdtempSync(join(tmpdir(), 'mizzle-kafka-'));
   const nodes = Array.from({ length: count }, (_, index) => {
     const files = prepareNode({ index, ports, formatted, folder, options });
-    return new Node(home, { id: index + 1, port: ports[index]!, ...files });
+    return new Node(home, { id: index + 1, port: ports[index]!, flags, ...files });
   });
   const find = (id: number): Node => {
     const node = nodes.find((other) => other.id === id);
@@ -135,19 +137,27 @@ async function freeze(pid: number): Promise<void> {
 
 type NodeFiles = { readonly folder: string; readonly properties: string; readonly logFile: string };
 
+type NodeOptions = NodeFiles & {
+  readonly id: number;
+  readonly port: number;
+  readonly flags: readonly string[];
+};
+
 class Node implements KafkaNode {
   readonly id: number;
   readonly port: number;
   readonly #home: string;
   readonly #files: NodeFiles;
+  readonly #flags: readonly string[];
   #java: ChildProcess | null = null;
   #guard: ChildProcess | null = null;
 
-  constructor(home: string, node: NodeFiles & { readonly id: number; readonly port: number }) {
+  constructor(home: string, node: NodeOptions) {
     this.#home = home;
     this.id = node.id;
     this.port = node.port;
     this.#files = node;
+    this.#flags = node.flags;
   }
 
   get pid(): number {
@@ -158,7 +168,8 @@ class Node implements KafkaNode {
     const { folder, properties, logFile } = this.#files;
     const begin = existsSync(logFile) ? readFileSync(logFile).length : 0;
     const output = openSync(logFile, 'a');
-    const args = [...javaFlags, '-cp', join(this.#home, 'jars/*'), 'kafka.Kafka', properties];
+    const flags = [...javaFlags, ...this.#flags];
+    const args = [...flags, '-cp', join(this.#home, 'jars/*'), 'kafka.Kafka', properties];
     const java = spawn('java', args, { cwd: folder, stdio: ['ignore', output, output] });
     closeSync(output);
     this.#java = java;
@@ -182,7 +193,7 @@ class Node implements KafkaNode {
     throw new Error(`node ${this.id} of Kafka did not start: ${this.log().slice(begin)}`);
   }
 
-  async kill(): Promise<void> {
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const java = this.#java;
     if (java === null) return;
     this.#guard?.kill('SIGKILL');
@@ -190,7 +201,7 @@ class Node implements KafkaNode {
     if (java.exitCode !== null || java.signalCode !== null) return;
     java.ref();
     const ended = new Promise((resolve) => java.once('exit', resolve));
-    java.kill('SIGKILL');
+    java.kill(signal);
     await ended;
   }
 
@@ -361,6 +372,33 @@ async function formattedFolder(home: string, transactionVersion: number): Promis
     renameSync(part, folder);
   });
   return folder;
+}
+
+/**
+ * Of a JVM that finds Kafka's classes in an archive of what a first broker has loaded: a start then
+ * takes 2.0 s of a processor, not 3.2.
+ */
+async function archiveFlags(home: string, formatted: string): Promise<readonly string[]> {
+  const archive = join(home, 'classes.jsa');
+  await underLock(home, archive, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mizzle-kafka-'));
+    const ports = await freePorts(portsPerNode);
+    const files = prepareNode({ index: 0, ports, formatted, folder, options: {} });
+    const part = `${archive}.part`;
+    const flags = [`-XX:ArchiveClassesAtExit=${part}`];
+    const node = new Node(home, { id: 1, port: ports[0]!, flags, ...files });
+    try {
+      await node.start();
+      await node.kill('SIGTERM');
+    } finally {
+      await node.kill();
+      rmSync(folder, { recursive: true, force: true });
+    }
+    // Not every JVM can make one.
+    if (existsSync(part)) renameSync(part, archive);
+    else writeFileSync(archive, '');
+  });
+  return statSync(archive).size === 0 ? [] : [`-XX:SharedArchiveFile=${archive}`];
 }
 
 /** One process makes what is missing, the others wait for it, as test files run side by side. */
