@@ -60,6 +60,11 @@ export const layers: readonly Layer[] = [
   edge(7, 'runtime/storage', 'stores and logs that are real: a folder, an object store'),
   edge(8, 'connectors/postgres', 'rows into a PostgreSQL table; the only user of the package pg'),
   pureEdge(8, 'connectors/kafka', 'Kafka topics in and out, over a wire that may be simulated'),
+  edge(
+    9,
+    'connectors/kafka/formats',
+    'Avro, Protobuf and schema registries; the only user of avsc and protobufjs',
+  ),
   edge(9, 'connectors/kafka/sockets', 'Kafka for real; the only user of @platformatic/kafka'),
   edge(8, 'runtime/host', 'what every shell that runs tasks for real shares'),
   edge(9, 'runtime/inline', 'all machines in one thread'),
