@@ -1,5 +1,5 @@
-// Whether bytes are a whole value of an Avro schema. avsc believes the counts of arrays and maps, so
-// that broken bytes could keep it busy, or out of memory, for good.
+// Whether bytes are a whole value of an Avro schema. avsc believes the counts of arrays and maps:
+// broken bytes could keep it busy for good, or out of memory.
 
 import type Avsc from 'avsc';
 import type { Type } from 'avsc';

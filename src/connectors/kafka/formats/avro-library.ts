@@ -27,8 +27,8 @@ export const instantUnits = {
 } as const;
 
 /** What a type annotated with a logical type may be made of. */
-const madeOf: ReadonlyMap<string, readonly string[]> = new Map([
-  ...Object.keys(instantUnits).map((name) => [name, ['long']] as const),
+const madeOf: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
+  ...Object.keys(instantUnits).map((name): [string, readonly string[]] => [name, ['long']]),
   ['date', ['int']],
   ['decimal', ['bytes', 'fixed']],
   ['uuid', ['string', 'fixed']],
@@ -183,10 +183,8 @@ function logicalClass(avsc: typeof Avsc): new (schema: Avsc.Schema, opts?: unkno
       return typeName === type.typeName ? plain : undefined;
     }
 
-    protected override _export(schema: { [name: string]: unknown }): void {
-      if (this.logical !== 'decimal') return;
-      schema['precision'] = this.decimal.precision;
-      schema['scale'] = this.decimal.scale;
+    protected override _export(schema: Avsc.Schema): void {
+      if (this.logical === 'decimal') Object.assign(schema, this.decimal);
     }
   }
   return Annotated as never;

@@ -158,9 +158,11 @@ function missing(type: Type, { field, path, depth }: Sought): Convert {
   const names = (type as RecordType).fields.map((other) => other.name).join(', ');
   throw new MismatchFound({
     what:
-      `column "${field.name}" of ${field.type.kind} is not there: the record "${type.name ?? ''}" ` +
-      `has no field "${path[depth] ?? ''}"`,
-    hint: `its fields are ${names}; declare the column .nullable(), or give a \`schema\` with a default`,
+      `column "${field.name}" of ${field.type.kind} is not there: ` +
+      `the record "${type.name ?? ''}" has no field "${path[depth] ?? ''}"`,
+    hint:
+      `its fields are ${names}; declare the column .nullable(), ` +
+      'or give a `schema` with a default',
     column: field.name,
     field: path.slice(0, depth + 1).join('.'),
   });
@@ -168,9 +170,10 @@ function missing(type: Type, { field, path, depth }: Sought): Convert {
 
 function misfit(type: Type, field: Field, path: readonly string[]): MismatchFound {
   const place = path.length === 0 ? 'the whole value' : `the field "${path.join('.')}"`;
+  const shown = describeAvro(type);
   return new MismatchFound({
-    what: `column "${field.name}" is declared ${field.type.kind}, ${place} is ${describeAvro(type)}`,
-    hint: `declare the column as a type that holds ${describeAvro(type)}: see docs/kafka-formats.md`,
+    what: `column "${field.name}" is declared ${field.type.kind}, ${place} is ${shown}`,
+    hint: `declare it as a type that holds ${shown}: see docs/kafka-formats.md`,
     column: field.name,
     field: path.length === 0 ? null : path.join('.'),
   });

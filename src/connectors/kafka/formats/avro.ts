@@ -1,17 +1,16 @@
 // Avro keys and values of Kafka topics, with a schema registry or one fixed schema.
 
 import { StreamError } from '../../../base/stream-error.ts';
-import type { RowSchema } from '../../../schema/data-type.ts';
 import type { Type } from 'avsc';
 import { loadAvro } from './avro-library.ts';
 import type { AvroLibrary } from './avro-library.ts';
 import { avroRowReader } from './avro-reader.ts';
 import { avroRowWriter, avroSchemaOf } from './avro-writer.ts';
 import type { RowWriter } from './avro-writer.ts';
-import { MismatchFound, schemaInvalid, schemaMismatch } from './format-errors.ts';
+import { fitted, nameOfSchema, schemaInvalid, schemaMismatch } from './format-errors.ts';
 import type { FormatPlace } from './format-errors.ts';
 import { CachedReaders } from './kafka-format.ts';
-import type { FormatUse, KafkaEncoder, KafkaFormat, RowReader } from './kafka-format.ts';
+import type { FormatUse, KafkaEncoder, KafkaFormat } from './kafka-format.ts';
 import { SchemaRegistry } from './schema-registry.ts';
 import type { RegistryAddress, RegistrySchema, SchemaReference } from './schema-registry.ts';
 import { concatBytes, prefixBytes, prefixOf, schemaIdOf } from './wire-format.ts';
@@ -81,21 +80,16 @@ function decoder({ registry, text, use }: Parts): CachedReaders {
       const library = await loadAvro();
       const given = text === null ? null : parsed(library, { id: -1, text, references: [] }, place);
       if (id === null)
-        return fitted(place, 'the schema', () => rowReader(library, given!, null, schema));
+        return fitted(place, 'the schema', () =>
+          avroRowReader(library, given!, { reader: null, schema }),
+        );
       const found = await registry!.schemaById(id);
       const writer = parsed(library, found, place);
-      return fitted(place, `the schema ${id}`, () => rowReader(library, writer, given, schema));
+      return fitted(place, `the schema ${id}`, () =>
+        avroRowReader(library, writer, { reader: given, schema }),
+      );
     },
   });
-}
-
-function rowReader(
-  library: AvroLibrary,
-  writer: Type,
-  reader: Type | null,
-  schema: RowSchema,
-): RowReader {
-  return avroRowReader(library, writer, { reader, schema });
 }
 
 class AvroEncoder implements KafkaEncoder {
@@ -116,7 +110,7 @@ class AvroEncoder implements KafkaEncoder {
     const found = await this.#schema(library);
     const type = parsed(library, found, this.#place);
     if (registry !== null) this.#prefix = prefixOf(found.id);
-    this.#writer = fitted(this.#place, nameOf(found), () =>
+    this.#writer = fitted(this.#place, nameOfSchema(found.id), () =>
       avroRowWriter(type, use.schema, this.#place),
     );
   }
@@ -155,14 +149,10 @@ function placeOf({ topic, part }: FormatUse): FormatPlace {
 
 type Text = Pick<RegistrySchema, 'id' | 'text' | 'references'> & Partial<RegistrySchema>;
 
-function nameOf({ id }: Pick<RegistrySchema, 'id'>): string {
-  return id < 0 ? 'the schema' : `the schema ${id}`;
-}
-
 function parsed(library: AvroLibrary, found: Text, place: FormatPlace): Type {
   const { type = 'AVRO', text, references } = found;
   if (type !== 'AVRO') {
-    throw schemaMismatch(place, nameOf(found), {
+    throw schemaMismatch(place, nameOfSchema(found.id), {
       what: `it is of type ${type}`,
       hint: 'use the format that the topic is written in',
       column: null,
@@ -172,16 +162,7 @@ function parsed(library: AvroLibrary, found: Text, place: FormatPlace): Type {
   try {
     return library.parse(text, references);
   } catch (error) {
-    throw schemaInvalid(place, nameOf(found), error);
-  }
-}
-
-function fitted<Result>(place: FormatPlace, schema: string, make: () => Result): Result {
-  try {
-    return make();
-  } catch (error) {
-    if (error instanceof MismatchFound) throw schemaMismatch(place, schema, error.mismatch);
-    throw error;
+    throw schemaInvalid(place, nameOfSchema(found.id), error);
   }
 }
 

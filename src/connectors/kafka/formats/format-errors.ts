@@ -67,6 +67,21 @@ export function rowRefused(place: FormatPlace, column: string, cause: unknown): 
   });
 }
 
+/** Where a schema does not fit the columns, the error says which schema of what topic. */
+export function fitted<Result>(place: FormatPlace, schema: string, make: () => Result): Result {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof MismatchFound) throw schemaMismatch(place, schema, error.mismatch);
+    throw error;
+  }
+}
+
+/** Below 0: it is none of a registry. */
+export function nameOfSchema(id: number): string {
+  return id < 0 ? 'the schema' : `the schema ${id}`;
+}
+
 /** Loads an optional package; `load` must name it literally, so that bundlers find it. */
 export async function optionalPackage<Package>(
   name: string,

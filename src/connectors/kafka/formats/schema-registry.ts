@@ -1,5 +1,5 @@
-// A client of schema registries that speak Confluent's HTTP API (Confluent, Apicurio's /apis/ccompat,
-// Karapace, Redpanda). Schemas never change once they have an id, so they are kept for good.
+// A client of schema registries that speak Confluent's HTTP API (Confluent, Karapace, Redpanda,
+// Apicurio's /apis/ccompat). Schemas never change once they have an id, so they are kept for good.
 
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -110,7 +110,7 @@ export class SchemaRegistry {
       throw this.#error(what, {
         code: 'schema-refused',
         message: saidBy(answer.body) ?? `it answered ${answer.status}`,
-        hint: "change the schema so that it fits the subject's compatibility, or take another subject",
+        hint: "fit the schema to the subject's compatibility, or take another subject",
       });
     }
     const id = Number(this.#expect(what, answer)['id']);
@@ -118,7 +118,7 @@ export class SchemaRegistry {
     throw this.#strange(what, 'the answer has no id');
   }
 
-  /** Registers nothing: rejects with `subject-unknown` or `schema-unknown` where it is not there. */
+  /** Registers nothing. Rejects with `subject-unknown` where it is not there. */
   async lookUp(subject: string, schema: NewSchema): Promise<RegistrySchema> {
     const what = `find the schema that is given under subject "${subject}"`;
     const path = `/subjects/${encodeURIComponent(subject)}`;
