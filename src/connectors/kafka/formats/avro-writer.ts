@@ -28,7 +28,7 @@ const dayMs = 86_400_000;
 /** Throws `MismatchFound` where the columns do not fit. */
 export function avroRowWriter(type: Type, schema: RowSchema, place: FormatPlace): RowWriter {
   const used = new Set<Field>();
-  const build = rootOf(type, { schema, used, place });
+  const build = rootOf(type, { schema, used, place, isOptional: false });
   const unused = schema.fields.find((field) => !used.has(field));
   if (unused !== undefined) {
     throw new MismatchFound({
@@ -54,6 +54,8 @@ type Scope = {
   readonly schema: RowSchema;
   readonly used: Set<Field>;
   readonly place: FormatPlace;
+  /** What is around may be left out as a whole, so columns that may be null do fit. */
+  readonly isOptional: boolean;
 };
 
 function rootOf(type: Type, scope: Scope): Build {
@@ -110,9 +112,9 @@ function nestedOf(
   if (record === undefined || branches.length > 1 || avroKind(record) !== 'record') {
     throw misfit(type, below[0]!, name);
   }
-  const build = recordOf(record as RecordType, `${name}.`, scope);
-  const branchName = record.branchName!;
   const nullable = takesNull(type);
+  const build = recordOf(record as RecordType, `${name}.`, { ...scope, isOptional: nullable });
+  const branchName = record.branchName!;
   return (row) => {
     const isNull = nullable && below.every((field) => (row[field.name] ?? null) === null);
     return isNull ? null : { [branchName]: build(row) };
@@ -123,7 +125,7 @@ function columnOf(type: Type, column: Field, scope: Scope): Build {
   const { name, nullable } = column;
   const convert = converterOf(type, column);
   if (convert === null) throw misfit(type, column, name);
-  if (nullable && !takesNull(type)) {
+  if (nullable && !takesNull(type) && !scope.isOptional) {
     throw new MismatchFound({
       what: `column "${name}" may be null, its field of ${describeAvro(type)} may not`,
       hint: 'make the field a union with null, or replace nulls before the sink',

@@ -26,7 +26,7 @@ export function protobufRowWriter(
   place: FormatPlace,
 ): MessageWriter {
   const used = new Set<Field>();
-  const fill = messageOf(type, '', { schema, used, place });
+  const fill = messageOf(type, '', { schema, used, place, isOptional: false });
   const unused = schema.fields.find((field) => !used.has(field));
   if (unused !== undefined) {
     throw new MismatchFound({
@@ -47,6 +47,8 @@ type Scope = {
   readonly schema: RowSchema;
   readonly used: Set<Field>;
   readonly place: FormatPlace;
+  /** What is around may be left out as a whole, so columns that may be null do fit. */
+  readonly isOptional: boolean;
 };
 
 function messageOf(type: Type, prefix: string, scope: Scope): Fill {
@@ -80,7 +82,7 @@ function nestedOf(
 ): Fill {
   const value = valueKindOf(field);
   if (field.repeated || field.map || value.kind !== 'message') throw misfit(field, below[0]!, name);
-  const fill = messageOf(value.of, `${name}.`, scope);
+  const fill = messageOf(value.of, `${name}.`, { ...scope, isOptional: true });
   return (row, message) => {
     if (below.every((column) => (row[column.name] ?? null) === null)) return;
     const inner: { [name: string]: unknown } = {};
@@ -93,7 +95,9 @@ function columnOf(field: ProtoField, column: Field, scope: Scope): Fill {
   const { name, nullable } = column;
   const convert = fieldConverter(field, column);
   if (convert === null) throw misfit(field, column, name);
-  if (nullable && (field.required || !(hasPresence(field) || field.repeated || field.map))) {
+  const isOptional =
+    !field.required && (hasPresence(field) || field.repeated || Boolean(field.map));
+  if (nullable && !isOptional && !scope.isOptional) {
     throw new MismatchFound({
       what: `column "${name}" may be null, its field of ${describeField(field)} may not be absent`,
       hint: 'make the field `optional`, or replace nulls before the sink',
@@ -106,7 +110,7 @@ function columnOf(field: ProtoField, column: Field, scope: Scope): Fill {
   return (row, message) => {
     const value = row[name] ?? null;
     if (value === null) {
-      if (nullable) return;
+      if (nullable && isOptional) return;
       throw rowRefused(place, name, 'it is null');
     }
     try {
