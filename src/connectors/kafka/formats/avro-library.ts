@@ -115,20 +115,9 @@ function isSound(schema: SchemaObject): boolean {
 
 /** A number where it is exact, else a bigint. */
 function longType(avsc: typeof Avsc): Type {
-  return avsc.types.LongType.__with({
-    fromBuffer: (buffer: Buffer): number | bigint => {
-      const high = buffer.readInt32LE(4);
-      if (high >= -0x20_0000 && high < 0x20_0000) {
-        const value = high * 0x1_0000_0000 + buffer.readUInt32LE(0);
-        if (value !== -0x20_0000_0000_0000) return value;
-      }
-      return buffer.readBigInt64LE(0);
-    },
-    toBuffer: (value: number | bigint): Buffer => {
-      const buffer = Buffer.alloc(8);
-      buffer.writeBigInt64LE(BigInt(value));
-      return buffer;
-    },
+  const methods = {
+    fromBuffer: readLong,
+    toBuffer: longBytes,
     fromJSON: (value: unknown): unknown => {
       if (typeof value === 'bigint' || Number.isSafeInteger(value)) return value;
       throw new Error(`${String(value)} is no exact long`);
@@ -137,7 +126,48 @@ function longType(avsc: typeof Avsc): Type {
     isValid: (value: unknown): boolean =>
       typeof value === 'bigint' ? BigInt.asIntN(64, value) === value : Number.isSafeInteger(value),
     compare: (a: number | bigint, b: number | bigint): number => (a < b ? -1 : a > b ? 1 : 0),
-  });
+  };
+  // The bytes as they are: avsc's own unpacking allocates twice for each.
+  return avsc.types.LongType.__with(methods, true);
+}
+
+/** Seven bytes hold 49 bits, which a number does; the rest is left to bigints. */
+function readLong(bytes: Uint8Array): number | bigint {
+  const { length } = bytes;
+  if (length > 7) return readWideLong(bytes);
+  let result = 0;
+  let unit = 1;
+  for (let i = 0; i < length; i++) {
+    result += (bytes[i]! & 0x7f) * unit;
+    unit *= 128;
+  }
+  return result % 2 === 1 ? -(result + 1) / 2 : result / 2;
+}
+
+function readWideLong(bytes: Uint8Array): number | bigint {
+  if (bytes.length > 10) throw new Error('it has a number of more than 64 bits');
+  let wide = 0n;
+  for (let i = bytes.length - 1; i >= 0; i--) wide = (wide << 7n) | BigInt(bytes[i]! & 0x7f);
+  if (wide >> 64n !== 0n) throw new Error('it has a number of more than 64 bits');
+  const value = (wide >> 1n) ^ -(wide & 1n);
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+function longBytes(value: number | bigint): Buffer {
+  const bytes = Buffer.allocUnsafe(10);
+  let length = 0;
+  if (typeof value === 'number' && Math.abs(value) < 2 ** 51) {
+    let rest = value < 0 ? -2 * value - 1 : 2 * value;
+    for (; rest >= 128; rest = Math.floor(rest / 128)) bytes[length++] = (rest % 128) | 0x80;
+    bytes[length++] = rest;
+    return bytes.subarray(0, length);
+  }
+  const signed = BigInt(value);
+  let rest = BigInt.asUintN(64, (signed << 1n) ^ (signed >> 63n));
+  for (; rest >= 128n; rest >>= 7n) bytes[length++] = Number(rest & 0x7fn) | 0x80;
+  bytes[length++] = Number(rest);
+  return bytes.subarray(0, length);
 }
 
 export type AnnotatedType = Type & {

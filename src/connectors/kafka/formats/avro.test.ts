@@ -328,7 +328,7 @@ test('a mismatch rejects at the first record with both types (stub of the contra
   });
 });
 
-test('a value without id, or of an unknown one, is a bad record (stub of the contract)', async () => {
+test('a value without id, or of an unknown, is a bad record (stub of the contract)', async () => {
   await using registry = await stub();
   const reader = decoder({ id: int64() }, { registry: { url: registry.url } });
   await assert.rejects(

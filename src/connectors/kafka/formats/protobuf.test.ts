@@ -308,7 +308,7 @@ test('a sink writes id and message of what it registered (stub of the contract)'
   assert.deepEqual(latest.encode(row), writer.encode(row));
 });
 
-test('with a schema of its own a source reads by field numbers (stub of the contract)', async () => {
+test('by a schema of its own a source reads field numbers (stub of the contract)', async () => {
   await using registry = await stub();
   const mine = 'syntax = "proto3"; message Mine { int32 renamed = 1; optional string more = 2; }';
   const reader = decoder(
