@@ -253,6 +253,38 @@ test('unions of several types are JSON, or a column that takes them all', async 
   });
 });
 
+test('a branch stays what was written where other fields are left out', async () => {
+  const written = record([
+    { name: 'unused', type: 'string' },
+    { name: 'v', type: ['string', 'bytes'] },
+  ]);
+  const judge = avsc.Type.forSchema(written as never, { wrapUnions: true });
+  const bytes = judge.toBuffer({ unused: 'x', v: { bytes: Buffer.from([0xff, 0xfe]) } });
+  assert.deepEqual(await read(decoder({ v: json() }, { schema: written }), bytes), { v: '//4=' });
+});
+
+test('a time or decimal is never read in another unit (stub of the contract)', async () => {
+  await using registry = await stub();
+  const decimal = (scale: number): object => {
+    return { type: 'bytes', logicalType: 'decimal', precision: 9, scale };
+  };
+  const time = (logicalType: string): object => ({ type: 'long', logicalType });
+  const pairs = [
+    [time('timestamp-micros'), time('timestamp-millis')],
+    [decimal(2), decimal(3)],
+  ];
+  for (const [was, wanted] of pairs) {
+    const id = registry.add('orders-value', record([{ name: 'v', type: was }]));
+    const given = record([{ name: 'v', type: wanted }]);
+    const reader = decoder({ v: json() }, { registry: { url: registry.url }, schema: given });
+    await assert.rejects(async () => reader.prepare(prefixOf(id)), { code: 'schema-mismatch' });
+  }
+  const plain = registry.add('orders-value', record([{ name: 'v', type: 'long' }]));
+  const given = record([{ name: 'v', type: time('timestamp-millis') }]);
+  const reader = decoder({ v: timestamp() }, { registry: { url: registry.url }, schema: given });
+  assert.deepEqual(await read(reader, concatBytes(prefixOf(plain), longBytes(5n))), { v: 5 });
+});
+
 const idOnly = record([{ name: 'id', type: 'int' }]);
 const withMore = record([
   { name: 'before', type: { type: 'array', items: ['null', 'string', 'bytes'] } },
