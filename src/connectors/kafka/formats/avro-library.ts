@@ -1,9 +1,9 @@
 // Schemas as types of the package avsc: longs without rounding, logical types kept visible, and no
 // name that could become code, for avsc makes functions of names.
 //
-// Why avsc (5.7.9): the one widely used Avro library for JavaScript that resolves schemas; small and
-// without dependencies. It is kept slowly, and two faults are worked around here and in
-// avro-bounds.ts: its own longs are wrong beyond 2^52, and counts in broken bytes are believed.
+// Why avsc (5.7.9): the one widely used Avro library for JavaScript that resolves schemas; small,
+// no dependencies. It is kept slowly, and two faults are worked around, here and in avro-bounds.ts:
+// its own longs are wrong beyond 2^52, and counts in broken bytes are believed.
 
 import type Avsc from 'avsc';
 import type { Type } from 'avsc';
