@@ -81,7 +81,7 @@ export class KafkaSink implements Sink {
   }
 
   async prepare(context: SinkContext): Promise<void> {
-    this.#encoder(context);
+    await this.#encoder(context).prepare();
     const client = this.#connect();
     try {
       const { topic, create } = this.#options;
@@ -100,6 +100,7 @@ export class KafkaSink implements Sink {
 
   async open(partition: number, context: SinkContext): Promise<SinkWriter> {
     const encoder = this.#encoder(context);
+    await encoder.prepare();
     const client = this.#connect();
     try {
       const found = await client.topic(this.#options.topic);

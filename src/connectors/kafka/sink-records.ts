@@ -7,7 +7,8 @@ import type { RowSchema } from '../../schema/data-type.ts';
 import { murmur2, partitionOfHash } from './murmur2.ts';
 import { RecordBuffer, bytesAtMost } from './record-buffer.ts';
 import type { RecordBatch, RecordColumns } from './record-buffer.ts';
-import { columnNamed, headersOf, jsonOf, textOf } from './text-column.ts';
+import type { KafkaEncoder, KafkaFormat } from './kafka-format.ts';
+import { columnNamed, encodedBy, headersOf, jsonOf, textOf } from './text-column.ts';
 import type { TextColumn, TextColumnOf, Timestamps } from './text-column.ts';
 
 export type RecordOptions = {
@@ -19,9 +20,10 @@ export type RecordOptions = {
   readonly key?: string | readonly string[];
   /**
    * `json`, the default: the row as a JSON object. A column of strings or JSON: its text as it is,
-   * and where it is null a record without value, which compaction takes for a removal.
+   * and where it is null a record without value, which compaction takes for a removal. Or `avro()`,
+   * `protobuf()`, an encoding of the row.
    */
-  readonly value?: 'json' | { readonly column: string };
+  readonly value?: 'json' | { readonly column: string } | KafkaFormat;
   /** Columns that are left out of the JSON object: the key, for one. */
   readonly omit?: readonly string[];
   /** How timestamps are written in JSON. Default `ms`: milliseconds since the epoch. */
@@ -59,6 +61,8 @@ export class RecordEncoder {
   readonly #place: TextColumnOf | null;
   readonly #timestamp: number;
 
+  #rows: KafkaEncoder | null = null;
+
   /** Throws `option-invalid` where the schema does not fit. */
   constructor(schema: RowSchema, options: RecordOptions, codecs: KafkaCodecs) {
     const { value = 'json', omit = [], timestamps = 'ms', headers = {} } = options;
@@ -67,15 +71,23 @@ export class RecordEncoder {
     this.#codecs = codecs;
     const names = keyColumns(options);
     this.#key = names.length === 0 ? null : textOf(schema, names, timestamps);
-    this.#value =
-      value === 'json'
-        ? jsonOf(schema, { timestamps, omit })
-        : textOf(schema, [value.column], timestamps);
+    if (value === 'json') this.#value = jsonOf(schema, { timestamps, omit });
+    else if ('column' in value) this.#value = textOf(schema, [value.column], timestamps);
+    else {
+      const encoder = value.encoder({ topic: options.topic, part: 'value', schema });
+      this.#value = encodedBy(encoder);
+      this.#rows = encoder;
+    }
     const hasHeaders = Object.keys(headers).length > 0;
     this.#headers = hasHeaders ? headersOf(schema, headers, timestamps) : null;
     const { partitionBy } = options;
     this.#place = partitionBy === undefined ? null : textOf(schema, [partitionBy], timestamps);
     this.#timestamp = schema.fields.findIndex(({ name }) => name === options.timestamp);
+  }
+
+  /** Once, before rows are encoded. Rejects where rows do not fit what the topic holds. */
+  async prepare(): Promise<void> {
+    await this.#rows?.prepare();
   }
 
   /** In order, for each partition. */
@@ -135,7 +147,7 @@ function checkColumns(schema: RowSchema, options: RecordOptions): void {
   for (const name of omit) columnNamed(schema, name, 'value');
   for (const name of Object.values(headers)) columnNamed(schema, name, 'headers');
   if (partitionBy !== undefined) columnNamed(schema, partitionBy, 'partition');
-  if (value !== 'json') {
+  if (value !== 'json' && 'column' in value) {
     const { name, type } = columnNamed(schema, value.column, 'value');
     if (type.kind !== 'string' && type.kind !== 'json') {
       refuseKind({ name, kind: type.kind, wanted: 'string or json', what: 'value' });

@@ -6,6 +6,7 @@ import type { Field, RowSchema } from '../../schema/data-type.ts';
 import type { KafkaAddress } from '../../ports/kafka-address.ts';
 import type { KafkaStart } from './kafka-layout.ts';
 import type { OnRetention } from './kafka-reader.ts';
+import type { KafkaFormat } from './kafka-format.ts';
 import type { KafkaDecoder } from './row-decoder.ts';
 import type { KafkaColumn, SplicedMember } from './splice-lines.ts';
 
@@ -17,9 +18,10 @@ export type KafkaSourceOptions<Name extends string = string> = KafkaAddress & {
   readonly until?: 'latest';
   /**
    * `json`: each value is a JSON object. `text`: the value is the column of the schema that
-   * `columns` does not name. Or a function of your own for other encodings. Default: `json`.
+   * `columns` does not name. `avro()` and `protobuf()`, or a function of your own for other
+   * encodings. Default: `json`.
    */
-  readonly format?: 'json' | 'text' | KafkaDecoder;
+  readonly format?: 'json' | 'text' | KafkaDecoder | KafkaFormat;
   /** Columns of the schema that are not in the value. They win over members of the same name. */
   readonly columns?: { readonly [N in Name]?: KafkaColumn };
   /** What to do when retention has removed records before they were read. Default: `fail`. */
@@ -49,7 +51,7 @@ export type KafkaContent =
 
 /** What a record's value is, with the columns that are added to it. Throws `option-invalid`. */
 export function contentOf(
-  { format = 'json', columns = {} }: KafkaSourceOptions,
+  { topic, format = 'json', columns = {} }: KafkaSourceOptions,
   schema: RowSchema,
 ): KafkaContent {
   const members = Object.entries(columns).flatMap(([name, column]): SplicedMember[] => {
@@ -57,7 +59,8 @@ export function contentOf(
     return [{ name: memberOf(schema, name), column: checkColumn(name, column) }];
   });
   if (typeof format === 'object') {
-    if (members.length === 0) return { kind: 'rows', decoder: format };
+    const decoder = 'decoder' in format ? format.decoder({ topic, part: 'value', schema }) : format;
+    if (members.length === 0) return { kind: 'rows', decoder };
     return refuse('columns are given next to a decoder', 'let the decoder add them to its rows');
   }
   if (format === 'json') {

@@ -1,6 +1,8 @@
 // A column as the bytes that Kafka gets: keys, values, headers.
 
 import { StreamError } from '../../base/stream-error.ts';
+import type { KafkaEncoder } from './kafka-format.ts';
+import { batchToRows } from '../../data/columnar/rows.ts';
 import type { Batch } from '../../data/columnar/batch.ts';
 import type { Field, RowSchema } from '../../schema/data-type.ts';
 import { ByteWriter } from '../byte-writer.ts';
@@ -48,6 +50,18 @@ export function textOf(
     const vector = batch.vectors[first]!;
     if (vector.kind !== 'string') return { ...plain(batch), valid: vector.valid };
     return { bytes: vector.bytes, offsets: vector.offsets, gap: 0, valid: vector.valid };
+  };
+}
+
+/** The row in an encoding that knows nothing of columns. */
+export function encodedBy(encoder: KafkaEncoder): TextColumnOf {
+  return (batch) => {
+    const values = batchToRows(batch).map((row) => encoder.encode(row));
+    const offsets = new Int32Array(values.length + 1);
+    values.forEach((value, row) => (offsets[row + 1] = offsets[row]! + value.length));
+    const bytes = new Uint8Array(offsets[values.length]!);
+    values.forEach((value, row) => bytes.set(value, offsets[row]!));
+    return { bytes, offsets, gap: 0, valid: null };
   };
 }
 

@@ -15,6 +15,11 @@ export type {
   KafkaTlsOptions,
   TextOrEnv,
 } from '../../../ports/kafka-address.ts';
+export { avro } from '../formats/avro.ts';
+export type { AvroOptions } from '../formats/avro.ts';
+export { protobuf } from '../formats/protobuf.ts';
+export type { ProtobufOptions } from '../formats/protobuf.ts';
+export type { KafkaFormat } from '../kafka-format.ts';
 export type { KafkaSinkOptions } from '../kafka-sink.ts';
 export type { KafkaStart } from '../kafka-layout.ts';
 export type { OnRetention } from '../kafka-reader.ts';
