@@ -7,9 +7,14 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Admin, Producer, stringSerializers } from '@platformatic/kafka';
 import type { KafkaLayout } from '../../src/connectors/kafka/kafka-layout.ts';
-import { kafkaSource } from '../../src/connectors/kafka/sockets/kafka.ts';
+import {
+  avro,
+  kafkaSink,
+  kafkaSource,
+  protobuf,
+} from '../../src/connectors/kafka/sockets/kafka.ts';
 import type { KafkaSourceOptions } from '../../src/connectors/kafka/sockets/kafka.ts';
-import { collect, int32, pipeline, schema, string, timestamp } from '../../src/index.ts';
+import { collect, int32, memory, pipeline, schema, string, timestamp } from '../../src/index.ts';
 import { kafkaMissing, startKafka } from './kafka-server.fixture.ts';
 import type { KafkaServer } from './kafka-server.fixture.ts';
 import { summing, sums } from './sum.fixture.ts';
@@ -324,6 +329,37 @@ describe('kafkaSource over a broker', { skip }, () => {
     await newTopic('resumed', 3);
     await assert.rejects(read(0), { code: 'topic-recreated', message: /"resumed"/ });
     rmSync(folder, { recursive: true });
+  });
+
+  test('what a sink writes in Avro and Protobuf, a source reads', async () => {
+    const avroSchema = {
+      type: 'record',
+      name: 'Sold',
+      fields: [
+        { name: 'n', type: 'int' },
+        { name: 'city', type: ['null', 'string'], default: null },
+      ],
+    };
+    const proto = 'syntax = "proto3"; message Sold { int32 n = 1; optional string city = 2; }';
+    const cities = schema({ n: int32(), city: string().nullable() });
+    const sold = Array.from({ length: 500 }, (_, n) => ({ n, city: n % 3 === 0 ? null : `c${n}` }));
+    const formats = { avro: avro({ schema: avroSchema }), protobuf: protobuf({ proto }) };
+    for (const [topic, format] of Object.entries(formats)) {
+      const place = { brokers: kafka.bootstrap, topic };
+      const sink = kafkaSink({ ...place, value: format, create: { partitions: 2 } });
+      const given = memory(sold, { schema: cities });
+      const written = await pipeline('writes').from(given).to(sink).run({ workers: 0 });
+      await written.done;
+      const rows = collect<(typeof sold)[number]>();
+      const source = kafkaSource({ ...place, schema: cities, format, until: 'latest' });
+      await (
+        await pipeline('reads').from(source).to(rows).run({ workers: 0 })
+      ).done;
+      assert.deepEqual(
+        rows.rows.toSorted((a, b) => a.n - b.n),
+        sold,
+      );
+    }
   });
 
   test('threads read a topic, each its partitions by a connection of its own', async () => {
