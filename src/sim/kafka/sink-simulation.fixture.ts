@@ -1,0 +1,349 @@
+// Writers of a sink by themselves, on a simulated cluster with faults: they crash, stand still, are
+// replaced and come back. In the end every micro-batch is visible once, whole and in order, by a
+// writer that was allowed to, whatever has happened.
+
+import assert from 'node:assert/strict';
+import { Random } from '../../base/random.ts';
+import { isNewer } from '../../connectors/fenced.ts';
+import { rowsToBatch } from '../../data/columnar/rows.ts';
+import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
+import type { Sink, SinkContext, SinkRun, SinkWriter } from '../../ports/sink.ts';
+import type { RowObject, RowSchema } from '../../schema/data-type.ts';
+import { drawKafkaFaults, noKafkaFaults } from './kafka-faults.ts';
+import { newKafka, recordsOf, runInTime } from './kafka-run.fixture.ts';
+import type { SimulatedClient, SimulatedKafka, SimulatedKafkaOptions } from './simulated-kafka.ts';
+
+export type SinkUnderTest = {
+  /** Topics that are there before; the sink makes others by itself. */
+  readonly prepare?: (kafka: SimulatedKafka, of: SinkDrawn) => void;
+  readonly make: (platform: KafkaPlatform, of: SinkDrawn) => Sink;
+};
+
+export type SinkDrawn = {
+  readonly topic: string;
+  readonly topicPartitions: number;
+  readonly sinkPartitions: number;
+};
+
+export type SinkSimulation = {
+  readonly elapsedMs: number;
+  readonly opened: number;
+  readonly fenced: number;
+  readonly failed: number;
+};
+
+type Row = { readonly partition: number; readonly batch: number; readonly row: number };
+/** Who wrote it: a number that only one life of a writer has. */
+type Seen = Row & { readonly by: number };
+
+const schema: RowSchema = {
+  fields: ['partition', 'batch', 'row', 'by'].map((name) => {
+    return { name, path: [name], type: { kind: 'int32' as const }, nullable: false };
+  }),
+};
+
+type Life = {
+  readonly by: number;
+  readonly partition: number;
+  readonly run: SinkRun;
+  /** How far the ledger went when it opened; null: it has not. */
+  through: number | null;
+  openedMs: number;
+};
+
+/** After the faults, this long is enough for all that has been left behind. */
+const healedMsMax = 400_000;
+
+export async function simulateSink(
+  seed: number,
+  sink: SinkUnderTest,
+  options: Partial<SimulatedKafkaOptions> & { readonly calm?: boolean } = {},
+): Promise<SinkSimulation> {
+  const random = new Random(seed);
+  const healMs = random.pick([50, 200, 1000, 1000, 10_000]);
+  const calm = options.calm ?? random.chance(0.1);
+  const faults = calm ? noKafkaFaults : drawKafkaFaults(random.fork(), healMs);
+  const { clock, kafka } = newKafka(random.uint32(), {
+    brokerCount: random.pick([1, 3, 3, 5]),
+    transactionVersion: random.pick([0, 1, 2, 2]),
+    epochMax: random.pick([32_766, 32_766, 2, 5]),
+    replicationMsMax: random.pick([1, 5, 50]),
+    decideMsMax: random.pick([1, 5, 50]),
+    markerMsMax: random.pick([1, 5, 100]),
+    latencyMsMax: random.pick([1, 5]),
+    timeoutMs: random.pick([20, 100, 1000]),
+    faults,
+    ...options,
+  });
+  const drawn: SinkDrawn = {
+    topic: 'output',
+    topicPartitions: random.integer(1, 4),
+    sinkPartitions: random.integer(1, 3),
+  };
+  kafka.createTopic(drawn.topic, drawn.topicPartitions);
+  sink.prepare?.(kafka, drawn);
+  const world = new World(kafka, random.fork(), { drawn, sink, healMs: calm ? 0 : healMs });
+  const startMs = clock.nowMs;
+  await runInTime(clock, world.run(), healMs + healedMsMax);
+  const elapsedMs = clock.nowMs - startMs;
+  // What zombies have left on its way arrives, too.
+  await runInTime(clock, world.sleep(60_000), 61_000);
+  world.judge();
+  return { elapsedMs, opened: world.lives.length, fenced: world.fenced, failed: world.failed };
+}
+
+class World {
+  readonly lives: Life[] = [];
+  fenced = 0;
+  failed = 0;
+  readonly #kafka: SimulatedKafka;
+  readonly #random: Random;
+  readonly #drawn: SinkDrawn;
+  readonly #sink: SinkUnderTest;
+  readonly #healsAtMs: number;
+  /** Rows of each micro-batch, by sink partition. */
+  readonly #script: readonly (readonly number[])[];
+  #losses: number;
+  #term = 1;
+  #incarnation = 0;
+  #processes = 0;
+  /** Commits that have resolved. */
+  readonly #done: { readonly life: Life; readonly batch: number }[] = [];
+  #clients: SimulatedClient[] = [];
+
+  constructor(
+    kafka: SimulatedKafka,
+    random: Random,
+    of: { readonly drawn: SinkDrawn; readonly sink: SinkUnderTest; readonly healMs: number },
+  ) {
+    this.#kafka = kafka;
+    this.#random = random;
+    this.#drawn = of.drawn;
+    this.#sink = of.sink;
+    this.#healsAtMs = kafka.clock.nowMs + of.healMs;
+    const batchCount = random.integer(2, 10);
+    this.#script = Array.from({ length: of.drawn.sinkPartitions }, () => {
+      return Array.from({ length: batchCount }, () => random.pick([0, 1, 1, 2, 5]));
+    });
+    this.#losses = random.pick([0, 1, 2, 4, 10]);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#kafka.clock.after(ms, resolve));
+  }
+
+  async run(): Promise<void> {
+    await this.#prepare(false);
+    const partitions = Array.from({ length: this.#drawn.sinkPartitions }, (_, index) => index);
+    await Promise.all(partitions.map((partition) => this.#supervise(partition)));
+  }
+
+  /** A driver's part: until it works, each time as another process. */
+  async #prepare(resumes: boolean): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      const client = this.#newClient();
+      const sink = this.#sink.make(client.platform, this.#drawn);
+      try {
+        await sink.prepare(this.#context({ resumes }));
+        return;
+      } catch (error) {
+        this.#failed(error);
+        assert.ok(tries < 200, 'preparing takes no end');
+        await this.sleep(10);
+      }
+    }
+  }
+
+  /** Sees to it that a partition has a writer, and gives it up now and then. */
+  async #supervise(partition: number): Promise<void> {
+    const batchCount = this.#script[0]!.length;
+    let again: { readonly client: SimulatedClient; readonly run: SinkRun } | null = null;
+    for (let tries = 0; tries < 500; tries++) {
+      const client = again?.client ?? this.#newClient();
+      const run: SinkRun = again?.run ?? this.#newRun();
+      const life: Life = { by: this.lives.length, partition, run, through: null, openedMs: -1 };
+      this.lives.push(life);
+      let isGivenUp = false;
+      const isOver = this.#live(life, client, () => isGivenUp);
+      const loss = this.#mayLose() ? this.sleep(this.#random.float() * this.#lossMsMax()) : null;
+      const outcome = await (loss === null
+        ? isOver
+        : Promise.race([isOver, loss.then(() => 'lost' as const)]));
+      if (outcome === 'done') return;
+      isGivenUp = true;
+      again = null;
+      if (outcome === 'lost') {
+        this.#losses--;
+        await this.#lose(client);
+        continue;
+      }
+      // It is tried again at once, by the same process or by another one.
+      const isSame = this.#random.chance(0.3);
+      if (this.#random.chance(0.5)) again = { client, run: isSame ? run : this.#newRun() };
+    }
+    assert.fail(`partition ${partition} of ${batchCount} micro-batches is never done`);
+  }
+
+  async #lose(client: SimulatedClient): Promise<void> {
+    switch (this.#random.pick(['crash', 'zombie', 'pause', 'new-term'])) {
+      case 'crash':
+        return client.crash();
+      case 'pause':
+        return client.pause(this.#random.float() * this.#random.pick([50, 500, 5000]));
+      case 'new-term':
+        this.#term++;
+        return this.#prepare(true);
+      case 'zombie':
+    }
+  }
+
+  /** One life of a writer: opens, and commits what is missing. */
+  async #live(
+    life: Life,
+    client: SimulatedClient,
+    isGivenUp: () => boolean,
+  ): Promise<'done' | 'failed'> {
+    const { partition, run, by } = life;
+    const sink = this.#sink.make(client.platform, this.#drawn);
+    let writer: SinkWriter | null = null;
+    try {
+      writer = await sink.open(partition, this.#context(run));
+      this.#onOpen(life, writer.committedThrough);
+      const rows = this.#script[partition]!;
+      for (let batch = writer.committedThrough + 1; batch < rows.length; batch++) {
+        if (rows[batch] === 0 && this.#random.chance(0.7)) continue;
+        if (this.#random.chance(0.3)) await this.sleep(this.#random.float() * 20);
+        await writer.commit({ batch, rows: batchOf(this.#rows({ partition, batch, by })), watermarkMs: batch });
+        this.#done.push({ life, batch });
+      }
+      await writer.close().catch((error: unknown) => this.#failed(error));
+      return 'done';
+    } catch (error) {
+      this.#failed(error);
+      const isFenced = codeOf(error) === 'fenced';
+      if (isFenced) this.#checkFenced(life, isGivenUp());
+      await writer?.close().catch((other: unknown) => this.#failed(other));
+      return 'failed';
+    }
+  }
+
+  /** Only one that came later may fence. */
+  #checkFenced(life: Life, isGivenUp: boolean): void {
+    this.fenced++;
+    const later = this.lives.some((other) => {
+      if (other === life || other.partition !== life.partition) return false;
+      return !isNewer(life.run, other.run) && (other.by > life.by || isNewer(other.run, life.run));
+    });
+    const newTerm = life.run.term < this.#term;
+    assert.ok(later || newTerm || isGivenUp, `writer ${life.by} was fenced by nobody`);
+  }
+
+  #onOpen(life: Life, through: number): void {
+    life.through = through;
+    life.openedMs = this.#kafka.clock.nowMs;
+    for (const { life: other, batch } of this.#done) {
+      if (other.partition !== life.partition) continue;
+      assert.ok(
+        batch <= through || isNewer(other.run, life.run),
+        `writer ${life.by} opened behind ${through}, but ${batch} was said to be visible`,
+      );
+    }
+  }
+
+  #newClient(): SimulatedClient {
+    const client = this.#kafka.client(`process-${this.#processes++}`);
+    this.#clients.push(client);
+    return client;
+  }
+
+  #newRun(): SinkRun {
+    const run = this.#context({ term: this.#term, incarnation: ++this.#incarnation }).run;
+    return run;
+  }
+
+  #context(run: Partial<SinkRun>): SinkContext {
+    const { clock } = this.#kafka;
+    return {
+      nowMs: () => clock.nowMs,
+      schema,
+      name: 'out',
+      run: {
+        pipeline: 'simulated',
+        history: 'h1',
+        term: this.#term,
+        incarnation: 0,
+        resumes: this.#term > 1,
+        keeps: null,
+        ...run,
+      },
+    };
+  }
+
+  #mayLose(): boolean {
+    return this.#losses > 0;
+  }
+
+  #lossMsMax(): number {
+    return this.#random.pick([5, 50, 500]);
+  }
+
+  #rows({ partition, batch, by }: { partition: number; batch: number; by: number }): RowObject[] {
+    const count = this.#script[partition]![batch]!;
+    return Array.from({ length: count }, (_, row) => ({ partition, batch, row, by }));
+  }
+
+  #failed(error: unknown): void {
+    const isExpected = error instanceof Error && codeOf(error) !== undefined;
+    // A mistake of the program is none of the world's failures.
+    if (!isExpected) throw error;
+    this.failed++;
+  }
+
+  /** Everything once, whole, in order, and by who was allowed to. */
+  judge(): void {
+    const { topic, topicPartitions } = this.#drawn;
+    const seen: Seen[] = [];
+    for (let partition = 0; partition < topicPartitions; partition++) {
+      const log = this.#kafka.brokers.log({ topic, partition });
+      assert.equal(log.lastStableOffset, log.endOffset, 'nothing hangs');
+      const rows = recordsOf(log.visible('read-committed')).map(({ value }) => {
+        return JSON.parse(value!) as Seen;
+      });
+      for (const sinkPartition of this.#script.keys()) {
+        const mine = rows.filter((row) => row.partition === sinkPartition);
+        const places = mine.map(({ batch, row }) => batch * 1000 + row);
+        assert.deepEqual(places, places.toSorted((a, b) => a - b), 'rows are in order');
+      }
+      seen.push(...rows);
+    }
+    for (const [partition, counts] of this.#script.entries()) {
+      for (const [batch, count] of counts.entries()) {
+        const mine = seen.filter((row) => row.partition === partition && row.batch === batch);
+        const name = `micro-batch ${batch} of partition ${partition}`;
+        const rows = mine.map(({ row }) => row).sort((a, b) => a - b);
+        assert.deepEqual(rows, Array.from({ length: count }, (_, row) => row), name);
+        const writers = new Set(mine.map(({ by }) => by));
+        assert.ok(writers.size <= 1, `${name} is by ${[...writers].join()}`);
+        for (const by of writers) this.#judgeWriter(this.lives[by]!, batch);
+      }
+    }
+  }
+
+  #judgeWriter(life: Life, batch: number): void {
+    for (const other of this.lives) {
+      if (other.partition !== life.partition || other.through === null) continue;
+      const isAllowed = batch <= other.through ? other !== life : !isNewer(other.run, life.run);
+      const what = `micro-batch ${batch} is by writer ${life.by}, `;
+      assert.ok(isAllowed, `${what}though ${other.by} opened behind ${other.through}`);
+    }
+  }
+}
+
+function batchOf(rows: readonly RowObject[]): ReturnType<typeof rowsToBatch> {
+  const onBad = (): never => assert.fail('a row does not fit');
+  return rowsToBatch(schema, rows, { nowMs: 0, timeAheadMsMax: 0, timeField: -1, onBad });
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
