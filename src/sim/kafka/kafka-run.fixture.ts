@@ -11,6 +11,12 @@ import { SimulatedKafka } from './simulated-kafka.ts';
 
 export const startMs = 1_700_000_000_000;
 
+type RunOptions = {
+  readonly clock: VirtualClock;
+  readonly kafka: SimulatedKafka;
+  readonly limitMs?: number;
+};
+
 export const calmKafka: SimulatedKafkaOptions = {
   brokerCount: 3,
   transactionVersion: 2,
@@ -36,20 +42,22 @@ export function newKafka(
 
 /** Rejects when it stands still, or takes longer than `limitMs`. */
 export async function runInTime<Result>(
-  clock: VirtualClock,
+  { clock, ...of }: RunOptions,
   work: Promise<Result>,
-  limitMs = 600_000,
 ): Promise<Result> {
+  const { kafka, limitMs = 600_000 } = of;
   const endMs = clock.nowMs + limitMs;
   let isOver = false;
   const over = (): void => void (isOver = true);
   work.then(over, over);
-  for (;;) {
-    await turn();
-    if (isOver) return work;
+  await turn();
+  while (!isOver) {
+    const { heard } = kafka;
     if (!clock.advance()) throw new Error('it waits for something that never comes');
     if (clock.nowMs > endMs) throw new Error(`it is not done after ${limitMs} ms`);
+    if (kafka.heard !== heard) await turn();
   }
+  return work;
 }
 
 /** Until all that can go on at this moment has. */

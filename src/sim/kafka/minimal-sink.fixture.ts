@@ -25,7 +25,7 @@ export const kafkaConnection: KafkaConnection = {
 export const ledgerTopic = 'ledger';
 
 export type MinimalSinkBug =
-  /** After an end of which nobody knows, it goes on with the same identity. */
+  /** It takes an end of which nobody knows for done, and goes on with the same identity. */
   | 'keeps-identity'
   /** It takes an end of which nobody knows for one that has failed, without looking. */
   | 'does-not-look'
@@ -83,6 +83,7 @@ class MinimalWriter {
   readonly #sequences = new Map<string, number>();
   #isVersion2 = false;
   #isAcquired = false;
+  #isEnding = false;
 
   constructor(
     client: KafkaClient,
@@ -139,6 +140,7 @@ class MinimalWriter {
     }
     for (;;) {
       try {
+        this.#isEnding = false;
         for (const [index, values] of parts.entries()) {
           if (values.length > 0) await this.#write(topic, index, values);
         }
@@ -149,9 +151,10 @@ class MinimalWriter {
         return;
       } catch (error) {
         if (!(error instanceof Unclear)) throw error;
-        if (bug === 'keeps-identity') {
-          await this.#end(false).catch(() => undefined);
-          continue;
+        if (bug === 'keeps-identity' && this.#isEnding) {
+          // It takes it for done, and its late request ends the next transaction.
+          this.through = batch;
+          return;
         }
         await this.acquire();
         if (this.through >= batch && bug !== 'does-not-look') return;
@@ -196,6 +199,7 @@ class MinimalWriter {
   }
 
   async #end(committed: boolean): Promise<void> {
+    this.#isEnding = true;
     const bumps = this.#isVersion2;
     const asked = { transactionalId: this.#id, ...this.#identity, committed, bumps };
     const answer = await this.#once(async () => {

@@ -166,9 +166,15 @@ export class SimulatedBrokers {
     });
   }
 
-  /** Fails like a cluster that has lost its log; for tests of readers. */
-  compact(topic: string): void {
-    for (const { log } of this.#topics.get(topic)?.partitions ?? []) log.compact(Infinity);
+  /** Topics that are configured for it. The last batches are left: their segment is in use. */
+  compact(): void {
+    for (const { configs, partitions } of this.#topics.values()) {
+      if (configs['cleanup.policy'] !== 'compact') continue;
+      for (const { log } of partitions) {
+        const share = this.#random.float();
+        log.compact(Math.floor(log.startOffset + share * (log.endOffset - log.startOffset)));
+      }
+    }
   }
 
   // What brokers answer.

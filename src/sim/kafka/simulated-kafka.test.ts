@@ -93,13 +93,9 @@ function check(
     for (let seed = 0; seed < 5; seed++) {
       const { clock, kafka } = newKafka(seed, options);
       kafka.createTopic(topic, 2);
-      await runInTime(clock, body(kafka, new Producer(kafka)));
+      await runInTime({ clock, kafka }, body(kafka, new Producer(kafka)));
     }
   });
-}
-
-function sleep(kafka: SimulatedKafka, ms: number): Promise<void> {
-  return new Promise((resolve) => kafka.clock.after(ms, resolve));
 }
 
 check('a transaction is visible when it has ended, and not before', {}, async (kafka, producer) => {
@@ -111,7 +107,7 @@ check('a transaction is visible when it has ended, and not before', {}, async (k
   const { log } = kafka.brokers.partitions()[0]!;
   assert.equal(log.lastStableOffset, 0);
   assert.equal(await producer.end(true, true), 0);
-  await sleep(kafka, 20);
+  await kafka.sleep(20);
   assert.deepEqual(producer.visible(), ['a', 'b']);
   assert.equal(log.lastStableOffset, 3, 'the marker has an offset, too');
 });
@@ -122,7 +118,7 @@ check('what is aborted stays in the log and is told to readers', {}, async (kafk
   await producer.end(false, true);
   await producer.write('b');
   await producer.end(true, true);
-  await sleep(kafka, 20);
+  await kafka.sleep(20);
   assert.deepEqual(producer.visible(), ['b']);
   const { topics } = await producer.wire.metadata(null, [topic]);
   const { topicId, partitions } = topics[0]!;
@@ -179,7 +175,7 @@ for (const transactionVersion of [1, 2] as const) {
     if (!isNew) await later.add();
     assert.equal((await later.write('new')).error, 0);
     assert.equal(await later.end(true, isNew), 0);
-    await sleep(kafka, 20);
+    await kafka.sleep(20);
     assert.deepEqual(producer.visible(), ['new']);
   });
 
@@ -187,7 +183,7 @@ for (const transactionVersion of [1, 2] as const) {
     await producer.init(50);
     if (!isNew) await producer.add();
     await producer.write('a');
-    await sleep(kafka, 100);
+    await kafka.sleep(100);
     assert.equal(await producer.end(true, isNew), kafkaErrors.producerFenced);
     assert.deepEqual(producer.visible(), []);
     assert.equal(kafka.brokers.log({ topic, partition: 0 }).lastStableOffset, 2);
@@ -200,11 +196,11 @@ for (const transactionVersion of [1, 2] as const) {
     if (!isNew) await producer.add();
     await producer.write('a');
     await producer.end(true, isNew);
-    await sleep(kafka, 20);
+    await kafka.sleep(20);
     if (!isNew) await producer.add();
     await producer.write('half');
     const { error } = await producer.wire.endTransaction(await producer.coordinator(), late);
-    await sleep(kafka, 20);
+    await kafka.sleep(20);
     assert.equal(error, isNew ? kafkaErrors.producerFenced : kafkaErrors.none);
     assert.deepEqual(producer.visible(), isNew ? ['a'] : ['a', 'half']);
   });
@@ -223,7 +219,7 @@ for (const transactionVersion of [1, 2] as const) {
           assert.equal((await producer.write(`${value}${round}`)).error, 0);
           assert.equal(await producer.end(true, isNew), 0);
           ids.add(producer.identity.producerId);
-          await sleep(kafka, 20);
+          await kafka.sleep(20);
         }
       }
       assert.ok(ids.size > 1);
@@ -247,7 +243,7 @@ check(
   async (kafka, producer) => {
     await producer.init();
     assert.equal((await producer.write('a')).error, 0);
-    await sleep(kafka, 100_000);
+    await kafka.sleep(100_000);
     assert.equal(kafka.brokers.log({ topic, partition: 0 }).lastStableOffset, 0);
   },
 );
@@ -257,10 +253,10 @@ check('a new leader lacks at most what was not committed', {}, async (kafka, pro
   await producer.write('a');
   const partition = kafka.brokers.partitions()[0]!;
   const second = producer.write('b').catch((error: unknown) => error);
-  await sleep(kafka, 1.5);
+  await kafka.sleep(1.5);
   kafka.brokers.changeLeader(partition, 5);
   await second;
-  await sleep(kafka, 20);
+  await kafka.sleep(20);
   const seen = producer.visible('read-uncommitted');
   assert.ok(['a', 'a,b'].includes(seen.join()), seen.join());
 });
@@ -276,7 +272,7 @@ check('what a crashed client has sent arrives', {}, async (kafka) => {
     .produce(leader, { ...request, partitions: [{ topic, partition: 0, records }] })
     .then(() => (isHeard = true));
   client.crash();
-  await sleep(kafka, 20);
+  await kafka.sleep(20);
   assert.equal(isHeard, false);
   assert.deepEqual(recordsOf(kafka.brokers.partitions()[0]!.log.visible('read-committed')), [
     { key: null, value: 'last words' },
@@ -296,10 +292,10 @@ test('SimulatedKafka: a lost reply leaves the caller in the dark, and the record
     timeoutMs: 100,
     partitions: [{ topic, partition: 0, records }],
   });
-  await assert.rejects(runInTime(clock, produced), (error) => {
+  await assert.rejects(runInTime({ clock, kafka }, produced), (error) => {
     return error instanceof WireFailure && error.unclear;
   });
-  await runInTime(clock, sleep(kafka, 20));
+  await runInTime({ clock, kafka }, kafka.sleep(20));
   assert.equal(partition.log.visible('read-committed').length, 1);
 });
 
@@ -315,8 +311,8 @@ test('PartitionLog: compaction keeps the last record of a key, its offset, and w
   log.append(keyed('c1', 'a3'), true);
   log.raiseHighWatermark(5);
   const producer = new Producer(kafka);
-  await runInTime(clock, producer.init());
-  await runInTime(clock, producer.write('open'));
+  await runInTime({ clock, kafka }, producer.init());
+  await runInTime({ clock, kafka }, producer.write('open'));
   log.compact(Infinity);
   assert.deepEqual(producer.visible('read-uncommitted'), ['b1', 'c1', 'a3', 'open']);
   assert.equal(log.endOffset, 6);

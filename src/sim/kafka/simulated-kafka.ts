@@ -31,6 +31,8 @@ export class SimulatedKafka {
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly options: SimulatedKafkaOptions;
+  /** Counts what processes hear: only after that is there anything for them to do. */
+  heard = 0;
   readonly #clients = new Set<SimulatedClient>();
   #tokens = 0;
 
@@ -49,6 +51,16 @@ export class SimulatedKafka {
     const client = new SimulatedClient(this, name);
     this.#clients.add(client);
     return client;
+  }
+
+  /** For those who watch, from outside the cluster. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.clock.after(ms, () => {
+        this.heard++;
+        resolve();
+      });
+    });
   }
 
   /** Before anything runs. */
@@ -98,7 +110,7 @@ export class SimulatedClient {
       open: (connection: KafkaConnection): KafkaWire => {
         return new SimulatedWire(this, connection.requestTimeoutMs);
       },
-      nowMs: () => clock.nowMs,
+      nowMs: () => Math.floor(clock.nowMs),
       sleep: (ms) => new Promise((resolve) => this.later(ms, resolve)),
       newToken: () => kafka.newToken(),
       environment: () => undefined,
@@ -138,8 +150,12 @@ export class SimulatedClient {
     const { clock } = this.kafka;
     clock.after(Math.max(0, ms), () => {
       if (this.#isGone) return;
-      if (clock.nowMs < this.#pausedUntilMs) this.later(this.#pausedUntilMs - clock.nowMs, action);
-      else action();
+      if (clock.nowMs < this.#pausedUntilMs) {
+        this.later(this.#pausedUntilMs - clock.nowMs, action);
+        return;
+      }
+      this.kafka.heard++;
+      action();
     });
   }
 

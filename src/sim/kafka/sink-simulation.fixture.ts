@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { Random } from '../../base/random.ts';
+import { StreamError } from '../../base/stream-error.ts';
 import { isNewer } from '../../connectors/fenced.ts';
 import { rowsToBatch } from '../../data/columnar/rows.ts';
 import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
@@ -23,6 +24,11 @@ export type SinkDrawn = {
   readonly topic: string;
   readonly topicPartitions: number;
   readonly sinkPartitions: number;
+  /** Rows are spread over the topic's partitions. */
+  readonly keyed: boolean;
+  /** A row fills a record batch. */
+  readonly smallBatches: boolean;
+  readonly compressed: boolean;
 };
 
 export type SinkSimulation = {
@@ -79,15 +85,18 @@ export async function simulateSink(
     topic: 'output',
     topicPartitions: random.integer(1, 4),
     sinkPartitions: random.integer(1, 3),
+    keyed: random.chance(0.5),
+    smallBatches: random.chance(0.3),
+    compressed: random.chance(0.2),
   };
   kafka.createTopic(drawn.topic, drawn.topicPartitions);
   sink.prepare?.(kafka, drawn);
   const world = new World(kafka, random.fork(), { drawn, sink, healMs: calm ? 0 : healMs });
   const startMs = clock.nowMs;
-  await runInTime(clock, world.run(), healMs + healedMsMax);
+  await runInTime({ clock, kafka, limitMs: healMs + healedMsMax }, world.run());
   const elapsedMs = clock.nowMs - startMs;
   // What zombies have left on its way arrives, too.
-  await runInTime(clock, world.sleep(60_000), 61_000);
+  await runInTime({ clock, kafka }, kafka.sleep(60_000));
   world.judge();
   return { elapsedMs, opened: world.lives.length, fenced: world.fenced, failed: world.failed };
 }
@@ -109,7 +118,7 @@ class World {
   #processes = 0;
   /** Commits that have resolved. */
   readonly #done: { readonly life: Life; readonly batch: number }[] = [];
-  #clients: SimulatedClient[] = [];
+  #lastError = '';
 
   constructor(
     kafka: SimulatedKafka,
@@ -128,14 +137,21 @@ class World {
     this.#losses = random.pick([0, 1, 2, 4, 10]);
   }
 
-  sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#kafka.clock.after(ms, resolve));
-  }
-
   async run(): Promise<void> {
     await this.#prepare(false);
+    this.#compactNowAndThen();
     const partitions = Array.from({ length: this.#drawn.sinkPartitions }, (_, index) => index);
     await Promise.all(partitions.map((partition) => this.#supervise(partition)));
+  }
+
+  /** Topics that ask for it lose what newer records replace. */
+  #compactNowAndThen(): void {
+    const { brokers, clock } = this.#kafka;
+    if (!brokers.isFaulty) return;
+    clock.after(this.#random.float() * this.#random.pick([20, 200, 2000]), () => {
+      brokers.compact();
+      this.#compactNowAndThen();
+    });
   }
 
   /** A driver's part: until it works, each time as another process. */
@@ -149,14 +165,13 @@ class World {
       } catch (error) {
         this.#failed(error);
         assert.ok(tries < 200, 'preparing takes no end');
-        await this.sleep(10);
+        await this.#kafka.sleep(10);
       }
     }
   }
 
   /** Sees to it that a partition has a writer, and gives it up now and then. */
   async #supervise(partition: number): Promise<void> {
-    const batchCount = this.#script[0]!.length;
     let again: { readonly client: SimulatedClient; readonly run: SinkRun } | null = null;
     for (let tries = 0; tries < 500; tries++) {
       const client = again?.client ?? this.#newClient();
@@ -165,7 +180,7 @@ class World {
       this.lives.push(life);
       let isGivenUp = false;
       const isOver = this.#live(life, client, () => isGivenUp);
-      const loss = this.#mayLose() ? this.sleep(this.#random.float() * this.#lossMsMax()) : null;
+      const loss = this.#mayLose() ? this.#kafka.sleep(this.#random.float() * this.#lossMsMax()) : null;
       const outcome = await (loss === null
         ? isOver
         : Promise.race([isOver, loss.then(() => 'lost' as const)]));
@@ -181,7 +196,7 @@ class World {
       const isSame = this.#random.chance(0.3);
       if (this.#random.chance(0.5)) again = { client, run: isSame ? run : this.#newRun() };
     }
-    assert.fail(`partition ${partition} of ${batchCount} micro-batches is never done`);
+    assert.fail(`partition ${partition} is never done: ${this.#lastError}`);
   }
 
   async #lose(client: SimulatedClient): Promise<void> {
@@ -212,15 +227,16 @@ class World {
       const rows = this.#script[partition]!;
       for (let batch = writer.committedThrough + 1; batch < rows.length; batch++) {
         if (rows[batch] === 0 && this.#random.chance(0.7)) continue;
-        if (this.#random.chance(0.3)) await this.sleep(this.#random.float() * 20);
+        if (this.#random.chance(0.3)) await this.#kafka.sleep(this.#random.float() * 20);
         await writer.commit({ batch, rows: batchOf(this.#rows({ partition, batch, by })), watermarkMs: batch });
-        this.#done.push({ life, batch });
+        // Without rows there is nothing to see.
+        if (rows[batch]! > 0) this.#done.push({ life, batch });
       }
       await writer.close().catch((error: unknown) => this.#failed(error));
       return 'done';
     } catch (error) {
       this.#failed(error);
-      const isFenced = codeOf(error) === 'fenced';
+      const isFenced = error instanceof StreamError && error.code === 'fenced';
       if (isFenced) this.#checkFenced(life, isGivenUp());
       await writer?.close().catch((other: unknown) => this.#failed(other));
       return 'failed';
@@ -251,9 +267,7 @@ class World {
   }
 
   #newClient(): SimulatedClient {
-    const client = this.#kafka.client(`process-${this.#processes++}`);
-    this.#clients.push(client);
-    return client;
+    return this.#kafka.client(`process-${this.#processes++}`);
   }
 
   #newRun(): SinkRun {
@@ -293,10 +307,11 @@ class World {
   }
 
   #failed(error: unknown): void {
-    const isExpected = error instanceof Error && codeOf(error) !== undefined;
     // A mistake of the program is none of the world's failures.
+    const isExpected = error instanceof StreamError;
     if (!isExpected) throw error;
     this.failed++;
+    this.#lastError = String(error);
   }
 
   /** Everything once, whole, in order, and by who was allowed to. */
@@ -342,8 +357,4 @@ class World {
 function batchOf(rows: readonly RowObject[]): ReturnType<typeof rowsToBatch> {
   const onBad = (): never => assert.fail('a row does not fit');
   return rowsToBatch(schema, rows, { nowMs: 0, timeAheadMsMax: 0, timeField: -1, onBad });
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
