@@ -125,7 +125,10 @@ describe('the wire to a broker', { skip }, () => {
       assert.equal(found?.error, 0);
       return found?.offset;
     };
-    assert.deepEqual([await ask(-1), await ask(-2), await ask(500), await ask(1_001)], [2, 0, 0, -1]);
+    assert.deepEqual(
+      [await ask(-1), await ask(-2), await ask(500), await ask(1_001)],
+      [2, 0, 0, -1],
+    );
     const [unknown] = await wire.listOffsets(1, 'read-committed', [
       { topic: 'ends', partition: 7, timestamp: -1 },
     ]);
@@ -350,7 +353,9 @@ async function makeTopic(
   topic: string,
   partitions: number,
 ): Promise<{ readonly error: number; readonly message: string | null }> {
-  const [made] = await wire.createTopics(null, [{ topic, partitions, replication: -1, configs: {} }]);
+  const [made] = await wire.createTopics(null, [
+    { topic, partitions, replication: -1, configs: {} },
+  ]);
   return { error: made?.error ?? -1, message: made?.message ?? null };
 }
 
@@ -457,7 +462,6 @@ async function listen(
   const server = createServer(onConnection);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const close = (): Promise<void> =>
-    new Promise((resolve) => void server.close(() => resolve()));
+  const close = (): Promise<void> => new Promise((resolve) => void server.close(() => resolve()));
   return { port, close };
 }

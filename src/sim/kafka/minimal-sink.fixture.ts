@@ -220,7 +220,7 @@ class MinimalWriter {
       const found = await this.#client.wire.listOffsets(broker, 'read-committed', asked);
       return { ...found, error: found[0]!.error };
     }).then((found) => [found[0]!]);
-    for (let offset = 0; offset < end!.offset; ) {
+    for (let offset = 0; offset < end!.offset;) {
       const fetched = await this.#again(async () => {
         const { broker, epoch, topicId } = await this.#client.leader(at);
         const asked = { ...at, topicId, leaderEpoch: epoch, offset, bytesMax: 1e9 };
@@ -301,7 +301,7 @@ type FetchedBatch = {
 
 function batchesOf(records: Uint8Array): readonly (readonly [number, FetchedBatch])[] {
   const batches: [number, FetchedBatch][] = [];
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const head = batchHeadAt(records, at);
     if (head === null) return batches;
     const bytes = records.subarray(at, at + head.bytes);

@@ -180,7 +180,9 @@ class World {
       this.lives.push(life);
       let isGivenUp = false;
       const isOver = this.#live(life, client, () => isGivenUp);
-      const loss = this.#mayLose() ? this.#kafka.sleep(this.#random.float() * this.#lossMsMax()) : null;
+      const loss = this.#mayLose()
+        ? this.#kafka.sleep(this.#random.float() * this.#lossMsMax())
+        : null;
       const outcome = await (loss === null
         ? isOver
         : Promise.race([isOver, loss.then(() => 'lost' as const)]));
@@ -228,7 +230,11 @@ class World {
       for (let batch = writer.committedThrough + 1; batch < rows.length; batch++) {
         if (rows[batch] === 0 && this.#random.chance(0.7)) continue;
         if (this.#random.chance(0.3)) await this.#kafka.sleep(this.#random.float() * 20);
-        await writer.commit({ batch, rows: batchOf(this.#rows({ partition, batch, by })), watermarkMs: batch });
+        await writer.commit({
+          batch,
+          rows: batchOf(this.#rows({ partition, batch, by })),
+          watermarkMs: batch,
+        });
         // Without rows there is nothing to see.
         if (rows[batch]! > 0) this.#done.push({ life, batch });
       }
@@ -327,7 +333,11 @@ class World {
       for (const sinkPartition of this.#script.keys()) {
         const mine = rows.filter((row) => row.partition === sinkPartition);
         const places = mine.map(({ batch, row }) => batch * 1000 + row);
-        assert.deepEqual(places, places.toSorted((a, b) => a - b), 'rows are in order');
+        assert.deepEqual(
+          places,
+          places.toSorted((a, b) => a - b),
+          'rows are in order',
+        );
       }
       seen.push(...rows);
     }
@@ -336,7 +346,11 @@ class World {
         const mine = seen.filter((row) => row.partition === partition && row.batch === batch);
         const name = `micro-batch ${batch} of partition ${partition}`;
         const rows = mine.map(({ row }) => row).sort((a, b) => a - b);
-        assert.deepEqual(rows, Array.from({ length: count }, (_, row) => row), name);
+        assert.deepEqual(
+          rows,
+          Array.from({ length: count }, (_, row) => row),
+          name,
+        );
         const writers = new Set(mine.map(({ by }) => by));
         assert.ok(writers.size <= 1, `${name} is by ${[...writers].join()}`);
         for (const by of writers) this.#judgeWriter(this.lives[by]!, batch);

@@ -1,0 +1,93 @@
+// Bugs of the Kafka connector that its simulations must find.
+//
+// Not here, because the brokers keep it out by themselves: a Produce of a transaction that is sent
+// again under its old numbers after no answer has come. Its sequence numbers are used up by then,
+// and the coordinator knows what is in the transaction [KIP-890].
+
+import type { Mutation } from './mutations.ts';
+
+const writer = 'src/connectors/kafka/transaction-writer.ts';
+const producer = 'src/connectors/kafka/kafka-producer.ts';
+const ledger = 'src/connectors/kafka/sink-ledger.ts';
+
+export const sinkMutations: readonly Mutation[] = [
+  {
+    name: 'kafka-sink-keep-epoch',
+    breaks: 'a writer goes on with its epoch after a transaction of which it does not know the end',
+    file: writer,
+    text: "this.#isSettled = result === 'done';",
+    replacement: 'this.#isSettled = true;',
+  },
+  {
+    name: 'kafka-sink-do-not-look',
+    breaks: 'a writer takes what may have been committed for lost',
+    file: writer,
+    text: 'if (entry.batch === batch) return true;',
+    replacement: 'if (entry.batch === batch) return false;',
+  },
+  {
+    name: 'kafka-sink-trust-the-end',
+    breaks: 'a writer takes what may have been lost for committed',
+    file: writer,
+    text: 'if (entry.batch === this.#through) return false;',
+    replacement: 'if (entry.batch === this.#through) return true;',
+  },
+  {
+    name: 'kafka-sink-last-comer-wins',
+    breaks: 'a writer that opens late fences a newer one',
+    file: writer,
+    text: 'if (isNewer(entry, run)) throw this.#fenced();',
+    replacement: '',
+  },
+  {
+    name: 'kafka-sink-yield-to-anybody',
+    breaks: 'a writer gives way to an older one that has opened late',
+    file: writer,
+    text: 'if (isOther && !isNewer(this.#parts.context.run, entry)) throw this.#fenced();',
+    replacement: 'if (isOther || entry !== null) throw this.#fenced();',
+  },
+  {
+    name: 'kafka-sink-look-before-fencing',
+    breaks: 'a writer reads the ledger while its predecessor can still write',
+    file: writer,
+    text: 'await producer.start();\n        const before = await this.#ledger.newest(this.#key, isOver);',
+    replacement:
+      'const before = await this.#ledger.newest(this.#key, isOver);\n        await producer.start();',
+  },
+  {
+    name: 'kafka-sink-entry-apart',
+    breaks: 'the entry of the ledger is a transaction of its own',
+    file: writer,
+    text: 'const result = await this.#transact(writes);\n        if',
+    replacement:
+      'await this.#transact(writes.slice(0, -1));\n' +
+      '        const result = await this.#transact(writes.slice(-1));\n        if',
+  },
+  {
+    name: 'kafka-sink-end-again',
+    breaks: 'an end of which nobody knows is asked for again, and may end the next transaction',
+    file: producer,
+    text:
+      '.endTransaction(broker, asked)\n        .catch((error: unknown) => this.#unanswered(error));\n' +
+      "      if (answer === null) return { done: 'unsure' };",
+    replacement:
+      '.endTransaction(broker, asked)\n        .catch((error: unknown) => this.#unanswered(error));\n' +
+      '      if (answer === null) return { again: kafkaErrors.networkException };',
+  },
+  {
+    name: 'kafka-sink-count-aborted',
+    breaks: 'entries of the ledger count whose transaction was aborted',
+    file: ledger,
+    text: 'ends.get(record.producerId) === true',
+    replacement: 'ends.get(record.producerId) !== undefined',
+  },
+  {
+    name: 'kafka-sink-one-leader',
+    breaks: 'a partition that was not written is taken for written',
+    file: producer,
+    text: 'found.left.push(write);',
+    replacement: '',
+  },
+];
+
+export const sourceMutations: readonly Mutation[] = [];
