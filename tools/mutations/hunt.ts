@@ -45,6 +45,8 @@ async function loadSimulation(finder: Finder): Promise<(seed: number) => unknown
     }
     case 'kafka-sink':
       return (await import('../../src/sim/kafka/kafka-sink.fixture.ts')).simulateKafkaSink;
+    case 'kafka-source':
+      return (await import('../../src/sim/kafka/kafka-source.fixture.ts')).simulateKafkaSource;
   }
 }
 

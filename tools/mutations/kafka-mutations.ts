@@ -9,6 +9,13 @@ import type { Mutation } from './mutations.ts';
 const writer = 'src/connectors/kafka/transaction-writer.ts';
 const producer = 'src/connectors/kafka/kafka-producer.ts';
 const ledger = 'src/connectors/kafka/sink-ledger.ts';
+const visible = 'src/connectors/kafka/visible-batches.ts';
+const reader = 'src/connectors/kafka/kafka-reader.ts';
+
+const look = 'const before = await this.#ledger.newest(this.#key, isOver);';
+const askEnd =
+  '.endTransaction(broker, asked)\n' +
+  '        .catch((error: unknown) => this.#unanswered(error));';
 
 export const sinkMutations: readonly Mutation[] = [
   {
@@ -50,9 +57,8 @@ export const sinkMutations: readonly Mutation[] = [
     name: 'kafka-sink-look-before-fencing',
     breaks: 'a writer reads the ledger while its predecessor can still write',
     file: writer,
-    text: 'await producer.start();\n        const before = await this.#ledger.newest(this.#key, isOver);',
-    replacement:
-      'const before = await this.#ledger.newest(this.#key, isOver);\n        await producer.start();',
+    text: `await producer.start();\n        ${look}`,
+    replacement: `${look}\n        await producer.start();`,
   },
   {
     name: 'kafka-sink-entry-apart',
@@ -67,12 +73,9 @@ export const sinkMutations: readonly Mutation[] = [
     name: 'kafka-sink-end-again',
     breaks: 'an end of which nobody knows is asked for again, and may end the next transaction',
     file: producer,
-    text:
-      '.endTransaction(broker, asked)\n        .catch((error: unknown) => this.#unanswered(error));\n' +
-      "      if (answer === null) return { done: 'unsure' };",
+    text: `${askEnd}\n      if (answer === null) return { done: 'unsure' };`,
     replacement:
-      '.endTransaction(broker, asked)\n        .catch((error: unknown) => this.#unanswered(error));\n' +
-      '      if (answer === null) return { again: kafkaErrors.networkException };',
+      `${askEnd}\n` + '      if (answer === null) return { again: kafkaErrors.networkException };',
   },
   {
     name: 'kafka-sink-count-aborted',
@@ -90,4 +93,47 @@ export const sinkMutations: readonly Mutation[] = [
   },
 ];
 
-export const sourceMutations: readonly Mutation[] = [];
+export const sourceMutations: readonly Mutation[] = [
+  {
+    name: 'kafka-source-read-aborted',
+    breaks: 'records of aborted transactions are read',
+    file: visible,
+    text: 'if (!control) return !(transactional && this.#hidden.has(producerId));',
+    replacement: 'if (!control) return true;',
+  },
+  {
+    name: 'kafka-source-hide-for-ever',
+    breaks: 'after an abort nothing of its producer is read any more',
+    file: visible,
+    text: 'if (isAbort(bytes, at, head)) this.#hidden.delete(producerId);',
+    replacement: '',
+  },
+  {
+    name: 'kafka-source-hide-the-rest',
+    breaks: 'what is not in a transaction is hidden with an aborted one before it',
+    file: visible,
+    text: 'while ((this.#aborted[this.#next]?.firstOffset ?? Infinity) <= lastOffset) {',
+    replacement: 'while (this.#next < this.#aborted.length && lastOffset >= 0) {',
+  },
+  {
+    name: 'kafka-source-skip-one',
+    breaks: 'behind an answer one record is left out',
+    file: reader,
+    text: 'next = Math.max(next, head.baseOffset + head.lastOffsetDelta + 1);',
+    replacement: 'next = Math.max(next, head.baseOffset + head.lastOffsetDelta + 2);',
+  },
+  {
+    name: 'kafka-source-replay-on',
+    breaks: 'a replay gives what lies behind its range',
+    file: 'src/connectors/kafka/kafka-replayer.ts',
+    text: 'stream.take(Number.POSITIVE_INFINITY, to)',
+    replacement: 'stream.take(Number.POSITIVE_INFINITY, Infinity)',
+  },
+  {
+    name: 'kafka-source-lose-the-leader',
+    breaks: 'a partition whose leader has moved is not asked for any more',
+    file: 'src/connectors/kafka/fetch-loop.ts',
+    text: 'else this.#options.onLost(subscriber, answer.error);',
+    replacement: '',
+  },
+];

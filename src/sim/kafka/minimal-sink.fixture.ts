@@ -101,7 +101,9 @@ class MinimalWriter {
   /** Fences, reads the ledger and says there who is here, until all three hold. */
   async acquire(): Promise<void> {
     const { bug, partition, topic } = this.#options;
-    const features = await this.#again(async () => this.#client.wire.features());
+    const features = await this.#again(async () => {
+      return { ...(await this.#client.wire.features()), error: 0 };
+    });
     this.#isVersion2 = features.transactionVersion >= 2;
     for (let pauseMs = 5; ; pauseMs = Math.min(2 * pauseMs, 500)) {
       if (bug === 'reads-before-fencing') await this.#readLedger();
@@ -214,13 +216,12 @@ class MinimalWriter {
   async #readLedger(): Promise<Claim | undefined> {
     const at = { topic: ledgerTopic, partition: this.#options.partition };
     let claim: Claim | undefined;
-    const [end] = await this.#again(async () => {
+    const end = await this.#again(async () => {
       const { broker } = await this.#client.leader(at);
       const asked = [{ ...at, timestamp: -1 }];
-      const found = await this.#client.wire.listOffsets(broker, 'read-committed', asked);
-      return { ...found, error: found[0]!.error };
-    }).then((found) => [found[0]!]);
-    for (let offset = 0; offset < end!.offset;) {
+      return (await this.#client.wire.listOffsets(broker, 'read-committed', asked))[0]!;
+    });
+    for (let offset = 0; offset < end.offset;) {
       const fetched = await this.#again(async () => {
         const { broker, epoch, topicId } = await this.#client.leader(at);
         const asked = { ...at, topicId, leaderEpoch: epoch, offset, bytesMax: 1e9 };
@@ -259,7 +260,7 @@ class MinimalWriter {
   }
 
   /** For what may be done twice. */
-  async #again<Answer extends { readonly error?: number }>(
+  async #again<Answer extends { readonly error: number }>(
     action: () => Promise<Answer>,
   ): Promise<Answer> {
     const attempt = { what: 'write', at: 'simulated' };
@@ -268,7 +269,7 @@ class MinimalWriter {
         if (error instanceof WireFailure) this.#forget();
         throw error;
       });
-      const error = answer.error ?? 0;
+      const { error } = answer;
       if (error === 0) return { done: answer };
       return { again: error, forget: () => this.#forget() };
     });

@@ -279,7 +279,7 @@ check('what a crashed client has sent arrives', {}, async (kafka) => {
   ]);
 });
 
-test('SimulatedKafka: a lost reply leaves the caller in the dark, and the record is there', async () => {
+test('SimulatedKafka: a lost reply leaves all in the dark, the record is there', async () => {
   const faults = { ...noKafkaFaults, healMs: 100_000, lostReplies: 1 };
   const { clock, kafka } = newKafka(1, { faults });
   kafka.createTopic(topic, 1);
@@ -299,7 +299,7 @@ test('SimulatedKafka: a lost reply leaves the caller in the dark, and the record
   assert.equal(partition.log.visible('read-committed').length, 1);
 });
 
-test('PartitionLog: compaction keeps the last record of a key, its offset, and what is open', async () => {
+test('PartitionLog: compaction keeps the last of a key, and what is open', async () => {
   const { clock, kafka } = newKafka(1, {});
   kafka.createTopic(topic, 2);
   const { log } = kafka.brokers.partitions()[0]!;

@@ -91,7 +91,7 @@ export async function simulateSink(
   };
   kafka.createTopic(drawn.topic, drawn.topicPartitions);
   sink.prepare?.(kafka, drawn);
-  const world = new World(kafka, random.fork(), { drawn, sink, healMs: calm ? 0 : healMs });
+  const world = new World(kafka, random.fork(), { drawn, sink });
   const startMs = clock.nowMs;
   await runInTime({ clock, kafka, limitMs: healMs + healedMsMax }, world.run());
   const elapsedMs = clock.nowMs - startMs;
@@ -109,7 +109,6 @@ class World {
   readonly #random: Random;
   readonly #drawn: SinkDrawn;
   readonly #sink: SinkUnderTest;
-  readonly #healsAtMs: number;
   /** Rows of each micro-batch, by sink partition. */
   readonly #script: readonly (readonly number[])[];
   #losses: number;
@@ -123,13 +122,12 @@ class World {
   constructor(
     kafka: SimulatedKafka,
     random: Random,
-    of: { readonly drawn: SinkDrawn; readonly sink: SinkUnderTest; readonly healMs: number },
+    of: { readonly drawn: SinkDrawn; readonly sink: SinkUnderTest },
   ) {
     this.#kafka = kafka;
     this.#random = random;
     this.#drawn = of.drawn;
     this.#sink = of.sink;
-    this.#healsAtMs = kafka.clock.nowMs + of.healMs;
     const batchCount = random.integer(2, 10);
     this.#script = Array.from({ length: of.drawn.sinkPartitions }, () => {
       return Array.from({ length: batchCount }, () => random.pick([0, 1, 1, 2, 5]));
@@ -174,7 +172,7 @@ class World {
   async #supervise(partition: number): Promise<void> {
     let again: { readonly client: SimulatedClient; readonly run: SinkRun } | null = null;
     for (let tries = 0; tries < 500; tries++) {
-      const client = again?.client ?? this.#newClient();
+      const client: SimulatedClient = again?.client ?? this.#newClient();
       const run: SinkRun = again?.run ?? this.#newRun();
       const life: Life = { by: this.lives.length, partition, run, through: null, openedMs: -1 };
       this.lives.push(life);
