@@ -15,6 +15,7 @@ import { faultText } from '../src/sim/faults.ts';
 import { withGivenRows } from '../src/sim/given-rows.ts';
 import { judgeIndependently } from '../src/sim/independent-judge.fixture.ts';
 import { randomRows } from '../src/sim/random-rows.ts';
+import { simulateKafkaPipeline } from '../src/sim/kafka/kafka-pipeline.fixture.ts';
 import { simulateKafkaSink } from '../src/sim/kafka/kafka-sink.fixture.ts';
 import { simulateKafkaSource } from '../src/sim/kafka/kafka-source.fixture.ts';
 import { scenarios } from '../src/sim/scenarios.ts';
@@ -95,9 +96,13 @@ async function simulateKafka(
   name: string,
   { from, count }: { readonly from: number; readonly count: number },
 ): Promise<boolean> {
-  const simulations = { sink: simulateKafkaSink, source: simulateKafkaSource };
-  if (name !== 'sink' && name !== 'source') {
-    throw new Error(`--kafka takes sink or source, not ${name}`);
+  const simulation = new Map<string, (seed: number) => Promise<Record<string, number>>>([
+    ['sink', simulateKafkaSink],
+    ['source', simulateKafkaSource],
+    ['pipeline', simulateKafkaPipeline],
+  ]).get(name);
+  if (simulation === undefined) {
+    throw new Error(`--kafka takes sink, source or pipeline, not ${name}`);
   }
   const beganMs = performance.now();
   const totals = new Map<string, number>();
@@ -105,7 +110,7 @@ async function simulateKafka(
   let seed = from;
   for (; seed < from + count && failures < failuresMax; seed++) {
     try {
-      for (const [what, amount] of Object.entries(await simulations[name](seed))) {
+      for (const [what, amount] of Object.entries(await simulation(seed))) {
         totals.set(what, (totals.get(what) ?? 0) + amount);
       }
     } catch (error) {
