@@ -31,6 +31,7 @@ test('simulateKafkaSink does the same again by the same seed', async () => {
 
 function simulateMinimal(seed: number, bug?: MinimalSinkBug): Promise<SinkSimulation> {
   return simulateSink(seed, {
+    keepsHistories: false,
     prepare: (kafka, { sinkPartitions }) => kafka.createTopic(ledgerTopic, sinkPartitions),
     make: (platform, { topic, topicPartitions }) => {
       return makeMinimalSink({ topic, partitionCount: topicPartitions, bug }, platform);

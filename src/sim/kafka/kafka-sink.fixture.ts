@@ -5,6 +5,7 @@ import type { SinkSimulation, SinkUnderTest } from './sink-simulation.fixture.ts
 import { simulateSink } from './sink-simulation.fixture.ts';
 
 const kafkaSink: SinkUnderTest = {
+  keepsHistories: true,
   make: (platform, { topic, keyed, smallBatches, compressed }) => {
     const options = {
       brokers: 'simulated:9092',

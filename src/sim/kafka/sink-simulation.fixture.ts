@@ -15,6 +15,8 @@ import { newKafka, recordsOf, runInTime } from './kafka-run.fixture.ts';
 import type { SimulatedClient, SimulatedKafka, SimulatedKafkaOptions } from './simulated-kafka.ts';
 
 export type SinkUnderTest = {
+  /** It knows of histories that follow each other. */
+  readonly keepsHistories: boolean;
   /** Topics that are there before; the sink makes others by itself. */
   readonly prepare?: (kafka: SimulatedKafka, of: SinkDrawn) => void;
   readonly make: (platform: KafkaPlatform, of: SinkDrawn) => Sink;
@@ -38,12 +40,17 @@ export type SinkSimulation = {
   readonly failed: number;
 };
 
-type Row = { readonly partition: number; readonly batch: number; readonly row: number };
+type Row = {
+  readonly history: number;
+  readonly partition: number;
+  readonly batch: number;
+  readonly row: number;
+};
 /** Who wrote it: a number that only one life of a writer has. */
 type Seen = Row & { readonly by: number };
 
 const schema: RowSchema = {
-  fields: ['partition', 'batch', 'row', 'by'].map((name) => {
+  fields: ['history', 'partition', 'batch', 'row', 'by'].map((name) => {
     return { name, path: [name], type: { kind: 'int32' as const }, nullable: false };
   }),
 };
@@ -51,10 +58,10 @@ const schema: RowSchema = {
 type Life = {
   readonly by: number;
   readonly partition: number;
+  readonly history: number;
   readonly run: SinkRun;
   /** How far the ledger went when it opened; null: it has not. */
   through: number | null;
-  openedMs: number;
 };
 
 /** After the faults, this long is enough for all that has been left behind. */
@@ -97,6 +104,7 @@ export async function simulateSink(
   const elapsedMs = clock.nowMs - startMs;
   // What zombies have left on its way arrives, too.
   await runInTime({ clock, kafka }, kafka.sleep(60_000));
+  world.judgeStable();
   world.judge();
   return { elapsedMs, opened: world.lives.length, fenced: world.fenced, failed: world.failed };
 }
@@ -115,6 +123,11 @@ class World {
   #term = 1;
   #incarnation = 0;
   #processes = 0;
+  #history = 1;
+  /** Nobody is sent to work any more. */
+  #isStopped = false;
+  /** What was visible of a history when the next one began. */
+  #kept: readonly Seen[] | null = null;
   /** Commits that have resolved. */
   readonly #done: { readonly life: Life; readonly batch: number }[] = [];
   #lastError = '';
@@ -138,8 +151,24 @@ class World {
   async run(): Promise<void> {
     await this.#prepare(false);
     this.#compactNowAndThen();
-    const partitions = Array.from({ length: this.#drawn.sinkPartitions }, (_, index) => index);
+    if (this.#sink.keepsHistories && this.#random.chance(0.3)) await this.#breakOff();
+    const partitions = Array.from(this.#script.keys());
     await Promise.all(partitions.map((partition) => this.#supervise(partition)));
+  }
+
+  /** The run ends somewhere, and a new history follows it and keeps what is visible. */
+  async #breakOff(): Promise<void> {
+    const partitions = Array.from(this.#script.keys());
+    const running = Promise.all(partitions.map((partition) => this.#supervise(partition)));
+    await this.#kafka.sleep(this.#random.float() * this.#random.pick([20, 200, 2000]));
+    this.#isStopped = true;
+    this.#term++;
+    this.#history++;
+    await this.#prepare(false, ['h1']);
+    this.#kept = this.#visible().filter(({ history }) => history === 1);
+    this.#isStopped = false;
+    // Who has not noticed goes on; it can do nothing any more.
+    void running;
   }
 
   /** Topics that ask for it lose what newer records replace. */
@@ -153,12 +182,12 @@ class World {
   }
 
   /** A driver's part: until it works, each time as another process. */
-  async #prepare(resumes: boolean): Promise<void> {
+  async #prepare(resumes: boolean, keeps: readonly string[] | null = null): Promise<void> {
     for (let tries = 0; ; tries++) {
       const client = this.#newClient();
       const sink = this.#sink.make(client.platform, this.#drawn);
       try {
-        await sink.prepare(this.#context({ resumes }));
+        await sink.prepare(this.#context({ resumes, keeps }));
         return;
       } catch (error) {
         this.#failed(error);
@@ -171,10 +200,13 @@ class World {
   /** Sees to it that a partition has a writer, and gives it up now and then. */
   async #supervise(partition: number): Promise<void> {
     let again: { readonly client: SimulatedClient; readonly run: SinkRun } | null = null;
+    const history = this.#history;
     for (let tries = 0; tries < 500; tries++) {
+      if (this.#isStopped || history !== this.#history) return;
       const client: SimulatedClient = again?.client ?? this.#newClient();
       const run: SinkRun = again?.run ?? this.#newRun();
-      const life: Life = { by: this.lives.length, partition, run, through: null, openedMs: -1 };
+      const by = this.lives.length;
+      const life: Life = { by, partition, history, run, through: null };
       this.lives.push(life);
       let isGivenUp = false;
       const isOver = this.#live(life, client, () => isGivenUp);
@@ -218,7 +250,7 @@ class World {
     client: SimulatedClient,
     isGivenUp: () => boolean,
   ): Promise<'done' | 'failed'> {
-    const { partition, run, by } = life;
+    const { partition, run } = life;
     const sink = this.#sink.make(client.platform, this.#drawn);
     let writer: SinkWriter | null = null;
     try {
@@ -230,7 +262,7 @@ class World {
         if (this.#random.chance(0.3)) await this.#kafka.sleep(this.#random.float() * 20);
         await writer.commit({
           batch,
-          rows: batchOf(this.#rows({ partition, batch, by })),
+          rows: batchOf(this.#rows(life, batch)),
           watermarkMs: batch,
         });
         // Without rows there is nothing to see.
@@ -251,18 +283,18 @@ class World {
   #checkFenced(life: Life, isGivenUp: boolean): void {
     this.fenced++;
     const later = this.lives.some((other) => {
-      if (other === life || other.partition !== life.partition) return false;
+      if (other === life || !isBeside(other, life)) return false;
       return !isNewer(life.run, other.run) && (other.by > life.by || isNewer(other.run, life.run));
     });
-    const newTerm = life.run.term < this.#term;
+    const newTerm = life.run.term < this.#term || life.history < this.#history;
     assert.ok(later || newTerm || isGivenUp, `writer ${life.by} was fenced by nobody`);
   }
 
   #onOpen(life: Life, through: number): void {
     life.through = through;
-    life.openedMs = this.#kafka.clock.nowMs;
+    assert.ok(life.history === this.#history || this.#kept === null, 'a history that is over');
     for (const { life: other, batch } of this.#done) {
-      if (other.partition !== life.partition) continue;
+      if (!isBeside(other, life)) continue;
       assert.ok(
         batch <= through || isNewer(other.run, life.run),
         `writer ${life.by} opened behind ${through}, but ${batch} was said to be visible`,
@@ -287,7 +319,7 @@ class World {
       name: 'out',
       run: {
         pipeline: 'simulated',
-        history: 'h1',
+        history: `h${this.#history}`,
         term: this.#term,
         incarnation: 0,
         resumes: this.#term > 1,
@@ -305,9 +337,9 @@ class World {
     return this.#random.pick([5, 50, 500]);
   }
 
-  #rows({ partition, batch, by }: { partition: number; batch: number; by: number }): RowObject[] {
+  #rows({ history, partition, by }: Life, batch: number): RowObject[] {
     const count = this.#script[partition]![batch]!;
-    return Array.from({ length: count }, (_, row) => ({ partition, batch, row, by }));
+    return Array.from({ length: count }, (_, row) => ({ history, partition, batch, row, by }));
   }
 
   #failed(error: unknown): void {
@@ -320,45 +352,68 @@ class World {
 
   /** Everything once, whole, in order, and by who was allowed to. */
   judge(): void {
+    const seen = this.#visible();
+    for (const partition of this.#script.keys()) {
+      for (let history = 1; history <= this.#history; history++) {
+        const mine = seen.filter((row) => row.partition === partition && row.history === history);
+        this.#judgePartition(mine, { partition, history });
+      }
+    }
+    if (this.#kept === null) return;
+    const former = seen.filter(({ history }) => history === 1);
+    assert.deepEqual(former, this.#kept, 'a history that is over stays as it is');
+  }
+
+  #judgePartition(
+    rows: readonly Seen[],
+    { partition, history }: { readonly partition: number; readonly history: number },
+  ): void {
+    const counts = this.#script[partition]!;
+    const done = this.#done.filter(({ life }) => {
+      return life.partition === partition && life.history === history;
+    });
+    // A history that was broken off has all up to some micro-batch.
+    const reached = Math.max(-1, ...rows.map(({ batch }) => batch), ...done.map((of) => of.batch));
+    const end = history === this.#history ? counts.length - 1 : reached;
+    for (const [batch, count] of counts.entries()) {
+      const mine = rows.filter((row) => row.batch === batch);
+      const name = `micro-batch ${batch} of partition ${partition}`;
+      const wanted = Array.from({ length: batch <= end ? count : 0 }, (_, row) => row);
+      const places = mine.map(({ row }) => row).sort((a, b) => a - b);
+      assert.deepEqual(places, wanted, name);
+      const writers = new Set(mine.map(({ by }) => by));
+      assert.ok(writers.size <= 1, `${name} is by ${[...writers].join()}`);
+      for (const by of writers) this.#judgeWriter(this.lives[by]!, batch);
+    }
+  }
+
+  /** What readers see, one partition after the other, each in order. */
+  #visible(): readonly Seen[] {
     const { topic, topicPartitions } = this.#drawn;
-    const seen: Seen[] = [];
-    for (let partition = 0; partition < topicPartitions; partition++) {
+    return Array.from({ length: topicPartitions }).flatMap((_, partition) => {
       const log = this.#kafka.brokers.log({ topic, partition });
-      assert.equal(log.lastStableOffset, log.endOffset, 'nothing hangs');
       const rows = recordsOf(log.visible('read-committed')).map(({ value }) => {
         return JSON.parse(value!) as Seen;
       });
       for (const sinkPartition of this.#script.keys()) {
         const mine = rows.filter((row) => row.partition === sinkPartition);
-        const places = mine.map(({ batch, row }) => batch * 1000 + row);
-        assert.deepEqual(
-          places,
-          places.toSorted((a, b) => a - b),
-          'rows are in order',
-        );
+        const places = mine.map((row) => row.history * 1e6 + row.batch * 1000 + row.row);
+        const sorted = places.toSorted((a, b) => a - b);
+        assert.deepEqual(places, sorted, 'rows are in order');
       }
-      seen.push(...rows);
-    }
-    for (const [partition, counts] of this.#script.entries()) {
-      for (const [batch, count] of counts.entries()) {
-        const mine = seen.filter((row) => row.partition === partition && row.batch === batch);
-        const name = `micro-batch ${batch} of partition ${partition}`;
-        const rows = mine.map(({ row }) => row).sort((a, b) => a - b);
-        assert.deepEqual(
-          rows,
-          Array.from({ length: count }, (_, row) => row),
-          name,
-        );
-        const writers = new Set(mine.map(({ by }) => by));
-        assert.ok(writers.size <= 1, `${name} is by ${[...writers].join()}`);
-        for (const by of writers) this.#judgeWriter(this.lives[by]!, batch);
-      }
+      return rows;
+    });
+  }
+
+  judgeStable(): void {
+    for (const { topic, log } of this.#kafka.brokers.partitions()) {
+      assert.equal(log.lastStableOffset, log.endOffset, `nothing hangs in ${topic}`);
     }
   }
 
   #judgeWriter(life: Life, batch: number): void {
     for (const other of this.lives) {
-      if (other.partition !== life.partition || other.through === null) continue;
+      if (!isBeside(other, life) || other.through === null) continue;
       const isAllowed = batch <= other.through ? other !== life : !isNewer(other.run, life.run);
       const what = `micro-batch ${batch} is by writer ${life.by}, `;
       assert.ok(isAllowed, `${what}though ${other.by} opened behind ${other.through}`);
@@ -369,4 +424,9 @@ class World {
 function batchOf(rows: readonly RowObject[]): ReturnType<typeof rowsToBatch> {
   const onBad = (): never => assert.fail('a row does not fit');
   return rowsToBatch(schema, rows, { nowMs: 0, timeAheadMsMax: 0, timeField: -1, onBad });
+}
+
+/** Of two lives that write the same. */
+function isBeside(left: Life, right: Life): boolean {
+  return left.partition === right.partition && left.history === right.history;
 }
