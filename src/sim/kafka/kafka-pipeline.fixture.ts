@@ -92,6 +92,8 @@ class World {
   #incarnation = 0;
   #losses: number;
   #isFed = false;
+  /** A judge has found something, perhaps where nobody waits for it. */
+  #broken: unknown = null;
 
   constructor(kafka: SimulatedKafka, random: Random, partitionCount: number) {
     this.#kafka = kafka;
@@ -117,6 +119,7 @@ class World {
   }
 
   judge(): void {
+    if (this.#broken !== null) throw this.#broken;
     const rows: OutputRow[] = [];
     for (const { topic, log } of this.#kafka.brokers.partitions()) {
       assert.equal(log.lastStableOffset, log.endOffset, `nothing hangs in ${topic}`);
@@ -285,7 +288,10 @@ class World {
 
   #failed(error: unknown): void {
     // A mistake of the program is none of the world's failures.
-    if (!(error instanceof StreamError)) throw error;
+    if (!(error instanceof StreamError)) {
+      this.#broken ??= error;
+      throw error;
+    }
     this.totals.failed++;
     assert.ok(this.totals.failed < 500, `it fails for ever: ${String(error)}`);
   }

@@ -131,6 +131,8 @@ class World {
   /** Commits that have resolved. */
   readonly #done: { readonly life: Life; readonly batch: number }[] = [];
   #lastError = '';
+  /** A judge has found something, perhaps where nobody waits for it. */
+  #broken: unknown = null;
 
   constructor(
     kafka: SimulatedKafka,
@@ -168,7 +170,7 @@ class World {
     this.#kept = this.#visible().filter(({ history }) => history === 1);
     this.#isStopped = false;
     // Who has not noticed goes on; it can do nothing any more.
-    void running;
+    running.catch((error: unknown) => (this.#broken ??= error));
   }
 
   /** Topics that ask for it lose what newer records replace. */
@@ -345,13 +347,17 @@ class World {
   #failed(error: unknown): void {
     // A mistake of the program is none of the world's failures.
     const isExpected = error instanceof StreamError;
-    if (!isExpected) throw error;
+    if (!isExpected) {
+      this.#broken ??= error;
+      throw error;
+    }
     this.failed++;
     this.#lastError = String(error);
   }
 
   /** Everything once, whole, in order, and by who was allowed to. */
   judge(): void {
+    if (this.#broken !== null) throw this.#broken;
     const seen = this.#visible();
     for (const partition of this.#script.keys()) {
       for (let history = 1; history <= this.#history; history++) {

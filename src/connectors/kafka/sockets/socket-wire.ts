@@ -252,7 +252,7 @@ export class SocketWire implements KafkaWire {
   }
 
   #timeoutMs(waitMs: number): number {
-    return Math.max(this.#options.requestTimeoutMs, waitMs + marginMs);
+    return Math.max(this.#options.requestTimeoutMs, waitMs === 0 ? 0 : waitMs + marginMs);
   }
 }
 
