@@ -7,20 +7,21 @@ import type { KafkaAddress } from '../kafka-address.ts';
 import { makeKafkaSink } from '../kafka-sink.ts';
 import type { KafkaSinkOptions } from '../kafka-sink.ts';
 import { makeKafkaSource } from '../kafka-source.ts';
-import type { KafkaSourceOptions } from '../source-options.ts';
+import type { KafkaDecoder as Decoder, KafkaRecord as DecodedRecord } from '../row-decoder.ts';
+import type { KafkaSourceOptions as SourceOptions } from '../source-options.ts';
 import { socketPlatform } from './platform.ts';
 
-export type {
-  KafkaAddress,
-  KafkaSaslOptions,
-  KafkaTlsOptions,
-  TextOrEnv,
-} from '../kafka-address.ts';
-export type { KafkaStart } from '../kafka-layout.ts';
-export type { OnRetention } from '../kafka-reader.ts';
-export type { KafkaDecoder, KafkaRecord } from '../row-decoder.ts';
-export type { KafkaSourceOptions } from '../source-options.ts';
-export type { KafkaColumn } from '../splice-lines.ts';
+/** Where a Kafka cluster is, and how to be let in. */
+export type KafkaCluster = KafkaAddress;
+
+/** What to read of a topic; `Name` is a column of the schema. */
+export type KafkaSourceOptions<Name extends string = string> = SourceOptions<Name>;
+
+/** How values in an encoding of your own become rows. */
+export type KafkaDecoder = Decoder;
+
+/** What comes with a value that is decoded. */
+export type KafkaRecord = DecodedRecord;
 
 /**
  * Reads a topic, each of its partitions as a partition of the source. The values are JSON objects
@@ -51,9 +52,6 @@ export function kafkaSource<C extends Columns>(
 ): TypedSource<C> {
   return makeKafkaSource(options, socketPlatform);
 }
-
-/** Where a Kafka cluster is, and how to be let in. */
-export type KafkaCluster = KafkaAddress;
 
 /**
  * Writes rows to a topic, each as a record, exactly once: a micro-batch is a transaction, which
