@@ -77,10 +77,12 @@ export function drawKafkaFaults(random: Random, healMs: number): KafkaFaultModel
   const chance = share(0.3, 0.5, 0.8);
   const pool = kafkaFaultKinds.filter(() => random.chance(chance));
   const count = pool.length === 0 ? 0 : random.integer(1, share(2, 6, 15, 40));
+  // Most of what is to be disturbed takes less than a second.
+  const spreadMs = Math.min(healMs, share(30, 200, 1000, 10_000));
   const lastingMsMax = share(20, 300, 3000);
   const events = Array.from({ length: count }, (): KafkaFault => {
     const kind = pool[random.integer(0, pool.length - 1)]!;
-    const atMs = random.float() * healMs;
+    const atMs = random.float() * spreadMs;
     const forMs = Math.min(random.float() * lastingMsMax, healMs - atMs);
     return { kind, atMs, victim: random.float(), forMs };
   });

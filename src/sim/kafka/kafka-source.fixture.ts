@@ -42,7 +42,7 @@ type Drawn = {
 /** Throws what was wrong. */
 export async function simulateKafkaSource(seed: number): Promise<SourceSimulation> {
   const random = new Random(seed);
-  const healMs = random.pick([50, 200, 1000, 3000]);
+  const healMs = random.pick([200, 1000, 3000, 6000]);
   const faults = random.chance(0.1) ? noKafkaFaults : drawKafkaFaults(random.fork(), healMs);
   const { clock, kafka } = newKafka(random.uint32(), {
     brokerCount: random.pick([1, 3, 3, 5]),

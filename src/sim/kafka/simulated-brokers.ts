@@ -423,7 +423,8 @@ export class SimulatedBrokers {
     const up = this.#up();
     partition.leader = up[this.#random.integer(0, up.length - 1)]!;
     if (this.isFaulty) {
-      partition.laggingUntilMs = this.#clock.nowMs + this.#random.float() * 20;
+      const lagMsMax = this.#random.pick([20, 500]);
+      partition.laggingUntilMs = this.#clock.nowMs + this.#random.float() * lagMsMax;
       const { startOffset } = log;
       const at = this.#random.integer(startOffset, Math.max(committed, startOffset));
       partition.laggingAt = Math.min(log.batchBegin(at), committed);

@@ -77,7 +77,10 @@ export class SimulatedKafka {
     switch (fault.kind) {
       case 'leader-change': {
         const led = brokers.partitions().filter(({ leader }) => leader >= 0);
-        const victim = led[Math.floor(fault.victim * led.length)];
+        // Where nothing is written, nothing can go wrong.
+        const used = led.filter(({ log }) => log.endOffset > 0);
+        const victims = used.length > 0 ? used : led;
+        const victim = victims[Math.floor(fault.victim * victims.length)];
         if (victim !== undefined) brokers.changeLeader(victim, fault.forMs);
         return;
       }

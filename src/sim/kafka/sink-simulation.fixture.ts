@@ -79,6 +79,7 @@ export async function simulateSink(
   const { clock, kafka } = newKafka(random.uint32(), {
     brokerCount: random.pick([1, 3, 3, 5]),
     transactionVersion: random.pick([0, 1, 2, 2]),
+    verifies: random.chance(0.7),
     epochMax: random.pick([32_766, 32_766, 2, 5]),
     replicationMsMax: random.pick([1, 5, 50]),
     decideMsMax: random.pick([1, 5, 50]),
