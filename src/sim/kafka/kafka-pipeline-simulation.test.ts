@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulateKafkaPipeline } from './kafka-pipeline.fixture.ts';
 
-const seedCount = 100;
+const seedCount = 50;
 
 test('each record that is visible in one topic comes to the other one once', async () => {
   const totals = { records: 0, lives: 0 };

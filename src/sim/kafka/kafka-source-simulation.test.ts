@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulateKafkaSource } from './kafka-source.fixture.ts';
 
-const seedCount = 200;
+const seedCount = 100;
 
 test('KafkaSource gives each visible record once, in order, and again on replay', async () => {
   const totals = { records: 0, reopened: 0 };
