@@ -15,6 +15,9 @@ import { faultText } from '../src/sim/faults.ts';
 import { withGivenRows } from '../src/sim/given-rows.ts';
 import { judgeIndependently } from '../src/sim/independent-judge.fixture.ts';
 import { randomRows } from '../src/sim/random-rows.ts';
+import { simulateKafkaPipeline } from '../src/sim/kafka/kafka-pipeline.fixture.ts';
+import { simulateKafkaSink } from '../src/sim/kafka/kafka-sink.fixture.ts';
+import { simulateKafkaSource } from '../src/sim/kafka/kafka-source.fixture.ts';
 import { scenarios } from '../src/sim/scenarios.ts';
 import { shrink } from '../src/sim/shrink.ts';
 import type { DrawnSimulation, Simulation } from '../src/sim/simulate.ts';
@@ -31,6 +34,7 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     mutations: { type: 'boolean', default: false },
     only: { type: 'string' },
+    kafka: { type: 'string' },
   },
 });
 
@@ -62,6 +66,10 @@ async function main(): Promise<void> {
     if (!(await runMutations(count, values.only))) process.exitCode = 1;
     return;
   }
+  if (values.kafka !== undefined) {
+    if (!(await simulateKafka(values.kafka, { from, count }))) process.exitCode = 1;
+    return;
+  }
   const draw = await drawerOf(values.pipeline);
   const beganMs = performance.now();
   const faults = new Map<string, number>();
@@ -81,6 +89,41 @@ async function main(): Promise<void> {
   }
   summarize(totals, { ran: seed - from, failures, seconds: (performance.now() - beganMs) / 1000 });
   if (failures > 0) process.exitCode = 1;
+}
+
+/** True when no seed has failed. */
+async function simulateKafka(
+  name: string,
+  { from, count }: { readonly from: number; readonly count: number },
+): Promise<boolean> {
+  const simulation = new Map<string, (seed: number) => Promise<Record<string, number>>>([
+    ['sink', simulateKafkaSink],
+    ['source', simulateKafkaSource],
+    ['pipeline', simulateKafkaPipeline],
+  ]).get(name);
+  if (simulation === undefined) {
+    throw new Error(`--kafka takes sink, source or pipeline, not ${name}`);
+  }
+  const beganMs = performance.now();
+  const totals = new Map<string, number>();
+  let failures = 0;
+  let seed = from;
+  for (; seed < from + count && failures < failuresMax; seed++) {
+    try {
+      for (const [what, amount] of Object.entries(await simulation(seed))) {
+        totals.set(what, (totals.get(what) ?? 0) + amount);
+      }
+    } catch (error) {
+      failures++;
+      console.error(`seed ${seed} failed at ${commit()}:`, error);
+      console.error(`replay: npm run simulate -- --kafka ${name} --seeds 1 --from ${seed}`);
+    }
+  }
+  const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
+  const counts = [...totals].map(([what, amount]) => `${Math.round(amount)} ${what}`).join(', ');
+  console.log(`${seed - from} seeds of the Kafka ${name} in ${seconds} s: ${counts}`);
+  console.log(`${failures} failed`);
+  return failures === 0;
 }
 
 /** A pipeline of the simulator by name, or one of a file over random rows. */

@@ -5,8 +5,9 @@ import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Finder } from './all-mutations.ts';
+import { allMutations } from './all-mutations.ts';
 import type { Mutation } from './mutations.ts';
-import { mutations } from './mutations.ts';
 
 export type Hunt = {
   /** Seeds that ran, the one that failed included. */
@@ -34,14 +35,28 @@ function mutate({ name, file, text, replacement }: Mutation): void {
   });
 }
 
-async function hunt(seedsMax: number): Promise<Hunt> {
-  const { simulate } = await import('../../src/sim/simulate.ts');
-  const { judgeIndependently } = await import('../../src/sim/independent-judge.fixture.ts');
+/** Loads what runs one seed: behind the mutation. */
+async function loadSimulation(finder: Finder): Promise<(seed: number) => unknown> {
+  switch (finder) {
+    case 'engine': {
+      const { simulate } = await import('../../src/sim/simulate.ts');
+      const { judgeIndependently } = await import('../../src/sim/independent-judge.fixture.ts');
+      return (seed) => judgeIndependently(simulate(seed));
+    }
+    case 'kafka-sink':
+      return (await import('../../src/sim/kafka/kafka-sink.fixture.ts')).simulateKafkaSink;
+    case 'kafka-source':
+      return (await import('../../src/sim/kafka/kafka-source.fixture.ts')).simulateKafkaSource;
+  }
+}
+
+async function hunt(finder: Finder, seedsMax: number): Promise<Hunt> {
+  const simulation = await loadSimulation(finder);
   const startMs = performance.now();
   const since = (): number => (performance.now() - startMs) / 1000;
   for (let seed = 0; seed < seedsMax; seed++) {
     try {
-      judgeIndependently(simulate(seed));
+      await simulation(seed);
     } catch (error) {
       return { seeds: seed + 1, seconds: since(), error: String(error).split('\n', 1)[0]! };
     }
@@ -50,7 +65,7 @@ async function hunt(seedsMax: number): Promise<Hunt> {
 }
 
 const [name, seeds] = process.argv.slice(2);
-const mutation = mutations.find((one) => one.name === name);
-if (mutation === undefined) throw new Error(`no mutation ${name}`);
-mutate(mutation);
-console.log(JSON.stringify(await hunt(Number(seeds))));
+const known = allMutations.find(({ mutation }) => mutation.name === name);
+if (known === undefined) throw new Error(`no mutation ${name}`);
+mutate(known.mutation);
+console.log(JSON.stringify(await hunt(known.finder, Number(seeds))));

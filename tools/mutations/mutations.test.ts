@@ -7,8 +7,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Hunt } from './hunt.ts';
-import { mutations } from './mutations.ts';
+import { allMutations } from './all-mutations.ts';
 
+const mutations = allMutations.map(({ mutation }) => mutation);
 const root = join(import.meta.dirname, '../..');
 
 test('every known bug has its place in the engine, and a name of its own', () => {

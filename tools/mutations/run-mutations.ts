@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Hunt } from './hunt.ts';
 import type { Mutation } from './mutations.ts';
-import { mutations } from './mutations.ts';
+import { allMutations } from './all-mutations.ts';
 
 /** True when all that were asked for were found. `only`: part of their names. */
 export async function runMutations(seedsMax: number, only = ''): Promise<boolean> {
-  const wanted = mutations.filter(({ name }) => name.includes(only));
+  const all = allMutations.map(({ mutation }) => mutation);
+  const wanted = all.filter(({ name }) => name.includes(only));
   const left = [...wanted];
   let missed = 0;
   const work = async (): Promise<void> => {

@@ -1,0 +1,71 @@
+// The Kafka sink by itself under faults of the cluster, the network and the processes. Replay and
+// look further: `npm run simulate -- --kafka sink --from SEED --seeds 1`.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { simulateKafkaSink } from './kafka-sink.fixture.ts';
+import { ledgerTopic, makeMinimalSink } from './minimal-sink.fixture.ts';
+import type { MinimalSinkBug } from './minimal-sink.fixture.ts';
+import type { SinkSimulation } from './sink-simulation.fixture.ts';
+import { simulateSink } from './sink-simulation.fixture.ts';
+
+const partCount = 4;
+const seedsPerPart = 75;
+
+for (let part = 0; part < partCount; part++) {
+  const from = part * seedsPerPart;
+  test(`KafkaSink writes each micro-batch once, seeds from ${from} on`, async () => {
+    let fenced = 0;
+    for (let seed = from; seed < from + seedsPerPart; seed++) {
+      fenced += (await simulateKafkaSink(seed).catch(said(seed))).fenced;
+    }
+    assert.ok(fenced > seedsPerPart, 'writers are replaced while they write');
+  });
+}
+
+test('simulateKafkaSink does the same again by the same seed', async () => {
+  for (let seed = 0; seed < 5; seed++) {
+    assert.deepEqual(await simulateKafkaSink(seed), await simulateKafkaSink(seed));
+  }
+});
+
+function simulateMinimal(seed: number, bug?: MinimalSinkBug): Promise<SinkSimulation> {
+  return simulateSink(seed, {
+    keepsHistories: false,
+    prepare: (kafka, { sinkPartitions }) => kafka.createTopic(ledgerTopic, sinkPartitions),
+    make: (platform, { topic, topicPartitions }) => {
+      return makeMinimalSink({ topic, partitionCount: topicPartitions, bug }, platform);
+    },
+  });
+}
+
+test('a sink of another make gets through, too', async () => {
+  for (let seed = 0; seed < 20; seed++) await simulateMinimal(seed).catch(said(seed));
+});
+
+const bugs: readonly MinimalSinkBug[] = [
+  'keeps-identity',
+  'does-not-look',
+  'last-comer-wins',
+  'reads-before-fencing',
+  'ledger-apart',
+];
+
+for (const bug of bugs) {
+  test(`a sink that ${bug} is found out in few seeds`, async () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const error = await simulateMinimal(seed, bug).then(
+        () => null,
+        (found: unknown) => found,
+      );
+      if (error !== null) return;
+    }
+    assert.fail('it is not');
+  });
+}
+
+function said(seed: number): (error: unknown) => never {
+  return (error) => {
+    throw new Error(`seed ${seed} failed`, { cause: error });
+  };
+}

@@ -1,0 +1,27 @@
+// The Kafka source by itself under faults of the cluster, the network and the processes. Replay and
+// look further: `npm run simulate -- --kafka source --from SEED --seeds 1`.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { simulateKafkaSource } from './kafka-source.fixture.ts';
+
+const seedCount = 100;
+
+test('KafkaSource gives each visible record once, in order, and again on replay', async () => {
+  const totals = { records: 0, reopened: 0 };
+  for (let seed = 0; seed < seedCount; seed++) {
+    const { records, reopened } = await simulateKafkaSource(seed).catch((error: unknown) => {
+      throw new Error(`seed ${seed} failed`, { cause: error });
+    });
+    totals.records += records;
+    totals.reopened += reopened;
+  }
+  assert.ok(totals.records > 50 * seedCount, 'there is something to read');
+  assert.ok(totals.reopened > seedCount, 'readers go on elsewhere');
+});
+
+test('simulateKafkaSource does the same again by the same seed', async () => {
+  for (let seed = 0; seed < 5; seed++) {
+    assert.deepEqual(await simulateKafkaSource(seed), await simulateKafkaSource(seed));
+  }
+});

@@ -1,0 +1,154 @@
+// Bugs of the Kafka connector that its simulations must find.
+//
+// Not here, because the brokers keep it out by themselves: a Produce of a transaction that is sent
+// again under its old numbers after no answer has come. Its sequence numbers are used up by then,
+// and the coordinator knows what is in the transaction [KIP-890].
+
+import type { Mutation } from './mutations.ts';
+
+const sink = 'src/connectors/kafka/kafka-sink.ts';
+const writer = 'src/connectors/kafka/transaction-writer.ts';
+const producer = 'src/connectors/kafka/kafka-producer.ts';
+const ledger = 'src/connectors/kafka/sink-ledger.ts';
+const visible = 'src/connectors/kafka/visible-batches.ts';
+const reader = 'src/connectors/kafka/kafka-reader.ts';
+
+const look = 'const before = await this.#ledger.newest(this.#key, isOver);';
+const askEnd =
+  '.endTransaction(broker, asked)\n' +
+  '        .catch((error: unknown) => this.#unanswered(error));';
+
+export const sinkMutations: readonly Mutation[] = [
+  {
+    name: 'kafka-sink-keep-epoch',
+    breaks: 'a writer goes on with its epoch after a transaction of which it does not know the end',
+    file: writer,
+    text: "this.#isSettled = result === 'done';",
+    replacement: 'this.#isSettled = true;',
+  },
+  {
+    name: 'kafka-sink-do-not-look',
+    breaks: 'a writer takes what may have been committed for lost',
+    file: writer,
+    text: 'if (entry.batch === batch) return true;',
+    replacement: 'if (entry.batch === batch) return false;',
+  },
+  {
+    name: 'kafka-sink-trust-the-end',
+    breaks: 'a writer takes what may have been lost for committed',
+    file: writer,
+    text: 'if (entry.batch === this.#through) return false;',
+    replacement: 'if (entry.batch === this.#through) return true;',
+  },
+  {
+    name: 'kafka-sink-last-comer-wins',
+    breaks: 'a writer that opens late fences a newer one',
+    file: writer,
+    text: 'if (isNewer(entry, run)) throw this.#fenced();',
+    replacement: '',
+  },
+  {
+    name: 'kafka-sink-yield-to-anybody',
+    breaks: 'a writer gives way to an older one that has opened late',
+    file: writer,
+    text: 'if (isOther && !isNewer(this.#parts.context.run, entry)) throw this.#fenced();',
+    replacement: 'if (isOther || entry !== null) throw this.#fenced();',
+  },
+  {
+    name: 'kafka-sink-look-before-fencing',
+    breaks: 'a writer reads the ledger while its predecessor can still write',
+    file: writer,
+    text: `await producer.start();\n        ${look}`,
+    replacement: `${look}\n        await producer.start();`,
+  },
+  {
+    name: 'kafka-sink-entry-apart',
+    breaks: 'the entry of the ledger is a transaction of its own',
+    file: writer,
+    text: 'const result = await this.#transact(writes);\n        if',
+    replacement:
+      'await this.#transact(writes.slice(0, -1));\n' +
+      '        const result = await this.#transact(writes.slice(-1));\n        if',
+  },
+  {
+    name: 'kafka-sink-end-again',
+    breaks: 'an end of which nobody knows is asked for again, and may end the next transaction',
+    file: producer,
+    text: `${askEnd}\n      if (answer === null) return { done: 'unsure' };`,
+    replacement:
+      `${askEnd}\n` + '      if (answer === null) return { again: kafkaErrors.networkException };',
+  },
+  {
+    name: 'kafka-sink-count-aborted',
+    breaks: 'entries of the ledger count whose transaction was aborted',
+    file: ledger,
+    text: 'ends.get(record.producerId) === true',
+    replacement: 'ends.get(record.producerId) !== undefined',
+  },
+  {
+    name: 'kafka-sink-leave-the-former',
+    breaks: 'writers of a history that another one follows are not fenced',
+    file: sink,
+    text: 'await this.#close(former, client, partitions.length);',
+    replacement: 'void former;\n        void partitions;',
+  },
+  {
+    name: 'kafka-sink-mark-only',
+    breaks: 'only those are fenced that open a history after another one has followed it',
+    file: sink,
+    text: 'await writer.closeHistory();',
+    replacement: 'void writer;',
+  },
+  {
+    name: 'kafka-sink-one-leader',
+    breaks: 'a partition that was not written is taken for written',
+    file: producer,
+    text: 'found.left.push(write);',
+    replacement: '',
+  },
+];
+
+export const sourceMutations: readonly Mutation[] = [
+  {
+    name: 'kafka-source-read-aborted',
+    breaks: 'records of aborted transactions are read',
+    file: visible,
+    text: 'if (!control) return !(transactional && this.#hidden.has(producerId));',
+    replacement: 'if (!control) return true;',
+  },
+  {
+    name: 'kafka-source-hide-for-ever',
+    breaks: 'after an abort nothing of its producer is read any more',
+    file: visible,
+    text: 'if (isAbort(bytes, at, head)) this.#hidden.delete(producerId);',
+    replacement: '',
+  },
+  {
+    name: 'kafka-source-hide-the-rest',
+    breaks: 'what is not in a transaction is hidden with an aborted one before it',
+    file: visible,
+    text: 'while ((this.#aborted[this.#next]?.firstOffset ?? Infinity) <= lastOffset) {',
+    replacement: 'while (this.#next < this.#aborted.length && lastOffset >= 0) {',
+  },
+  {
+    name: 'kafka-source-skip-one',
+    breaks: 'behind an answer one record is left out',
+    file: reader,
+    text: 'next = Math.max(next, head.baseOffset + head.lastOffsetDelta + 1);',
+    replacement: 'next = Math.max(next, head.baseOffset + head.lastOffsetDelta + 2);',
+  },
+  {
+    name: 'kafka-source-replay-on',
+    breaks: 'a replay gives what lies behind its range',
+    file: 'src/connectors/kafka/kafka-replayer.ts',
+    text: 'stream.take(Number.POSITIVE_INFINITY, to)',
+    replacement: 'stream.take(Number.POSITIVE_INFINITY, Infinity)',
+  },
+  {
+    name: 'kafka-source-lose-the-leader',
+    breaks: 'a partition whose leader has moved is not asked for any more',
+    file: 'src/connectors/kafka/fetch-loop.ts',
+    text: 'else this.#options.onLost(subscriber, answer.error);',
+    replacement: '',
+  },
+];
