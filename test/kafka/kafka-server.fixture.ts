@@ -48,6 +48,8 @@ export type KafkaServerOptions = {
   readonly nodes?: 1 | 3;
   /** Goes to every node, over the fixture's own. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Sizes and compiler of each node's JVM. Default: small, and quick to start. */
+  readonly jvm?: readonly string[];
   /** Feature level of the cluster from its birth. Default: the newest, 2. */
   readonly transactionVersion?: 0 | 1 | 2;
 };
@@ -55,10 +57,8 @@ export type KafkaServerOptions = {
 const version = '4.1.2';
 const clusterId = 'bWl6emxlLWthZmthLXRlc3';
 const startTimeoutMs = 60_000;
-const javaFlags = [
-  '-Xmx320m',
-  '-XX:+UseSerialGC',
-  '-XX:TieredStopAtLevel=1',
+const smallJvm = ['-Xmx320m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+const loggingFlags = [
   '-XX:-UsePerfData',
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
   '-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info',
@@ -86,7 +86,8 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
   const folder = mkdtempSync(join(tmpdir(), 'mizzle-kafka-'));
   const nodes = Array.from({ length: count }, (_, index) => {
     const files = prepareNode({ index, ports, formatted, folder, config: options.config ?? {} });
-    return new Node(home, { id: index + 1, port: ports[index]!, ...files });
+    const jvm = options.jvm ?? smallJvm;
+    return new Node(home, { id: index + 1, port: ports[index]!, jvm, ...files });
   });
   const find = (id: number): Node => {
     const node = nodes.find((other) => other.id === id);
@@ -120,15 +121,23 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
 
 type NodeFiles = { readonly folder: string; readonly properties: string; readonly logFile: string };
 
+type NodeSetup = {
+  readonly id: number;
+  readonly port: number;
+  readonly jvm: readonly string[];
+};
+
 class Node implements KafkaNode {
   readonly id: number;
   readonly port: number;
   readonly #home: string;
   readonly #files: NodeFiles;
+  readonly #jvm: readonly string[];
   #java: ChildProcess | null = null;
   #guard: ChildProcess | null = null;
 
-  constructor(home: string, node: NodeFiles & { readonly id: number; readonly port: number }) {
+  constructor(home: string, node: NodeFiles & NodeSetup) {
+    this.#jvm = node.jvm;
     this.#home = home;
     this.id = node.id;
     this.port = node.port;
@@ -143,7 +152,8 @@ class Node implements KafkaNode {
     const { folder, properties, logFile } = this.#files;
     const begin = existsSync(logFile) ? readFileSync(logFile).length : 0;
     const output = openSync(logFile, 'a');
-    const args = [...javaFlags, '-cp', join(this.#home, 'jars/*'), 'kafka.Kafka', properties];
+    const classPath = join(this.#home, 'jars/*');
+    const args = [...this.#jvm, ...loggingFlags, '-cp', classPath, 'kafka.Kafka', properties];
     const java = spawn('java', args, { cwd: folder, stdio: ['ignore', output, output] });
     closeSync(output);
     this.#java = java;
@@ -325,7 +335,8 @@ async function formattedFolder(home: string, transactionVersion: number): Promis
     writeFileSync(properties, `${settings.join('\n')}\n`);
     const feature = ['--feature', `transaction.version=${transactionVersion}`];
     const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties];
-    await run('java', [...javaFlags, '-cp', join(home, 'jars/*'), ...format, ...feature]);
+    const flags = [...smallJvm, ...loggingFlags, '-cp', join(home, 'jars/*')];
+    await run('java', [...flags, ...format, ...feature]);
     renameSync(part, folder);
   });
   return folder;
