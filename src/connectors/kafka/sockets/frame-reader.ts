@@ -1,0 +1,71 @@
+// Cuts what a connection brings into answers. An answer that came in one piece is handed on as it
+// is; one in many pieces is put together in a buffer of its own, so that each byte is copied once
+// and fetched records can be used where they lie.
+
+const lengthBytes = 4;
+/** Kafka's own limit of a request is 100 MiB; beyond this, what answers is not Kafka. */
+const frameBytesMax = 1 << 30;
+
+export class FrameReader {
+  readonly #onFrame: (frame: Buffer) => void;
+  /** Bytes of a length that is not complete. */
+  #head: Buffer = Buffer.alloc(0);
+  #frame: Buffer | null = null;
+  #filled = 0;
+
+  constructor(onFrame: (frame: Buffer) => void) {
+    this.#onFrame = onFrame;
+  }
+
+  /** The chunk is handed over. Throws where the bytes cannot be answers. */
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#frame !== null) {
+        at = this.#fill(this.#frame, chunk, at);
+        continue;
+      }
+      if (this.#head.length > 0 || chunk.length - at < lengthBytes) {
+        const part = chunk.subarray(at, at + lengthBytes - this.#head.length);
+        at += part.length;
+        this.#head = Buffer.concat([this.#head, part]);
+        if (this.#head.length < lengthBytes) return;
+        this.#begin(checkedLength(this.#head, 0));
+        this.#head = Buffer.alloc(0);
+        continue;
+      }
+      const length = checkedLength(chunk, at);
+      at += lengthBytes;
+      if (chunk.length - at < length) {
+        this.#begin(length);
+        continue;
+      }
+      at += length;
+      this.#onFrame(chunk.subarray(at - length, at));
+    }
+  }
+
+  #begin(length: number): void {
+    // Not from the pool, which others hold parts of.
+    this.#frame = Buffer.allocUnsafeSlow(length);
+    this.#filled = 0;
+  }
+
+  #fill(frame: Buffer, chunk: Buffer, at: number): number {
+    const copied = chunk.copy(frame, this.#filled, at);
+    this.#filled += copied;
+    if (this.#filled === frame.length) {
+      this.#frame = null;
+      this.#onFrame(frame);
+    }
+    return at + copied;
+  }
+}
+
+function checkedLength(bytes: Buffer, at: number): number {
+  const length = bytes.readInt32BE(at);
+  if (length < lengthBytes || length > frameBytesMax) {
+    throw new Error(`an answer of ${length} bytes is not one of Kafka's`);
+  }
+  return length;
+}

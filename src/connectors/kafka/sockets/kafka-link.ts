@@ -1,0 +1,269 @@
+// One connection to one broker. The package connects, secures it and logs in; from then on its
+// socket is ours: the package's own reading of answers copies them several times, which shows in
+// the reading of large topics. A broker answers the requests of a connection in their order.
+
+import type { Connection } from '@platformatic/kafka';
+import type { Socket } from 'node:net';
+import type { KafkaConnection } from '../../../ports/kafka-wire.ts';
+import { WireFailure } from '../../../ports/kafka-wire.ts';
+import { AnswerReader } from './answer-reader.ts';
+import { FrameReader } from './frame-reader.ts';
+import { kafkaPackage } from './kafka-package.ts';
+import { connectFailure, reasonOf } from './link-failures.ts';
+import { RequestWriter } from './request-writer.ts';
+import { chooseVersion, tooOld } from './wire-api.ts';
+import type { BrokerVersions, WireApi } from './wire-api.ts';
+
+export type LinkAddress = { readonly host: string; readonly port: number };
+
+export type LinkCall = {
+  readonly timeoutMs: number;
+  /** No newer version than that. */
+  readonly versionMax?: number;
+};
+
+export type LinkHooks = {
+  /** No further requests should come here; what is under way still is. Once. */
+  readonly leave: () => void;
+  readonly ended: () => void;
+};
+
+type Waiting = {
+  readonly answer: (frame: Buffer) => void;
+  readonly fail: (failure: WireFailure) => void;
+};
+
+const correlationBytes = 4;
+
+export class KafkaLink {
+  readonly broker: string;
+  readonly #options: KafkaConnection;
+  readonly #hooks: LinkHooks;
+  readonly #address: LinkAddress;
+  readonly #connection: Connection;
+  readonly #waiting = new Map<number, Waiting>();
+  #socket: Socket | null = null;
+  #versions: BrokerVersions = new Map();
+  #features: ReadonlyMap<string, number> = new Map();
+  #correlation = 0;
+  #failure: WireFailure | null = null;
+  #retired = false;
+
+  constructor(options: KafkaConnection, address: LinkAddress, hooks: LinkHooks) {
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#address = address;
+    this.broker = `${address.host}:${address.port}`;
+    const { Connection: PackageConnection } = kafkaPackage();
+    this.#connection = new PackageConnection(options.clientId, connectionOptions(options));
+    // Without a listener its errors would end the process; each is told where it matters.
+    this.#connection.on('error', () => {});
+    // Logging in again, before a session ends, would go by the package's own reading: the next
+    // request gets a new connection instead.
+    this.#connection.reauthenticate = () => this.#retire();
+  }
+
+  /** Levels of the cluster's features, by their names, as of connecting. */
+  get features(): ReadonlyMap<string, number> {
+    return this.#features;
+  }
+
+  get usable(): boolean {
+    return this.#failure === null && !this.#retired;
+  }
+
+  /** Once, before the first call. Rejects with `WireFailure`, or where trying again cannot help. */
+  async connect(): Promise<void> {
+    try {
+      await this.#connection.connect(this.#address.host, this.#address.port);
+      await this.#learnVersions();
+    } catch (error) {
+      const failure = connectFailure(this.#failure ?? error, this.broker);
+      this.end(failure instanceof WireFailure ? failure : wireFailure(failure.message, failure));
+      throw failure instanceof WireFailure ? unsent(failure) : failure;
+    }
+    if (this.#failure !== null) throw unsent(this.#failure);
+    this.#takeSocket();
+  }
+
+  /** Rejects with `WireFailure`, or with `kafka-too-old`. */
+  call<Asked, Answer>(
+    api: WireApi<Asked, Answer>,
+    asked: Asked,
+    { timeoutMs, versionMax = Infinity }: LinkCall,
+  ): Promise<Answer> {
+    const newest = Math.min(api.versionMax, versionMax);
+    const version = chooseVersion({
+      api: { ...api, versionMax: newest },
+      broker: this.broker,
+      versions: this.#versions,
+    });
+    const correlation = this.#correlation;
+    this.#correlation = (correlation + 1) & 0x7fffffff;
+    const writer = new RequestWriter();
+    writer.int16(api.key).int16(version).int32(correlation).shortText(this.#options.clientId);
+    writer.noTags();
+    api.write(writer, asked, version);
+    const read = (frame: Buffer): Answer => {
+      const reader = new AnswerReader(frame, correlationBytes);
+      reader.skipTags();
+      return api.read(reader, asked, version);
+    };
+    return this.#exchange(writer, { name: api.name, correlation, timeoutMs, read });
+  }
+
+  /** Fails what is under way. */
+  end(failure: WireFailure): void {
+    if (this.#failure !== null) return;
+    this.#failure = failure;
+    const socket: Socket | undefined = this.#socket ?? this.#connection.socket;
+    // In this order: the package forgets its timers, then nothing waits for what is not sent.
+    this.#connection.close().catch(() => {});
+    socket?.destroy();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { fail } of waiting) fail(failure);
+    if (!this.#retired) this.#hooks.leave();
+    this.#hooks.ended();
+  }
+
+  #exchange<Answer>(
+    writer: RequestWriter,
+    request: {
+      readonly name: string;
+      readonly correlation: number;
+      readonly timeoutMs: number;
+      readonly read: (frame: Buffer) => Answer;
+    },
+  ): Promise<Answer> {
+    const { name, correlation, timeoutMs, read } = request;
+    const socket = this.#socket;
+    if (this.#failure !== null || socket === null) {
+      const failure = this.#failure ?? wireFailure('there is no connection', null);
+      return Promise.reject(unsent(failure));
+    }
+    return new Promise((resolve, reject) => {
+      const late = `the broker at ${this.broker} did not answer ${name} within ${timeoutMs} ms`;
+      const timer = setTimeout(
+        () => this.end(new WireFailure(late, { unclear: true })),
+        timeoutMs,
+      );
+      this.#waiting.set(correlation, {
+        answer: (frame) => {
+          clearTimeout(timer);
+          try {
+            resolve(read(frame));
+          } catch (error) {
+            const why = `could not understand the answer to ${name}: ${reasonOf(error)}`;
+            const failure = wireFailure(`${this.broker}: ${why}`, error);
+            reject(failure);
+            this.end(failure);
+          }
+        },
+        fail: (failure) => {
+          clearTimeout(timer);
+          reject(failure);
+        },
+      });
+      socket.cork();
+      for (const part of writer.finish()) socket.write(part);
+      socket.uncork();
+    });
+  }
+
+  async #learnVersions(): Promise<void> {
+    const { apiVersionsV3 } = kafkaPackage();
+    let answer: Awaited<ReturnType<typeof apiVersionsV3.api.async>>;
+    try {
+      answer = await apiVersionsV3.api.async(this.#connection, 'mizzle', '1');
+    } catch (error) {
+      if (isUnsupported(error)) throw tooOld(this.broker, 'it does not know ApiVersions 3');
+      throw error;
+    }
+    this.#versions = new Map(
+      answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [
+        apiKey,
+        { min: minVersion, max: maxVersion },
+      ]),
+    );
+    this.#features = new Map(
+      (answer.finalizedFeatures ?? []).map(({ name, maxVersionLevel }) => [name, maxVersionLevel]),
+    );
+  }
+
+  #takeSocket(): void {
+    const socket = this.#connection.socket as Socket;
+    const frames = new FrameReader((frame) => this.#onFrame(frame));
+    socket.removeAllListeners('data');
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        frames.push(chunk);
+      } catch (error) {
+        this.end(wireFailure(`${this.broker}: ${reasonOf(error)}`, error));
+      }
+    });
+    let cause: Error | null = null;
+    socket.on('error', (error) => (cause = error));
+    socket.on('close', () => {
+      const why = cause === null ? 'was closed' : `broke: ${reasonOf(cause)}`;
+      this.end(wireFailure(`the connection to ${this.broker} ${why}`, cause));
+    });
+    this.#socket = socket;
+    if (socket.destroyed) {
+      this.end(wireFailure(`the connection to ${this.broker} was closed`, null));
+    }
+  }
+
+  #onFrame(frame: Buffer): void {
+    const correlation = frame.readInt32BE(0);
+    const waiting = this.#waiting.get(correlation);
+    if (waiting === undefined) {
+      if (this.#failure === null) throw new Error(`an answer to no request, ${correlation}`);
+      return;
+    }
+    this.#waiting.delete(correlation);
+    waiting.answer(frame);
+    if (this.#retired && this.#waiting.size === 0) this.end(this.#worn());
+  }
+
+  #retire(): void {
+    if (this.#retired || this.#failure !== null) return;
+    this.#retired = true;
+    this.#hooks.leave();
+    if (this.#waiting.size === 0) this.end(this.#worn());
+  }
+
+  #worn(): WireFailure {
+    const message = `the login at ${this.broker} is about to expire`;
+    return new WireFailure(message, { unclear: false });
+  }
+}
+
+function connectionOptions(options: KafkaConnection): object {
+  const { tls, sasl } = options;
+  return {
+    connectTimeout: options.connectTimeoutMs,
+    // Of the requests by which it connects: a broker that hangs must not be waited for.
+    requestTimeout: options.connectTimeoutMs,
+    ...(tls === false ? {} : { tls: tls === true ? {} : tls }),
+    // Without a name of its own, the host's, which certificates are of.
+    ...(tls === false ? {} : { tlsServerName: (tls !== true && tls.servername) || true }),
+    ...(sasl === null ? {} : { sasl }),
+  };
+}
+
+function isUnsupported(error: unknown): boolean {
+  const unsupportedVersion = 35;
+  const response = (error as { readonly response?: { readonly errorCode?: number } }).response;
+  return response?.errorCode === unsupportedVersion;
+}
+
+/** The same, for a request that did not go out. */
+function unsent(failure: WireFailure): WireFailure {
+  return new WireFailure(failure.message, { unclear: false, cause: failure });
+}
+
+/** Of requests that went out. */
+function wireFailure(message: string, cause: unknown): WireFailure {
+  return new WireFailure(message, { unclear: true, cause });
+}
