@@ -13,6 +13,7 @@ type BenchModule = { run(options: BenchOptions): Promise<void> };
 
 const benches: Readonly<Record<string, readonly [string, () => Promise<BenchModule>]>> = {
   kernel: ['a stage kernel against the same job over JSON.parse', () => import('./kernel.ts')],
+  'kafka-decode': ['fetched Kafka batches to lines', () => import('./kafka-decode.ts')],
   scan: ['the JSON scanner alone', () => import('./scan.ts')],
   drain: ['the whole engine against its kernels alone', () => import('./drain.ts')],
   scheduling: ['a micro-batch without data', () => import('./scheduling.ts')],

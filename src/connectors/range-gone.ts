@@ -13,3 +13,16 @@ export function rangeGone(
     fields: { offset, size },
   });
 }
+
+/** The other end: what was read first is removed first. */
+export function rangeRemoved(
+  what: string,
+  { offset, first }: { readonly offset: number; readonly first: number },
+): StreamError {
+  return new StreamError({
+    code: 'range-gone',
+    message: `could not read ${what} from ${offset} on again: it begins at ${first} by now`,
+    hint: 'keep records longer than it takes to recover, or start a new run',
+    fields: { offset, first },
+  });
+}

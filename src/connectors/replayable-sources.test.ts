@@ -11,13 +11,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { int32, timestamp } from '../schema/column-type.ts';
+import { Random } from '../base/random.ts';
+import type { Source } from '../ports/source.ts';
+import { int32, string, timestamp } from '../schema/column-type.ts';
 import { schema } from '../schema/schema.ts';
 import { checkSource } from '../testing/source-conformance.ts';
 import { FilesSource } from './files/files.ts';
 import type { FilesOptions } from './files/files.ts';
 import { generator } from './generator/row-generator.ts';
 import { YsbSource } from './generator/ysb-generator.ts';
+import { TestCluster } from './kafka/kafka-logs.fixture.ts';
+import { makeKafkaSource } from './kafka/kafka-source.ts';
+import type { KafkaSourceOptions } from './kafka/source-options.ts';
 import { MemoryBytesSource } from './memory/memory-bytes.ts';
 import { MemoryRowsSource } from './memory/memory-rows.ts';
 import { sourceContext } from './source-reading.fixture.ts';
@@ -187,6 +192,47 @@ test('files: input that was cut or replaced is an error that names file and offs
   rmSync(path);
   await assert.rejects(source.open(0, context), { code: 'file-not-found' });
 });
+
+test('kafka: ranges can be read again, in every form of record', async () => {
+  const all = schema({ n: int32(), key: string().nullable(), at: timestamp('ms') });
+  const forms: readonly Partial<KafkaSourceOptions>[] = [
+    {},
+    { columns: { key: 'key', at: 'timestamp' } },
+    { format: { decode: (value) => ({ n: value.length, key: null, at: 0 }) } },
+  ];
+  for (const seed of seeds) {
+    const cluster = new TestCluster(2);
+    fillLogs(cluster, seed);
+    const form = forms[seed % forms.length]!;
+    const make = (): Source => {
+      const options = { brokers: 'test:9092', topic: 'orders', until: 'latest' } as const;
+      return makeKafkaSource({ ...options, ...form, schema: all }, cluster.platform()).source;
+    };
+    assert.ok((await checkSource({ make, context: sourceContext(), seed })) > 20);
+    assert.equal(cluster.openWires, 0, 'every connection is closed');
+  }
+});
+
+/** Batches packed and plain, of transactions that are kept and dropped, with gaps. */
+function fillLogs(cluster: TestCluster, seed: number): void {
+  const random = new Random(seed);
+  for (const log of cluster.logs) {
+    for (let n = 0; n < 60; n++) {
+      const records = Array.from({ length: random.integer(1, 9) }, (_, index) => ({
+        value: random.chance(0.1) ? null : `{"n":${n * 10 + index}}`,
+        key: random.chance(0.5) ? null : `k${n}`,
+      }));
+      const compression = random.pick(['none', 'none', 'gzip', 'zstd'] as const);
+      const producerId = random.integer(1, 3);
+      const transactional = random.chance(0.4);
+      log.append(records, { compression, producerId, transactional });
+      if (random.chance(0.3)) log.mark(producerId, random.chance(0.5) ? 'commit' : 'abort');
+    }
+    for (const producerId of [1, 2, 3]) log.mark(producerId, 'commit');
+    if (seed % 2 === 0) log.compact((offset) => (offset * 7) % 5 !== seed % 5);
+  }
+  cluster.answerBytesMax = 100 * seed + 1500;
+}
 
 test('files: standard input is not replayable', () => {
   assert.equal(new FilesSource({ path: '-' }).replayable, false);

@@ -19,7 +19,30 @@ export type SourceData =
       readonly kind: 'bytes';
       readonly pieces: readonly SourcePiece[];
     }
-  | { readonly kind: 'rows'; readonly rows: readonly RowObject[] };
+  | {
+      readonly kind: 'rows';
+      readonly rows: readonly RowObject[];
+      /** Absent: row i is at offset `from + i`. */
+      readonly places?: RowPlaces;
+    };
+
+/** Where rows come from that a connector has made of records in an encoding of its own. */
+export type RowPlaces = {
+  /** For errors: what `offsets` are offsets of. */
+  readonly origin: string;
+  /** By row: the offset of its record. */
+  readonly offsets: readonly number[];
+  /** Records that gave no row because they could not be read. */
+  readonly bad: readonly BadSourceRecord[];
+};
+
+export type BadSourceRecord = {
+  readonly code: string;
+  readonly message: string;
+  readonly offset: number;
+  /** What was there, as text. */
+  readonly record: string;
+};
 
 export type SourcePiece = {
   readonly bytes: Uint8Array;
@@ -30,4 +53,15 @@ export type SourcePiece = {
   readonly originOffset: number;
   /** Column names in this piece's order, for CSV read by header; null otherwise. */
   readonly columns: readonly string[] | null;
+  /**
+   * The offset of the record that the byte at a position in `bytes` is of, where offsets are no
+   * byte offsets. Absent: `originOffset` and on, byte by byte.
+   */
+  readonly locate?: (position: number) => number;
 };
+
+/** The offset that an error at a position in `bytes` names. */
+export function offsetAt(piece: SourcePiece, position: number): number {
+  const { locate, originOffset, start } = piece;
+  return locate === undefined ? originOffset + position - start : locate(position);
+}

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { Random } from '../base/random.ts';
 import type { Source, SourceContext, SourceReader } from '../ports/source.ts';
-import type { SourceChunk } from '../ports/source-chunk.ts';
+import type { SourceChunk, SourcePiece } from '../ports/source-chunk.ts';
+import { offsetAt } from '../ports/source-chunk.ts';
 
 export type SourceCase = {
   /** A fresh instance over the same input, as another process would make it. */
@@ -136,18 +137,44 @@ function contentOf(chunk: SourceChunk): Content {
   if (data.kind === 'none') return { text: '', places: [] };
   if (data.kind === 'rows') {
     const lines = data.rows.map((row) => JSON.stringify(row, plainBigint));
-    return { text: lines.map((line) => `${line}\n`).join(''), places: [] };
+    const { origin, offsets } = data.places ?? { origin: '', offsets: [] };
+    const places = offsets.map((offset) => `${origin} ${offset}`);
+    return { text: lines.map((line) => `${line}\n`).join(''), places };
   }
   let text = '';
   const places: string[] = [];
   let next = '';
-  for (const { bytes, start, end, origin, originOffset, columns } of data.pieces) {
+  for (const piece of data.pieces) {
+    const { bytes, start, end, origin, originOffset, columns } = piece;
+    if (piece.locate !== undefined) {
+      for (const line of locatedLines(piece)) {
+        text += line.text;
+        places.push(`${origin} ${line.offset}`);
+      }
+      continue;
+    }
     text += new TextDecoder('latin1').decode(bytes.subarray(start, end));
     const named = `${origin} ${JSON.stringify(columns)}`;
     if (`${named} ${originOffset}` !== next) places.push(`${named} ${originOffset}`);
     next = `${named} ${originOffset + end - start}`;
   }
   return { text, places };
+}
+
+/** Where offsets are no byte offsets, lines are what counts, and not what is empty between them. */
+function locatedLines(
+  piece: SourcePiece,
+): readonly { readonly text: string; readonly offset: number }[] {
+  const { bytes, start, end } = piece;
+  const lines: { readonly text: string; readonly offset: number }[] = [];
+  for (let at = start; at < end;) {
+    const newline = bytes.indexOf(0x0a, at);
+    const next = newline < 0 || newline >= end ? end : newline + 1;
+    const text = new TextDecoder('latin1').decode(bytes.subarray(at, next));
+    if (text !== '\n') lines.push({ text, offset: offsetAt(piece, at) });
+    at = next;
+  }
+  return lines;
 }
 
 function plainBigint(_name: string, value: unknown): unknown {

@@ -6,7 +6,8 @@ import { assert, unreachable } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { SourceSpec } from '../../plan/logical-plan.ts';
 import type { ScanInput } from '../../plan/physical-plan.ts';
-import type { SourceChunk, SourcePiece } from '../../ports/source-chunk.ts';
+import type { SourceChunk, SourceData, SourcePiece } from '../../ports/source-chunk.ts';
+import { offsetAt } from '../../ports/source-chunk.ts';
 import { rowsToBatch } from '../columnar/rows.ts';
 import { decodeUtf8 } from '../columnar/utf8.ts';
 import { compileKernel } from '../codegen/kernel.ts';
@@ -200,7 +201,7 @@ export class SourceStage {
         for (const piece of data.pieces) this.#readPiece(piece, task);
         return;
       case 'rows':
-        return this.#readRows(data.rows, chunk, task);
+        return this.#readRows(data, chunk.from, task);
       default:
         return unreachable(data);
     }
@@ -224,25 +225,37 @@ export class SourceStage {
   }
 
   #takeErrors(piece: SourcePiece, errors: readonly ScanError[]): void {
-    const { bytes, start, origin, originOffset } = piece;
-    const shift = originOffset - start;
+    const { bytes, origin } = piece;
     for (const error of errors) {
       this.#bad.take({
         code: error.code,
         message: error.message,
         origin,
-        offset: error.start + shift,
-        faultOffset: error.offset + shift,
+        offset: offsetAt(piece, error.start),
+        faultOffset: offsetAt(piece, error.offset),
         field: error.field,
         record: () => decodeUtf8(bytes, error.start, error.end),
       });
     }
   }
 
-  #readRows(rows: readonly unknown[], chunk: SourceChunk, task: ReadTask): void {
+  #readRows({ rows, places }: SourceRows, from: number, task: ReadTask): void {
     const { progress, triggerMs, boundMs } = task;
     const { fields, timeColumn } = this.#scan;
     const timeField = fields.findIndex(({ name }) => name === timeColumn);
+    const origin = places?.origin ?? this.#spec.description;
+    for (const { code, message, offset, record } of places?.bad ?? []) {
+      const text = (): string => record;
+      this.#bad.take({
+        code,
+        message,
+        origin,
+        offset,
+        faultOffset: offset,
+        field: null,
+        record: text,
+      });
+    }
     let bad = 0;
     const batch = rowsToBatch({ fields }, rows, {
       nowMs: triggerMs,
@@ -250,11 +263,11 @@ export class SourceStage {
       timeField,
       onBad: (error) => {
         bad++;
-        const offset = chunk.from + error.row;
+        const offset = places === undefined ? from + error.row : places.offsets[error.row]!;
         this.#bad.take({
           code: error.code,
           message: error.message,
-          origin: this.#spec.description,
+          origin,
           offset,
           faultOffset: offset,
           field: error.field,
@@ -280,7 +293,7 @@ export class SourceStage {
     if (piece === null) return null;
     const { row } = this.#kernel.context.calls;
     const scanner: Scanner = this.#scanners!.scannerOf(piece);
-    const { bytes, end, origin, originOffset, start } = piece;
+    const { bytes, end, origin } = piece;
     let position = this.#chunkStart;
     if (this.#spec.format.kind === 'json-lines') {
       // Line by line this time, to see which one makes the row.
@@ -292,9 +305,11 @@ export class SourceStage {
         position = next;
       }
     }
-    return { origin, offset: originOffset + position - start };
+    return { origin, offset: offsetAt(piece, position) };
   }
 }
+
+type SourceRows = Extract<SourceData, { readonly kind: 'rows' }>;
 
 type ReadTask = {
   readonly progress: Progress;
