@@ -52,7 +52,7 @@ export const layers: readonly Layer[] = [
 
   pureEdge(4, 'ports', 'Clock, Transport, Source, Sink …: the only interfaces'),
   pureEdge(7, 'observe', 'metrics, trace events, status model'),
-  pureEdge(7, 'connectors', 'what sinks share: who fences whom, a ledger in the process'),
+  pureEdge(7, 'connectors', 'what sinks share: who fences whom, a ledger, rows as text'),
   edge(8, 'connectors/memory', 'rows from and to arrays and callbacks'),
   edge(8, 'connectors/generator', 'seeded and paced synthetic events'),
   edge(8, 'connectors/files', 'JSON lines and CSV in, JSON lines out, standard input'),

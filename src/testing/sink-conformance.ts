@@ -88,7 +88,8 @@ async function runScript(world: SinkWorld, { process, run, done }: Life): Promis
       done.set(partition, through);
       for (const batch of batches.filter((number) => number > through)) {
         await commit(writer, partition, batch);
-        done.set(partition, batch);
+        // Without rows it leaves no entry.
+        if (hasRows(partition, batch)) done.set(partition, batch);
       }
       await writer.close();
     }

@@ -10,7 +10,7 @@ import { fileError } from './file-errors.ts';
 import { FileLedger, keptBytesOf, markedPartitions } from './file-ledger.ts';
 import type { LedgerPlace } from './file-ledger.ts';
 import type { OpenFile } from './file-operations.ts';
-import type { RowEncoder } from './row-encoder.ts';
+import type { RowEncoder } from '../row-encoder.ts';
 
 export type AppendOptions = {
   readonly place: LedgerPlace;

@@ -23,8 +23,8 @@ import type { LedgerPlace } from './file-ledger.ts';
 import { fileOperations } from './file-operations.ts';
 import type { FileOperations } from './file-operations.ts';
 import { PartWriter, partName } from './part-writer.ts';
-import { RowEncoder } from './row-encoder.ts';
-import type { TextFormat } from './row-encoder.ts';
+import { RowEncoder } from '../row-encoder.ts';
+import type { TextFormat } from '../row-encoder.ts';
 
 export type FileSinkOptions = {
   /** Takes away what earlier runs wrote there. Default false: refuses to start. */

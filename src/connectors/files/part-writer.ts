@@ -9,7 +9,7 @@ import { fenced } from '../fenced.ts';
 import { errnoOf, fileError } from './file-errors.ts';
 import { FileLedger } from './file-ledger.ts';
 import type { LedgerPlace } from './file-ledger.ts';
-import type { RowEncoder } from './row-encoder.ts';
+import type { RowEncoder } from '../row-encoder.ts';
 
 /** `part-3-000000000042.jsonl` */
 export const partName = /^part-\d+-\d{12,}\.(jsonl|csv)$/;

@@ -1,10 +1,10 @@
 // Batches as lines of text, JSON or CSV, straight from the columns: no row objects and no strings,
 // except for fractions and large int64.
 
-import { unreachable } from '../../base/assert.ts';
-import { StreamError } from '../../base/stream-error.ts';
-import type { Batch, Vector } from '../../data/columnar/batch.ts';
-import type { Field, RowSchema } from '../../schema/data-type.ts';
+import { unreachable } from '../base/assert.ts';
+import { StreamError } from '../base/stream-error.ts';
+import type { Batch, Vector } from '../data/columnar/batch.ts';
+import type { Field, RowSchema } from '../schema/data-type.ts';
 import { ByteWriter } from './byte-writer.ts';
 
 export type TextFormat = {
@@ -63,8 +63,11 @@ export class RowEncoder {
     return writer.bytes.slice(0, writer.length);
   }
 
-  /** A line for each row. The bytes hold until the next call. */
-  encode(batch: Batch): Uint8Array {
+  /**
+   * A line for each row. The bytes hold until the next call. Into `ends`, if given, goes where each
+   * line ends, behind its line feed.
+   */
+  encode(batch: Batch, ends: Int32Array | null = null): Uint8Array {
     const writer = this.#writer;
     const { fields } = this.#schema;
     const isJson = this.#format.kind === 'jsonl';
@@ -77,6 +80,7 @@ export class RowEncoder {
       }
       if (isJson) writer.putText(fields.length === 0 ? '{}' : '}');
       writer.putByte(lineFeed);
+      if (ends !== null) ends[row] = writer.length;
     }
     return writer.bytes.subarray(0, writer.length);
   }

@@ -1,7 +1,7 @@
 // A growing buffer of text bytes that is used again. Callers reserve room, then put bytes without
 // further checks.
 
-import { assert } from '../../base/assert.ts';
+import { assert } from '../base/assert.ts';
 
 const zero = 48;
 const minus = 45;

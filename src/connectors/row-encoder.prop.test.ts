@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { batchToRows, rowsToBatch } from '../../data/columnar/rows.ts';
-import type { Batch } from '../../data/columnar/batch.ts';
-import type { DataType, Field, RowSchema } from '../../schema/data-type.ts';
+import { batchToRows, rowsToBatch } from '../data/columnar/rows.ts';
+import type { Batch } from '../data/columnar/batch.ts';
+import type { DataType, Field, RowSchema } from '../schema/data-type.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { RowEncoder } from './row-encoder.ts';
 import type { TextFormat } from './row-encoder.ts';

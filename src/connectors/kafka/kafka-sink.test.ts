@@ -1,0 +1,473 @@
+// The sink against a made-up cluster: every way in which a request can come to nobody knows what,
+// what a record looks like, and what users are told.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { murmur2 as referenceMurmur2 } from '@platformatic/kafka';
+import type { StreamError } from '../../base/stream-error.ts';
+import type { KafkaWire } from '../../ports/kafka-wire.ts';
+import type { SinkRun, SinkWriter } from '../../ports/sink.ts';
+import type { RowObject, RowSchema } from '../../schema/data-type.ts';
+import { rowsAsBatch, sinkContext } from '../sink-writing.fixture.ts';
+import { kafkaErrors } from './error-codes.ts';
+import { FakeCluster, lost } from './fake-cluster.fixture.ts';
+import type { Hook } from './fake-cluster.fixture.ts';
+import { KafkaSink } from './kafka-sink.ts';
+import type { KafkaSinkOptions } from './kafka-sink.ts';
+
+const counts: RowSchema = {
+  fields: [
+    { name: 'batch', path: ['batch'], type: { kind: 'int32' }, nullable: false },
+    { name: 'row', path: ['row'], type: { kind: 'int32' }, nullable: false },
+  ],
+};
+
+const address = { brokers: 'fake:9092', topic: 'out', patienceMs: 2000 };
+
+function sinkOn(
+  cluster: FakeCluster,
+  { hook, ...options }: Partial<KafkaSinkOptions> & { readonly hook?: Hook } = {},
+): KafkaSink {
+  return new KafkaSink({ ...address, ...options }, cluster.platform(hook));
+}
+
+async function opened(
+  sink: KafkaSink,
+  run: Partial<SinkRun> = {},
+  schema: RowSchema = counts,
+): Promise<SinkWriter> {
+  const context = sinkContext(schema, run);
+  await sink.prepare(context);
+  return sink.open(0, context);
+}
+
+function commit(writer: SinkWriter, batch: number, rowCount = 3): Promise<void> {
+  const rows = Array.from({ length: rowCount }, (_, row) => ({ batch, row }));
+  return writer.commit({ batch, rows: rowsAsBatch(counts, rows), watermarkMs: 0 });
+}
+
+function seen(cluster: FakeCluster): RowObject[] {
+  const records = cluster.committed('out').map(({ value }) => JSON.parse(value!) as RowObject);
+  return records.toSorted((a, b) => Number(a['batch']) - Number(b['batch']));
+}
+
+function expected(batches: number, rowCount = 3): RowObject[] {
+  return Array.from({ length: batches * rowCount }, (_, n) => {
+    return { batch: Math.floor(n / rowCount), row: n % rowCount };
+  });
+}
+
+const batches = 4;
+
+type Fault = {
+  readonly name: string;
+  /** Requests after which one that is late is carried out all the same. */
+  readonly lateBy: number;
+  readonly apply: (act: () => Promise<unknown>) => Promise<never>;
+};
+
+const faults: readonly Fault[] = [
+  { name: 'is never sent', lateBy: 0, apply: () => Promise.reject(lost(false)) },
+  { name: 'is lost', lateBy: 0, apply: () => Promise.reject(lost(true)) },
+  {
+    name: 'is answered to nobody',
+    lateBy: 0,
+    apply: async (act) => {
+      await act();
+      throw lost(true);
+    },
+  },
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((lateBy) => {
+    return { name: `comes ${lateBy} later`, lateBy, apply: () => Promise.reject(lost(true)) };
+  }),
+];
+
+/** A job's life in which one request goes wrong. False: there are not so many requests. */
+async function live(version: number, fault: Fault, at: number): Promise<boolean> {
+  const cluster = new FakeCluster({ transactionVersion: version, brokers: 2 });
+  cluster.addTopic('out', 2);
+  let count = 0;
+  let late: (() => Promise<unknown>) | null = null;
+  const hook: Hook = async ({ api }, act) => {
+    const number = count++;
+    if (late !== null && number === at + fault.lateBy) await late();
+    if (number !== at || api === 'metadata') return act();
+    if (fault.lateBy > 0) late = act;
+    return fault.apply(act);
+  };
+  const where = `request ${at} ${fault.name}, transaction.version ${version}`;
+  const sink = sinkOn(cluster, { hook });
+  const writer = await opened(sink);
+  for (let batch = 0; batch < batches; batch++) await commit(writer, batch);
+  assert.deepEqual(seen(cluster), expected(batches), where);
+  await writer.close();
+  const next = await sinkOn(cluster).open(0, sinkContext(counts, { term: 2, resumes: true }));
+  assert.equal(next.committedThrough, batches - 1, where);
+  await next.close();
+  assert.equal(cluster.wires, 0, 'all connections are closed');
+  assert.equal(cluster.openTransactions('out'), 0, `nobody has to wait: ${where}`);
+  return count > at;
+}
+
+for (const version of [2, 0]) {
+  for (const fault of faults) {
+    test(`kafka, transaction.version ${version}: a request that ${fault.name} changes nothing`, async () => {
+      let at = 0;
+      while (await live(version, fault, at)) at++;
+      assert.ok(at > 20);
+    });
+  }
+}
+
+test('kafka: answers that are errors are asked again, or resolved by a new epoch', async () => {
+  const answered: readonly [keyof KafkaWire, number][] = [
+    ['produce', kafkaErrors.notLeaderOrFollower],
+    ['produce', kafkaErrors.concurrentTransactions],
+    ['produce', kafkaErrors.notEnoughReplicas],
+    ['produce', kafkaErrors.requestTimedOut],
+    ['produce', kafkaErrors.notEnoughReplicasAfterAppend],
+    ['produce', kafkaErrors.outOfOrderSequenceNumber],
+    ['produce', kafkaErrors.invalidProducerEpoch],
+    ['produce', kafkaErrors.invalidTxnState],
+    ['produce', kafkaErrors.transactionAbortable],
+    ['endTransaction', kafkaErrors.notCoordinator],
+    ['endTransaction', kafkaErrors.coordinatorLoadInProgress],
+    ['endTransaction', kafkaErrors.concurrentTransactions],
+    ['endTransaction', kafkaErrors.invalidTxnState],
+    ['endTransaction', kafkaErrors.producerFenced],
+    ['initProducerId', kafkaErrors.coordinatorLoadInProgress],
+    ['initProducerId', kafkaErrors.concurrentTransactions],
+    ['addPartitionsToTransaction', kafkaErrors.concurrentTransactions],
+    ['addPartitionsToTransaction', kafkaErrors.invalidProducerIdMapping],
+  ];
+  for (const [api, error] of answered) {
+    for (const nth of [0, 2]) {
+      const cluster = new FakeCluster({ transactionVersion: api.startsWith('add') ? 0 : 2 });
+      cluster.addTopic('out', 1);
+      let count = 0;
+      const hook: Hook = async (request, act) => {
+        if (request.api !== api || count++ !== nth) return act();
+        const { partitions = [] } = request.asked as { partitions?: readonly object[] };
+        const answer = { error, producerId: -1, epoch: -1 };
+        const each = partitions.map((place) => ({ ...place, error, message: null, offset: -1 }));
+        return (partitions.length > 0 ? each : answer) as Awaited<ReturnType<typeof act>>;
+      };
+      const writer = await opened(sinkOn(cluster, { hook }));
+      for (let batch = 0; batch < batches; batch++) await commit(writer, batch);
+      assert.deepEqual(seen(cluster), expected(batches), `${api} ${error} ${nth}`);
+    }
+  }
+});
+
+test('kafka: a transaction that the cluster has aborted is made again', async () => {
+  for (const transactionVersion of [2, 0]) {
+    const cluster = new FakeCluster({ transactionVersion });
+    cluster.addTopic('out', 1);
+    let isDue = false;
+    const hook: Hook = async ({ api }, act) => {
+      if (api === 'endTransaction' && isDue) {
+        isDue = false;
+        cluster.expireTransactions();
+      }
+      return act();
+    };
+    const writer = await opened(sinkOn(cluster, { hook }));
+    await commit(writer, 0);
+    isDue = true;
+    await commit(writer, 1);
+    assert.deepEqual(seen(cluster), expected(2));
+  }
+});
+
+test('kafka: an older writer that opens late disturbs nobody', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  const writer = await opened(sinkOn(cluster), { term: 2 });
+  await commit(writer, 0);
+  const late = sinkOn(cluster).open(0, sinkContext(counts, { term: 1, incarnation: 7 }));
+  await assert.rejects(late, { code: 'fenced' });
+  const before = cluster.requests.length;
+  await commit(writer, 1);
+  const apis = cluster.requests.slice(before).map(({ api }) => api);
+  assert.deepEqual(apis, ['produce', 'endTransaction']);
+});
+
+test('kafka: a commit takes two round trips, three before transaction.version 2', async () => {
+  for (const transactionVersion of [2, 0]) {
+    const cluster = new FakeCluster({ transactionVersion });
+    cluster.addTopic('out', 4);
+    const writer = await opened(sinkOn(cluster, { key: 'row' }));
+    const before = cluster.requests.length;
+    await commit(writer, 0, 50);
+    const apis = cluster.requests.slice(before).map(({ api }) => api);
+    const first = transactionVersion === 2 ? [] : ['addPartitionsToTransaction'];
+    assert.deepEqual(apis, [...first, 'produce', 'endTransaction']);
+    await commit(writer, 1, 0);
+    assert.equal(cluster.requests.length, before + apis.length, 'no rows cost nothing');
+  }
+});
+
+test('kafka: an equal pair fences its own former writer', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  const former = await opened(sinkOn(cluster));
+  await commit(former, 0);
+  const writer = await sinkOn(cluster).open(0, sinkContext(counts, { resumes: true }));
+  assert.equal(writer.committedThrough, 0);
+  await assert.rejects(commit(former, 1), { code: 'fenced' });
+  await commit(writer, 1);
+  assert.deepEqual(seen(cluster), expected(2));
+});
+
+test('kafka: the ledger is found among those of many others, also after compaction', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  const first = await opened(sinkOn(cluster), { pipeline: 'quiet' });
+  await commit(first, 5);
+  await first.close();
+  const other = await opened(sinkOn(cluster), { pipeline: 'busy' });
+  for (let sink = 0; sink < 16; sink++) {
+    // By partition, so that it comes by all of the ledger's.
+    const writer = await sinkOn(cluster).open(sink, sinkContext(counts, { pipeline: 'busy' }));
+    for (let batch = 0; batch < 200; batch++) await commit(writer, batch, 1);
+    await writer.close();
+  }
+  await other.close();
+  for (const compacts of [false, true]) {
+    if (compacts) cluster.compact('out.mizzle-ledger');
+    const context = sinkContext(counts, { pipeline: 'quiet', term: 2, resumes: true });
+    const again = await sinkOn(cluster).open(0, context);
+    assert.equal(again.committedThrough, 5);
+    await again.close();
+  }
+});
+
+test('kafka: who closes a history fences also a writer that is opening just then', async () => {
+  let stops = 0;
+  for (let at = 0; ; at++, stops++) {
+    const cluster = new FakeCluster();
+    cluster.addTopic('out', 1);
+    await sinkOn(cluster).prepare(sinkContext(counts));
+    const next = sinkContext(counts, { history: 'second', term: 2, keeps: ['first'] });
+    let count = 0;
+    const hook: Hook = async (_, act) => {
+      if (count++ === at) await sinkOn(cluster).prepare(next);
+      return act();
+    };
+    const outcome = (async () =>
+      commit(await sinkOn(cluster, { hook }).open(3, sinkContext(counts)), 0))();
+    const error = await outcome.then(
+      () => null,
+      (reason: unknown) => reason as StreamError,
+    );
+    if (count <= at) break;
+    const isCommitted = seen(cluster).length > 0;
+    assert.equal(error === null, isCommitted, `stopped before request ${at}`);
+    assert.ok(error === null || error.code === 'fenced', String(error));
+    // Whatever it had done before: from now on it does nothing.
+    const late = sinkOn(cluster).open(3, sinkContext(counts));
+    await assert.rejects(late, { code: 'fenced' });
+  }
+  assert.ok(stops > 8);
+});
+
+const people: RowSchema = {
+  fields: [
+    { name: 'user', path: ['user'], type: { kind: 'string' }, nullable: true },
+    { name: 'n', path: ['n'], type: { kind: 'int64' }, nullable: false },
+    { name: 'at', path: ['at'], type: { kind: 'timestamp', encoding: 'ms' }, nullable: true },
+    { name: 'data', path: ['data'], type: { kind: 'json' }, nullable: true },
+  ],
+};
+
+const persons: readonly RowObject[] = [
+  { user: 'Zoë "Z"', n: 2n ** 60n, at: 1_700_000_000_123, data: { a: [1] } },
+  { user: null, n: -1n, at: null, data: null },
+  { user: '', n: 0n, at: 5, data: 'x' },
+];
+
+async function written(options: Partial<KafkaSinkOptions>, partitions = 1): Promise<FakeCluster> {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', partitions);
+  const writer = await opened(sinkOn(cluster, options), {}, people);
+  await writer.commit({ batch: 0, rows: rowsAsBatch(people, persons), watermarkMs: 0 });
+  return cluster;
+}
+
+test('kafka: rows become records with key, value, time and headers', async () => {
+  const plain = (await written({})).committed('out');
+  assert.deepEqual(
+    plain.map(({ key, value, headers }) => [key, value, headers]),
+    [
+      [
+        null,
+        '{"user":"Zoë \\"Z\\"","n":1152921504606846976,"at":1700000000123,"data":{"a":[1]}}',
+        [],
+      ],
+      [null, '{"user":null,"n":-1,"at":null,"data":null}', []],
+      [null, '{"user":"","n":0,"at":5,"data":"x"}', []],
+    ],
+  );
+  const full = (
+    await written({
+      key: 'user',
+      omit: ['user', 'data'],
+      timestamp: 'at',
+      timestamps: 'iso',
+      headers: { count: 'n', of: 'user' },
+    })
+  ).committed('out');
+  const nowMs = full[1]!.timestampMs;
+  assert.ok(nowMs >= 1000 && nowMs < 2000, 'the time of writing, where there is none');
+  assert.deepEqual(
+    full.map(({ key, value, timestampMs, headers }) => [key, value, timestampMs, headers]),
+    [
+      [
+        'Zoë "Z"',
+        '{"n":1152921504606846976,"at":"2023-11-14T22:13:20.123Z"}',
+        1_700_000_000_123,
+        [
+          ['count', '1152921504606846976'],
+          ['of', 'Zoë "Z"'],
+        ],
+      ],
+      [
+        null,
+        '{"n":-1,"at":null}',
+        nowMs,
+        [
+          ['count', '-1'],
+          ['of', null],
+        ],
+      ],
+      [
+        '',
+        '{"n":0,"at":"1970-01-01T00:00:00.005Z"}',
+        5,
+        [
+          ['count', '0'],
+          ['of', ''],
+        ],
+      ],
+    ],
+  );
+  const several = (await written({ key: ['n', 'user'], value: { column: 'data' } })).committed(
+    'out',
+  );
+  assert.deepEqual(
+    several.map(({ key, value }) => [key, value]),
+    [
+      ['{"n":1152921504606846976,"user":"Zoë \\"Z\\""}', '{"a":[1]}'],
+      ['{"n":-1,"user":null}', null],
+      ['{"n":0,"user":""}', '"x"'],
+    ],
+  );
+});
+
+test('kafka: keys go where the Java client puts them', async () => {
+  const cluster = new FakeCluster({ brokers: 3 });
+  cluster.addTopic('out', 7);
+  const writer = await opened(sinkOn(cluster, { key: 'row' }));
+  await commit(writer, 0, 300);
+  const records = cluster.committed('out');
+  assert.equal(records.length, 300);
+  for (const { key, partition } of records) {
+    assert.equal(partition, (referenceMurmur2(Buffer.from(key!)) & 0x7fffffff) % 7, key!);
+  }
+  assert.equal(new Set(records.map(({ partition }) => partition)).size, 7);
+});
+
+test('kafka: batches hold what they may, and what is greater goes alone', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 2);
+  const sizes: number[] = [];
+  const hook: Hook = async ({ api, asked }, act) => {
+    if (api !== 'produce') return act();
+    const { partitions } = asked as { partitions: { topic: string; records: Uint8Array }[] };
+    for (const { topic, records } of partitions) if (topic === 'out') sizes.push(records.length);
+    return act();
+  };
+  const writer = await opened(sinkOn(cluster, { hook, batchBytesMax: 1000 }), {}, people);
+  const rows = Array.from({ length: 100 }, (_, n) => {
+    return { user: 'x'.repeat(n === 50 ? 3000 : n), n: BigInt(n), at: null, data: null };
+  });
+  await writer.commit({ batch: 0, rows: rowsAsBatch(people, rows), watermarkMs: 0 });
+  assert.deepEqual(
+    new Set(cluster.committed('out').map(({ value }) => (JSON.parse(value!) as RowObject)['n'])),
+    new Set(rows.map(({ n }) => Number(n))),
+  );
+  assert.equal(cluster.committed('out').length, 100);
+  assert.equal(sizes.filter((size) => size > 1000).length, 1);
+  assert.ok(sizes.length < 25, 'and they are filled');
+  assert.deepEqual(
+    new Set(cluster.committed('out').map(({ partition }) => partition)),
+    new Set([0, 1]),
+  );
+});
+
+test('kafka, at least once: lost answers repeat nothing, and there is no ledger', async () => {
+  for (const fault of faults) {
+    for (let at = 0; at < 12; at++) {
+      const cluster = new FakeCluster();
+      cluster.addTopic('out', 1);
+      let count = 0;
+      const hook: Hook = async ({ api }, act) => {
+        if (api !== 'produce' || count++ !== at) return act();
+        return fault.apply(act);
+      };
+      const sink = sinkOn(cluster, { hook, guarantee: 'at-least-once' });
+      const writer = await opened(sink);
+      for (let batch = 0; batch < batches; batch++) await commit(writer, batch);
+      assert.deepEqual(seen(cluster), expected(batches));
+      assert.equal(cluster.hasTopic('out.mizzle-ledger'), false);
+      assert.equal(writer.committedThrough, -1);
+    }
+  }
+});
+
+test('kafka: says what is wrong', async () => {
+  const cluster = new FakeCluster();
+  const refused = async (options: Partial<KafkaSinkOptions>): Promise<StreamError> => {
+    const failed = opened(sinkOn(cluster, options), {}, people);
+    return failed.then(
+      () => assert.fail('it was refused'),
+      (error: unknown) => error as StreamError,
+    );
+  };
+  const unknown = await refused({ topic: 'none' });
+  assert.equal(unknown.code, 'topic-unknown');
+  assert.match(unknown.message, /"none" at fake:9092/);
+  assert.ok(cluster.nowMs < 1100, 'at once');
+  cluster.addTopic('out', 1);
+  for (const options of [
+    { key: 'usr' },
+    { omit: ['usr'] },
+    { headers: { of: 'usr' } },
+    { partitionBy: 'usr' },
+    { value: { column: 'n' } },
+    { timestamp: 'n' },
+  ]) {
+    const error = await refused(options);
+    assert.equal(error.code, 'option-invalid', JSON.stringify(options));
+    assert.match(error.message, /column "(usr|n)"/);
+  }
+  for (const options of [{ key: [] }, { ledgerTopic: 'out' }, { create: { partitions: 0 } }]) {
+    assert.throws(() => sinkOn(cluster, options), { code: 'option-invalid' });
+  }
+  cluster.messageBytesMax = 200;
+  const writer = await opened(sinkOn(cluster, { key: 'row' }));
+  const large = await commit(writer, 0, 100).then(
+    () => assert.fail('it was refused'),
+    (error: unknown) => error as StreamError,
+  );
+  assert.equal(large.code, 'record-too-large');
+  assert.match(large.message, /topic "out".*key row/);
+  assert.equal(cluster.openTransactions('out'), 0, 'readers need not wait');
+});
+
+test('kafka: makes the topic if it is asked to', async () => {
+  const cluster = new FakeCluster();
+  const writer = await opened(sinkOn(cluster, { create: { partitions: 3 } }));
+  await commit(writer, 0);
+  assert.deepEqual(seen(cluster), expected(1));
+});

@@ -1,0 +1,252 @@
+// Rows into a Kafka topic, exactly once: the rows of a micro-batch and its ledger entry are one
+// transaction. Without node: the wire to the cluster comes in with the platform.
+
+import { StreamError } from '../../base/stream-error.ts';
+import type { KafkaPlatform, NewTopic, TopicMetadata } from '../../ports/kafka-wire.ts';
+import type { Sink, SinkContext, SinkWriter } from '../../ports/sink.ts';
+import type { TypedSink } from '../../ports/typed.ts';
+import { kafkaErrors } from './error-codes.ts';
+import { describeBrokers, patienceMsDefault, resolveAddress } from './kafka-address.ts';
+import type { KafkaAddress } from './kafka-address.ts';
+import { KafkaClient } from './kafka-client.ts';
+import { RepeatingWriter } from './repeating-writer.ts';
+import { SinkLedger, entryBatch, ledgerKeyOf, ledgerTopic } from './sink-ledger.ts';
+import type { LedgerEntry } from './sink-ledger.ts';
+import { keyColumns, RecordEncoder } from './sink-records.ts';
+import type { RecordOptions } from './sink-records.ts';
+import { TransactionWriter } from './transaction-writer.ts';
+import type { WriterParts } from './transaction-writer.ts';
+import { KafkaProducer } from './kafka-producer.ts';
+
+export type KafkaSinkOptions = KafkaAddress &
+  RecordOptions & {
+    /**
+     * `exactly-once`, the default: a transaction for each micro-batch with rows; readers set
+     * isolation.level to read_committed. `at-least-once`: no transactions and no ledger; a lost
+     * answer repeats nothing, but a run that resumes, and a sink partition that moves to another
+     * worker, repeat the micro-batches since the last checkpoint.
+     */
+    readonly guarantee?: 'exactly-once' | 'at-least-once';
+    /** Makes the topic if there is none. Default: there must be one. */
+    readonly create?: {
+      readonly partitions: number;
+      /** Default: the brokers'. */
+      readonly replication?: number;
+      readonly configs?: Readonly<Record<string, string>>;
+    };
+    /**
+     * After so long the cluster aborts the transaction of a writer that is gone, which until then
+     * holds up readers, unless the run comes back before, ms. Default 60,000.
+     */
+    readonly transactionTimeoutMs?: number;
+    /** A compacted topic that is made if it is not there. Default: `<topic>.mizzle-ledger`. */
+    readonly ledgerTopic?: string;
+  };
+
+const transactionTimeoutMsDefault = 60_000;
+
+export function makeKafkaSink<Row = unknown>(
+  options: KafkaSinkOptions,
+  platform: KafkaPlatform,
+): TypedSink<Row> {
+  return new KafkaSink(options, platform);
+}
+
+export class KafkaSink implements Sink {
+  readonly kind = 'kafka';
+  readonly description: string;
+  readonly location = 'worker';
+  readonly partitions: 1 | null = null;
+  readonly #options: KafkaSinkOptions;
+  readonly #platform: KafkaPlatform;
+  readonly #ledgerTopic: string;
+  /** Writers share it; it is closed with the last one of them. */
+  #shared: { readonly client: KafkaClient; users: number } | null = null;
+
+  constructor(options: KafkaSinkOptions, platform: KafkaPlatform) {
+    const { topic, key, create, batchBytesMax = 1, ledgerTopic: ledger } = options;
+    if (topic === '') refuse('the topic has no name', 'give its name');
+    if (typeof key === 'object' && key.length === 0)
+      refuse('the key has no columns', 'leave it out');
+    if (create !== undefined && !(create.partitions >= 1)) {
+      refuse(`the topic is to have ${create.partitions} partitions`, 'give 1 or more');
+    }
+    if (!(batchBytesMax >= 1)) refuse(`batchBytesMax is ${batchBytesMax}`, 'give a size in bytes');
+    if (ledger === topic) refuse('the ledger is the topic itself', 'give it a topic of its own');
+    this.#options = options;
+    this.#platform = platform;
+    this.#ledgerTopic = ledger ?? `${topic}.mizzle-ledger`;
+    const names = keyColumns(options);
+    const how = names.length === 0 ? '' : `, by ${names.join(', ')}`;
+    const most = this.#isExact ? '' : ', at least once';
+    this.description = `${topic} at ${describeBrokers(options)}${how}${most}`;
+  }
+
+  async prepare(context: SinkContext): Promise<void> {
+    this.#encoder(context);
+    const client = this.#acquire();
+    try {
+      const { topic, create } = this.#options;
+      if (create === undefined) await client.topic(topic);
+      else await made(client, { topic, replication: -1, configs: {}, ...create });
+      if (!this.#isExact) return;
+      const { partitions } = await made(client, ledgerTopic(this.#ledgerTopic));
+      for (const history of context.run.keeps ?? []) {
+        const former = { ...context, run: { ...context.run, history } };
+        await this.#close(former, client, partitions.length);
+      }
+    } finally {
+      await this.#release();
+    }
+  }
+
+  async open(partition: number, context: SinkContext): Promise<SinkWriter> {
+    const encoder = this.#encoder(context);
+    const client = this.#acquire();
+    try {
+      const found = await client.topic(this.#options.topic);
+      const parts = { encoder, partitions: found.partitions.length };
+      if (!this.#isExact) {
+        const writer = new RepeatingWriter({
+          ...this.#parts(partition, context, client),
+          ...parts,
+        });
+        await writer.start();
+        return writer;
+      }
+      const writer = await this.#writer(partition, context, client);
+      await writer.open(parts);
+      return writer;
+    } catch (error) {
+      await this.#release();
+      throw error;
+    }
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  get #isExact(): boolean {
+    return this.#options.guarantee !== 'at-least-once';
+  }
+
+  /**
+   * Closes a history: first the marks, which keep out writers that have not opened yet, then the
+   * sink partitions that somebody has opened. Who opened in between has its entry behind the mark,
+   * and is found here, or before it, and finds the mark.
+   */
+  async #close(context: SinkContext, client: KafkaClient, partitions: number): Promise<void> {
+    const { codecs } = this.#platform;
+    const { term, incarnation } = context.run;
+    const key = ledgerKeyOf(context, -1);
+    const token = this.#platform.newToken();
+    const mark: LedgerEntry = { batch: -1, term, incarnation, token, state: 'closed' };
+    const nowMs = this.#platform.nowMs();
+    const writes = Array.from({ length: partitions }, (_, partition) => {
+      const batch = entryBatch(key, mark, { partition, nowMs, codecs });
+      return { topic: this.#ledgerTopic, batch };
+    });
+    const producer = this.#producer(client, null);
+    const what = `close a history in the ledger "${this.#ledgerTopic}"`;
+    await client.retried({ what, at: client.wire.description }, async () => {
+      await producer.start();
+      // Marks that come twice are one.
+      const result = await producer.send(writes);
+      return result === 'done' ? { done: null } : { again: kafkaErrors.networkException };
+    });
+    const opened = await Promise.all(
+      writes.map(({ topic, batch }) => {
+        const at = { topic, partition: batch.partition };
+        return new SinkLedger(client, codecs, at).sinkPartitions(key);
+      }),
+    );
+    for (const partition of opened.flatMap((found) => [...found])) {
+      const writer = await this.#writer(partition, context, client);
+      await writer.closeHistory();
+    }
+  }
+
+  async #writer(
+    partition: number,
+    context: SinkContext,
+    client: KafkaClient,
+  ): Promise<TransactionWriter> {
+    const found = await awaited(client, this.#ledgerTopic);
+    const ledger = { topic: this.#ledgerTopic, partitions: found.partitions.length };
+    return new TransactionWriter(this.#parts(partition, context, client), ledger);
+  }
+
+  #parts(partition: number, context: SinkContext, client: KafkaClient): WriterParts {
+    const id = [this.#ledgerTopic, context.run.pipeline, context.name, partition];
+    // The history is part of it: histories have no order, so of two that run at once neither is
+    // the newer one, and they must not fence each other in turns.
+    const transactionalId = `mizzle-${[...id, context.run.history].join('-')}`;
+    return {
+      client,
+      platform: this.#platform,
+      producer: this.#producer(client, this.#isExact ? transactionalId : null),
+      topic: this.#options.topic,
+      partition,
+      context,
+      release: () => this.#release(),
+    };
+  }
+
+  #producer(client: KafkaClient, transactionalId: string | null): KafkaProducer {
+    const { transactionTimeoutMs = transactionTimeoutMsDefault } = this.#options;
+    const { codecs } = this.#platform;
+    const names = keyColumns(this.#options);
+    const origin = names.length === 0 ? 'without key' : `with the key ${names.join(', ')}`;
+    const options = { client, codecs, transactionalId, transactionTimeoutMs, origin };
+    return new KafkaProducer(options);
+  }
+
+  #encoder({ schema }: SinkContext): RecordEncoder {
+    return new RecordEncoder(schema, this.#options, this.#platform.codecs);
+  }
+
+  #acquire(): KafkaClient {
+    const platform = this.#platform;
+    const { patienceMs = patienceMsDefault } = this.#options;
+    if (this.#shared === null) {
+      const address = resolveAddress(this.#options, (name) => platform.environment(name));
+      const client = new KafkaClient(platform.open(address), { clock: platform, patienceMs });
+      this.#shared = { client, users: 0 };
+    }
+    this.#shared.users++;
+    return this.#shared.client;
+  }
+
+  async #release(): Promise<void> {
+    const shared = this.#shared!;
+    shared.users--;
+    if (shared.users > 0) return;
+    this.#shared = null;
+    await shared.client.close();
+  }
+}
+
+/** The topic, made if need be. */
+async function made(client: KafkaClient, topic: NewTopic): Promise<TopicMetadata> {
+  const found = await client.findTopic(topic.topic);
+  if (found !== null) return found;
+  await client.createTopic(topic);
+  return awaited(client, topic.topic);
+}
+
+/** The topic was made a moment ago: brokers learn of it one after the other. */
+async function awaited(client: KafkaClient, topic: string): Promise<TopicMetadata> {
+  const attempt = { what: `find the topic "${topic}"`, at: client.wire.description };
+  return client.retried(attempt, async () => {
+    const found = await client.findTopic(topic);
+    if (found === null) return { again: kafkaErrors.unknownTopicOrPartition };
+    const hasLeaders = found.partitions.every(({ leader }) => leader >= 0);
+    return hasLeaders ? { done: found } : { again: kafkaErrors.leaderNotAvailable };
+  });
+}
+
+function refuse(what: string, hint: string): never {
+  const message = `could not set up "kafka": ${what}`;
+  throw new StreamError({ code: 'option-invalid', message, hint, fields: { sink: 'kafka' } });
+}

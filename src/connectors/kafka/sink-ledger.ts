@@ -1,0 +1,235 @@
+// The ledger of the sink: a compacted topic beside the output topic. Its records say, for each sink
+// partition, which micro-batch was committed last, and by whom; they are part of the transaction
+// that carries the rows. Compaction keeps the newest of each for ever, unlike offsets of consumer
+// groups, which Kafka forgets after a week.
+//
+// It is read without waiting for the last stable offset, and the markers decide which entries
+// count: once InitProducerId has answered, all markers of this writer's former transactions are
+// written, while a dead writer of another sink partition may hold the last stable offset back for
+// as long as its transaction may last.
+
+import { hashText } from '../../base/hash.ts';
+import type {
+  FetchedPartition,
+  KafkaCodecs,
+  NewTopic,
+  TopicPartition,
+} from '../../ports/kafka-wire.ts';
+import type { SinkContext } from '../../ports/sink.ts';
+import { kafkaErrors } from './error-codes.ts';
+import type { KafkaClient } from './kafka-client.ts';
+import { isWireFailure } from './kafka-errors.ts';
+import { readRecords } from './ledger-records.ts';
+import type { LedgerRecord } from './ledger-records.ts';
+import { RecordBuffer } from './record-buffer.ts';
+import type { RecordBatch } from './record-buffer.ts';
+import { onlyText } from './text-column.ts';
+
+/** Whose entry it is. The partition -1: everybody's of the history; a mark that closes it. */
+export type LedgerKey = {
+  readonly pipeline: string;
+  readonly history: string;
+  readonly sink: string;
+  readonly partition: number;
+};
+
+export type LedgerEntry = {
+  /** -1: none. */
+  readonly batch: number;
+  readonly term: number;
+  readonly incarnation: number;
+  /** Of the writer: differs each time one opens. */
+  readonly token: string;
+  /**
+   * `opened`: its writer may still find that the history was closed before. `closed`: another
+   * history follows; who is not newer may not write.
+   */
+  readonly state: 'opened' | 'committed' | 'closed';
+};
+
+export type LedgerView = {
+  /** The newest that counts. */
+  readonly entry: LedgerEntry | null;
+  /** The newest mark of the history, as far as it was read. */
+  readonly mark: LedgerEntry | null;
+  /** Up to here it was read. */
+  readonly end: number;
+};
+
+/** So that sink partitions seldom share one, and all of them fit into a small cluster. */
+const ledgerPartitions = 16;
+/** First look back from the end: some hundred transactions, less than a request takes anyway. */
+const windowOffsets = 256;
+const windowGrowth = 8;
+const fetchBytesMax = 4 * 1024 * 1024;
+
+export function ledgerTopic(topic: string): NewTopic {
+  return {
+    topic,
+    partitions: ledgerPartitions,
+    replication: -1,
+    configs: {
+      'cleanup.policy': 'compact',
+      // Only closed segments are compacted: small ones keep what is read at a start small.
+      'segment.bytes': String(16 * 1024 * 1024),
+      'min.cleanable.dirty.ratio': '0.1',
+    },
+  };
+}
+
+export function ledgerKeyOf({ name, run }: SinkContext, partition: number): LedgerKey {
+  return { pipeline: run.pipeline, history: run.history, sink: name, partition };
+}
+
+/** All entries of a sink partition, over all histories, are in one partition of the ledger. */
+export function ledgerPartitionOf({ pipeline, sink, partition }: LedgerKey, count: number): number {
+  const start = Number.parseInt(hashText(JSON.stringify([pipeline, sink])).slice(0, 8), 16);
+  return (start + partition) % count;
+}
+
+/** A batch of one record. */
+export function entryBatch(
+  key: LedgerKey,
+  entry: LedgerEntry,
+  at: { readonly partition: number; readonly nowMs: number; readonly codecs: KafkaCodecs },
+): RecordBatch {
+  const encoder = new TextEncoder();
+  const buffer = new RecordBuffer(at.partition);
+  const columns = {
+    key: onlyText(encoder.encode(keyText(key))),
+    value: onlyText(encoder.encode(JSON.stringify(entry))),
+    headers: null,
+  };
+  buffer.put(0, columns, at.nowMs);
+  return buffer.finish('none', at.codecs);
+}
+
+export class SinkLedger {
+  readonly #client: KafkaClient;
+  readonly #codecs: KafkaCodecs;
+  readonly #at: TopicPartition;
+
+  constructor(client: KafkaClient, codecs: KafkaCodecs, at: TopicPartition) {
+    this.#client = client;
+    this.#codecs = codecs;
+    this.#at = at;
+  }
+
+  /**
+   * Reads back from the end until there is an entry that suffices, or nothing more. Marks that
+   * are older than an entry by somebody who had looked for them are not sought.
+   */
+  async newest(key: LedgerKey, suffices: (entry: LedgerEntry) => boolean): Promise<LedgerView> {
+    const [start, end] = await Promise.all([this.#offset(-2), this.#offset(-1)]);
+    for (let window = windowOffsets; ; window *= windowGrowth) {
+      const from = Math.max(start, end - window);
+      const view = viewOf(await this.#read(from, end), key, end);
+      if (from === start || (view.entry !== null && suffices(view.entry))) return view;
+    }
+  }
+
+  /** What has come since an offset. */
+  async since(key: LedgerKey, offset: number): Promise<LedgerView> {
+    const end = await this.#offset(-1);
+    return viewOf(await this.#read(offset, end), key, end);
+  }
+
+  /** The sink partitions of a history that have entries here, also such as may come to nothing. */
+  async sinkPartitions(key: Omit<LedgerKey, 'partition'>): Promise<ReadonlySet<number>> {
+    const [start, end] = await Promise.all([this.#offset(-2), this.#offset(-1)]);
+    const found = new Set<number>();
+    for (const record of await this.#read(start, end)) {
+      if (record.kind !== 'data') continue;
+      const [pipeline, history, sink, partition] = JSON.parse(record.key) as unknown[];
+      if (pipeline !== key.pipeline || history !== key.history || sink !== key.sink) continue;
+      if (typeof partition === 'number' && partition >= 0) found.add(partition);
+    }
+    return found;
+  }
+
+  async #offset(timestamp: number): Promise<number> {
+    const { topic, partition } = this.#at;
+    return this.#client.retried(this.#attempt(), async () => {
+      const { broker } = await this.#client.leader(this.#at);
+      const asked = { topic, partition, timestamp };
+      const answers = await this.#client.wire
+        .listOffsets(broker, 'read-uncommitted', [asked])
+        .catch((error: unknown) => this.#failed(error));
+      const [found] = answers;
+      if (found?.error === kafkaErrors.none) return { done: found.offset };
+      return { again: found?.error ?? kafkaErrors.networkException, forget: this.#forget };
+    });
+  }
+
+  /** In order of offsets; those of whole batches, the first of which may begin before. */
+  async #read(from: number, end: number): Promise<LedgerRecord[]> {
+    const records: LedgerRecord[] = [];
+    for (let offset = from; offset < end;) {
+      const fetched = await this.#fetch(offset);
+      const { next } = readRecords(fetched.records, this.#codecs, {
+        onRecord: (record) => records.push(record),
+      });
+      offset = Math.max(offset, next);
+    }
+    return records;
+  }
+
+  async #fetch(offset: number): Promise<FetchedPartition> {
+    return this.#client.retried(this.#attempt(), async () => {
+      const { broker, epoch, topicId } = await this.#client.leader(this.#at);
+      const asked = { ...this.#at, topicId, leaderEpoch: epoch, offset, bytesMax: fetchBytesMax };
+      const request = {
+        waitMs: 100,
+        bytesMin: 1,
+        bytesMax: fetchBytesMax,
+        isolation: 'read-uncommitted',
+        partitions: [asked],
+      } as const;
+      const answers = await this.#client.wire
+        .fetchRecords(broker, request)
+        .catch((error: unknown) => this.#failed(error));
+      const [found] = answers;
+      if (found === undefined || found.error !== kafkaErrors.none) {
+        return { again: found?.error ?? kafkaErrors.networkException, forget: this.#forget };
+      }
+      // There is more up to the end that was named: another leader may have to catch up first.
+      if (found.records.length === 0) return { again: kafkaErrors.offsetNotAvailable };
+      return { done: found };
+    });
+  }
+
+  /** A broker that does not answer may have lost its partitions to another one. */
+  #failed(error: unknown): never {
+    if (isWireFailure(error)) this.#forget();
+    throw error;
+  }
+
+  readonly #forget = (): void => this.#client.forgetLeaders(this.#at.topic);
+
+  #attempt(): { readonly what: string; readonly at: string } {
+    const { topic, partition } = this.#at;
+    const what = `read partition ${partition} of the ledger "${topic}"`;
+    return { what, at: this.#client.wire.description };
+  }
+}
+
+function viewOf(records: readonly LedgerRecord[], key: LedgerKey, end: number): LedgerView {
+  const own = keyText(key);
+  const all = keyText({ ...key, partition: -1 });
+  // Backwards, so that the end of a producer's transaction is known before what is in it.
+  const ends = new Map<number, boolean>();
+  let entry: LedgerEntry | null = null;
+  let mark: LedgerEntry | null = null;
+  for (const record of records.toReversed()) {
+    if (record.kind === 'end') ends.set(record.producerId, record.committed);
+    else if (!record.transactional || ends.get(record.producerId) === true) {
+      if (record.key === own) entry ??= JSON.parse(record.value) as LedgerEntry;
+      else if (record.key === all) mark ??= JSON.parse(record.value) as LedgerEntry;
+    }
+  }
+  return { entry, mark, end };
+}
+
+function keyText({ pipeline, history, sink, partition }: LedgerKey): string {
+  return JSON.stringify([pipeline, history, sink, partition]);
+}
