@@ -73,8 +73,12 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
     const result = { machine: machine(), versions: home.versions, rows };
     const all = save(results, result);
     print([...tablesOf(rows), `all results: ${join(results, 'peers.json')}`], json ? all : null);
-    if (rows.some(({ wrong }) => wrong > 0)) process.exitCode = 1;
-    rmSync(folder, { recursive: true, force: true });
+    if (rows.some(({ wrong }) => wrong > 0)) {
+      process.exitCode = 1;
+      process.stderr.write(`logs are in ${folder}\n`);
+    } else {
+      rmSync(folder, { recursive: true, force: true });
+    }
   } catch (error) {
     process.stderr.write(`logs are in ${folder}\n`);
     throw error;

@@ -14,8 +14,9 @@ import { Tally, arrivalIn, truthIn } from './tally.ts';
 export const inPartitions = 4;
 export const campaigns = 100;
 
-/** Without a new result for so long nothing more is expected. */
+/** Without a new result for so long nothing more is expected; the first one takes longest. */
 const patienceMs = 120_000;
+const firstPatienceMs = 300_000;
 
 export type Filled = { readonly topic: string; readonly events: number; readonly truth: string };
 
@@ -136,7 +137,11 @@ export class Following {
 
   /** Until all windows have their true count, or nothing has come for long. */
   async end(): Promise<TallyResult> {
-    while (!this.#tally.isComplete && Date.now() - this.#newsMs < patienceMs) await sleep(20);
+    while (!this.#tally.isComplete) {
+      const limitMs = this.#tally.records === 0 ? firstPatienceMs : patienceMs;
+      if (Date.now() - this.#newsMs > limitMs) break;
+      await sleep(20);
+    }
     // What is told once more, or told wrongly, comes soon after.
     await sleep(500);
     await this.#processes.kill(this.#child);

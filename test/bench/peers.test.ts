@@ -78,7 +78,9 @@ test('Tally: a window that is wrong, missing or should not be is each wrong', ()
 
 test('Tally: what falls back and is told again is final since then, a mere repeat is not', () => {
   const seen = (arrivals: readonly Arrival[]): WindowSeen | undefined =>
-    judged([...allRight, ...arrivals]).result().seen.find((each) => each.windowEndMs === 13_000);
+    judged([...allRight, ...arrivals])
+      .result()
+      .seen.find((each) => each.windowEndMs === 13_000);
   const repeat = arrival('a', 13_000, 4, { appendedMs: 20_000, visibleMs: 20_000 });
   const fallen = arrival('a', 13_000, 1, { appendedMs: 15_000, visibleMs: 15_000 });
   assert.deepEqual(seen([repeat]), { windowEndMs: 13_000, appendedMs: 20, visibleMs: 25 });
