@@ -9,7 +9,7 @@ import type { PeersHome } from './home.ts';
 export function startBroker(home: PeersHome): Promise<KafkaServer> {
   process.env['MIZZLE_KAFKA_HOME'] = home.path('broker');
   return startKafka({
-    jvm: ['-Xms1g', '-Xmx1g'],
+    jvm: ['-Xms1g', '-Xmx1g', '-XX:-UseSerialGC', '-XX:+UseG1GC', '-XX:TieredStopAtLevel=4'],
     config: {
       'log.segment.bytes': String(256 << 20),
       // Kafka's own values; those of tests make it look for work all the time.

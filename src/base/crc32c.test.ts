@@ -16,7 +16,8 @@ test('crc32c gives what RFC 3720 lists', () => {
 test('crc32c of any part is the one that long division gives', () => {
   const bytes = Uint8Array.from({ length: 300 }, (_, index) => (index * 151 + 7) % 256);
   for (const from of [0, 1, 5]) {
-    for (let to = from; to < 60; to++) assert.equal(crc32c(bytes, from, to), byBits(bytes, from, to));
+    for (let to = from; to < 60; to++)
+      assert.equal(crc32c(bytes, from, to), byBits(bytes, from, to));
     assert.equal(crc32c(bytes, from), byBits(bytes, from, bytes.length));
   }
 });

@@ -6,12 +6,16 @@ import {
   crcFromByte,
   writeBatchHead,
 } from '../../src/connectors/kafka/record-batch.ts';
+import { socketCodecs } from '../../src/connectors/kafka/sockets/codecs.ts';
+import type { KafkaCompression } from '../../src/ports/kafka-wire.ts';
 
 export type BatchOptions = {
   readonly producerId?: number;
   readonly epoch?: number;
   readonly sequence?: number;
   readonly transactional?: boolean;
+  readonly compression?: KafkaCompression;
+  readonly timestampMs?: number;
 };
 
 export function recordBatch(values: readonly string[], options: BatchOptions = {}): Uint8Array {
@@ -21,18 +25,20 @@ export function recordBatch(values: readonly string[], options: BatchOptions = {
     const body = [0, ...zigzag(0), ...zigzag(index), ...zigzag(-1), ...zigzag(text.length)];
     return Buffer.from([...zigzag(body.length + text.length + 1), ...body, ...text, ...zigzag(0)]);
   });
-  const bytes = Buffer.concat([Buffer.alloc(batchHeadBytes), ...records]);
+  const { compression = 'none', timestampMs = 1_000 } = options;
+  const packed = socketCodecs.compress(compression, Buffer.concat(records));
+  const bytes = Buffer.concat([Buffer.alloc(batchHeadBytes), packed]);
   writeBatchHead(bytes, {
     baseOffset: 0,
     leaderEpoch: -1,
     magic: 2,
-    compression: 'none',
+    compression,
     appendTime: false,
     transactional: options.transactional ?? false,
     control: false,
     lastOffsetDelta: values.length - 1,
-    baseTimestampMs: 1_000,
-    maxTimestampMs: 1_000,
+    baseTimestampMs: timestampMs,
+    maxTimestampMs: timestampMs,
     producerId: options.producerId ?? -1,
     producerEpoch: options.epoch ?? -1,
     baseSequence: options.sequence ?? -1,

@@ -144,10 +144,7 @@ export class KafkaLink {
     }
     return new Promise((resolve, reject) => {
       const late = `the broker at ${this.broker} did not answer ${name} within ${timeoutMs} ms`;
-      const timer = setTimeout(
-        () => this.end(new WireFailure(late, { unclear: true })),
-        timeoutMs,
-      );
+      const timer = setTimeout(() => this.end(new WireFailure(late, { unclear: true })), timeoutMs);
       this.#waiting.set(correlation, {
         answer: (frame) => {
           clearTimeout(timer);

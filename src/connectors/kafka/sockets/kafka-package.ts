@@ -2,10 +2,11 @@
 // sought, so that nobody needs it who does not use Kafka. What is taken from it: connections with
 // TLS and SASL, and the compressions that Node does not have.
 
+import type * as kafka from '@platformatic/kafka';
 import { createRequire } from 'node:module';
 import { StreamError } from '../../../base/stream-error.ts';
 
-export type KafkaPackage = typeof import('@platformatic/kafka');
+export type KafkaPackage = typeof kafka;
 
 let loaded: KafkaPackage | null = null;
 

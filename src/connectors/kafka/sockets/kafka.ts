@@ -1,8 +1,6 @@
 // Topics of Apache Kafka, in and out. Entry `mizzle/kafka`.
 
-export type {
-  KafkaAddress,
-  KafkaSaslOptions,
-  KafkaTlsOptions,
-  TextOrEnv,
-} from '../kafka-address.ts';
+import type { KafkaAddress } from '../kafka-address.ts';
+
+/** Where a Kafka cluster is, and how to be let in. */
+export type KafkaCluster = KafkaAddress;

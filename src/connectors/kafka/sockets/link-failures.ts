@@ -40,7 +40,9 @@ export function reasonOf(error: unknown): string {
   const last = causes(error).at(-1);
   if (last === undefined) return String(error);
   if (last instanceof AggregateError && last.errors.length > 0) {
-    const reasons = last.errors.map((each) => (each instanceof Error ? each.message : String(each)));
+    const reasons = last.errors.map((each) =>
+      each instanceof Error ? each.message : String(each),
+    );
     return [...new Set(reasons)].join(', ');
   }
   return last.message || codeOf(last) || last.name;

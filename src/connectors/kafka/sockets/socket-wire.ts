@@ -84,10 +84,7 @@ export class SocketWire implements KafkaWire {
     return this.#metadata(broker, topics);
   }
 
-  async createTopics(
-    broker: BrokerId,
-    topics: readonly NewTopic[],
-  ): Promise<readonly TopicMade[]> {
+  async createTopics(broker: BrokerId, topics: readonly NewTopic[]): Promise<readonly TopicMade[]> {
     const timeoutMs = this.#options.requestTimeoutMs;
     // Only brokers that have no ZooKeeper pass it on to the controller.
     const to = broker ?? (await this.#controller());
@@ -117,7 +114,8 @@ export class SocketWire implements KafkaWire {
   async produce(broker: number, request: ProduceRequest): Promise<readonly ProducedPartition[]> {
     const { transactionalId, timeoutMs: waitMs } = request;
     const purpose = purposes.writer(transactionalId);
-    if (transactionalId === null) return this.#call(produceApi, request, { broker, purpose, waitMs });
+    if (transactionalId === null)
+      return this.#call(produceApi, request, { broker, purpose, waitMs });
     const { transactionVersion } = await this.features();
     const versionMax = transactionVersion < 2 ? produceVersionMaxBefore2 : produceApi.versionMax;
     return this.#call(produceApi, request, { broker, purpose, waitMs, versionMax });
@@ -254,7 +252,7 @@ export class SocketWire implements KafkaWire {
   }
 
   #timeoutMs(waitMs: number): number {
-    return Math.max(this.#options.requestTimeoutMs, waitMs + marginMs);
+    return Math.max(this.#options.requestTimeoutMs, waitMs === 0 ? 0 : waitMs + marginMs);
   }
 }
 
