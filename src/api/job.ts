@@ -2,6 +2,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import type { KafkaLogAddress } from '../ports/kafka-address.ts';
 import type { ByteSize } from '../base/byte-size.ts';
 import type { Duration } from '../base/duration.ts';
 import type { ExecutionMode } from '../plan/execution-mode.ts';
@@ -89,6 +90,12 @@ export type CheckpointOptions = {
    * at most until the next checkpoint. Default: 16 GiB.
    */
   readonly spillMax?: ByteSize;
+  /**
+   * Logs ranges in a topic of Kafka instead of the store: what reads an object store waits tens of
+   * ms for every entry, and output waits with it. A run on one host logs on its own disk anyway,
+   * unless this is given. Needs the package `@platformatic/kafka` on all hosts.
+   */
+  readonly rangeLog?: { readonly kafka: KafkaLogAddress };
   /** Begins anew, whatever the store holds of this pipeline. Default: false. */
   readonly fresh?: boolean;
   /**

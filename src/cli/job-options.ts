@@ -1,5 +1,6 @@
 // Options of commands that run a job, however they run it.
 
+import type { KafkaLogAddress } from '../ports/kafka-address.ts';
 import type { CheckpointOptions, OutputChoice, RunOptions } from '../api/job.ts';
 import type { ByteSize } from '../base/byte-size.ts';
 import type { Duration } from '../base/duration.ts';
@@ -19,6 +20,7 @@ export const jobOptions: OptionsConfig = {
   'checkpoint-interval': { type: 'string' },
   'kept-memory': { type: 'string' },
   'spill-folder': { type: 'string' },
+  'range-log': { type: 'string' },
   'spill-max': { type: 'string' },
   fresh: { type: 'boolean' },
   from: { type: 'string' },
@@ -44,6 +46,8 @@ export const jobHelp = `\
   --spill-folder DIR   where it goes, on each host (default: the folder for temporary files)
   --spill-max SIZE     disk that each worker may use; when that is full, too, input waits
                        (default 16gb)
+  --range-log ADDRESS  log what was read in a topic, kafka://host:9092/topic, instead of the store:
+                       output of a cluster over an object store waits for it
   --fresh              begin anew, whatever the store holds of this pipeline
   --from CHECKPOINT    start from this checkpoint, a number or a savepoint's name; from an older one
                        than the newest a new history begins, and --output must say what becomes of
@@ -84,6 +88,7 @@ function checkpointOptions(
     ...(values['kept-memory'] && { keptMemory: sizeOption(values['kept-memory']) }),
     ...(values['spill-max'] && { spillMax: sizeOption(values['spill-max']) }),
     ...(values['spill-folder'] && { spillFolder: String(values['spill-folder']) }),
+    ...(values['range-log'] && { rangeLog: rangeLogOption(String(values['range-log'])) }),
   };
   const allowDroppedState = values['allow-dropped-state'] === true;
   if (typeof store === 'string') {
@@ -97,12 +102,30 @@ function checkpointOptions(
     };
   }
   const start = ['fresh', 'from', 'output', 'drain-on-stop', 'allow-dropped-state'];
-  const names = [...start, 'checkpoint-interval', 'kept-memory', 'spill-folder', 'spill-max'];
+  const names = [
+    ...start,
+    'checkpoint-interval',
+    'kept-memory',
+    'spill-folder',
+    'spill-max',
+    'range-log',
+  ];
   const option = names.find((name) => values[name] !== undefined);
   if (option === undefined) return undefined;
   throw new UsageError(
     `--${option} is about checkpoints, and none are kept`,
     'add --checkpoints STORE, such as a folder',
+  );
+}
+
+/** `kafka://host:9092,host:9092/topic`; the topic may be left out. */
+function rangeLogOption(text: string): { readonly kafka: KafkaLogAddress } {
+  const [, brokers, topic] = /^kafka:\/\/([^/]+)(?:\/([^/]+))?$/.exec(text) ?? [];
+  if (brokers !== undefined)
+    return { kafka: { brokers, ...(topic === undefined ? {} : { topic }) } };
+  throw new UsageError(
+    `--range-log ${text} is no address of a Kafka topic`,
+    'write it as kafka://host:9092, or kafka://host:9092/topic',
   );
 }
 

@@ -182,6 +182,11 @@ export interface KafkaWire {
     group: string,
     offsets: readonly OffsetCommitted[],
   ): Promise<readonly (TopicPartition & { readonly error: number })[]>;
+  /** Deletes what lies before an offset. */
+  deleteRecords(
+    broker: number,
+    before: readonly (TopicPartition & { readonly offset: number })[],
+  ): Promise<readonly (TopicPartition & { readonly error: number })[]>;
   /** Fails what is under way. */
   close(): Promise<void>;
 }

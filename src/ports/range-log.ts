@@ -38,6 +38,8 @@ export interface RangeLog {
   writers(): Promise<readonly string[]>;
   /** Records up to this batch are no longer needed; they may go on existing. */
   release(throughBatch: number): Promise<void>;
+  /** Where it holds connections: ends them, once all writers are closed. */
+  close?(): Promise<void>;
 }
 
 export interface RangeLogWriter {

@@ -83,15 +83,17 @@ function rowTexts({ rows }: Commit, inAnyOrder: boolean): readonly string[] {
 }
 
 /**
- * Of a task that was run several times, the run that began last counts (one of an earlier placement
- * may end after it, and is forgotten), and one by a worker that was declared dead only if there was
- * no other: its blocks had come before.
+ * Of a task that was run several times, the last run by the newest placement counts: one by an
+ * older may begin and end after it, and is forgotten. One by a worker that was declared dead counts
+ * only if there was no other: its blocks had come before.
  */
 export function attemptsThatCount(tasks: readonly RanTask[]): readonly RanTask[] {
   const byTask = Map.groupBy(tasks, ({ task }) => `${task.stage}/${task.partition}/${task.batch}`);
   return [...byTask.values()].flatMap((runs) => {
     const living = runs.filter(({ zombie }) => !zombie);
-    const all = (living.length > 0 ? living : runs).toSorted((a, b) => a.startedMs - b.startedMs);
+    const all = (living.length > 0 ? living : runs).toSorted(
+      (a, b) => a.version - b.version || a.startedMs - b.startedMs,
+    );
     return all.slice(all.findLastIndex(({ part }) => part === 0));
   });
 }

@@ -218,3 +218,7 @@ test('who has missed a placement that died with those who had it begins anew', (
 test('a task of an earlier placement that ends late does not count (seed 5005748)', () => {
   runSimulation(drawSimulation(5_005_748));
 });
+
+test('nor does one that begins late, by a worker that a new driver hears (seed 6009643)', () => {
+  runSimulation(drawSimulation(6_009_643));
+});

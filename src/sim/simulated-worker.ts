@@ -360,6 +360,7 @@ export class SimulatedWorker {
     const atMs = replay === null ? triggerMs : runner.rangeOf(replay.range).triggerMs;
     const order: TaskOrder = { task, part, last, inputs, range, triggerMs: atMs, replay };
     const startedMs = this.#options.clock.nowMs;
+    const { version } = this.machine.template!;
     const elapsedMs = costs.taskMs * 2 * random.float();
     // It runs at its end: whatever else happens until then must not change what it was given.
     this.#after(elapsedMs, () => {
@@ -371,7 +372,7 @@ export class SimulatedWorker {
       }
       this.#busy = false;
       const outputTexts = outcome.outputs.map((output) => runner.textOf(output));
-      this.#options.onTask({ ...order, outputTexts, startedMs });
+      this.#options.onTask({ ...order, outputTexts, startedMs, version });
       checker?.taskFinished(worker, effect, outcome.outputs);
       if (outcome.commits.length > 0) {
         this.#outputs.set(`${name}@${batch}`, outcome.commits);

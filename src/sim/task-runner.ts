@@ -59,6 +59,8 @@ export type TaskRunner = {
 export type RanTask = TaskOrder & {
   readonly outputTexts: readonly string[];
   readonly startedMs: number;
+  /** The placement that the worker had then. */
+  readonly version: number;
   /** The worker was declared dead when it ran it. */
   readonly zombie: boolean;
 };

@@ -287,7 +287,7 @@ export const mutations: readonly Mutation[] = [
     name: 'ended-before-it-moved',
     breaks: 'a source that has moved counts as ended though it must read on',
     file: driver,
-    text: 'for (const { stage, partition } of moved) this.#ended.delete(`${stage}/${partition}`);',
+    text: 'for (const place of moved) this.#sources.goesOn(place);',
     replacement: '',
   },
   {

@@ -181,7 +181,7 @@ function expectedOf(given: Case, log: TestLog): readonly TestRecord[] {
 
 const runs = { numRuns: 150 };
 
-test('kafkaSource gives every visible value once, at its offset, whatever is around it', async () => {
+test('kafkaSource gives every visible value once and at its offset', async () => {
   await fc.assert(
     fc.asyncProperty(caseArbitrary, async (given) => {
       const cluster = clusterOf(given);
@@ -200,7 +200,7 @@ test('kafkaSource gives every visible value once, at its offset, whatever is aro
   );
 });
 
-test('kafkaSource puts key, offset, time and header into the record, over what it says', async () => {
+test('kafkaSource puts key, offset, time and header into the record', async () => {
   await fc.assert(
     fc.asyncProperty(caseArbitrary, async (given) => {
       const cluster = clusterOf(given);

@@ -189,8 +189,8 @@ export class KafkaSource implements Source {
     const platform = this.#platform;
     const wire = platform.open(resolveAddress(this.#options, (name) => platform.environment(name)));
     const client = new KafkaClient(wire, { clock: platform, patienceMs });
-    const nowMs = (): number => platform.nowMs();
-    const commits = group === undefined ? null : new OffsetCommits({ client, group, topic, nowMs });
+    const commits =
+      group === undefined ? null : new OffsetCommits({ wire, clock: platform, group, topic });
     const onTurn = (): void => commits?.tick();
     const bounds = this.#bounds(1);
     const hub = new FetchHub({ client, clock: platform, isolation, bounds, patienceMs, onTurn });
@@ -201,7 +201,7 @@ export class KafkaSource implements Source {
     connection.users--;
     if (connection.users > 0) return;
     if (this.#connection === connection) this.#connection = null;
-    await connection.commits?.flush();
+    await connection.commits?.close();
     await connection.client.close();
   }
 

@@ -3,15 +3,19 @@
 // the next round.
 
 import { kafkaErrors } from './error-codes.ts';
-import type { KafkaClient } from './kafka-client.ts';
+import type { KafkaClock } from './kafka-client.ts';
+import type { KafkaWire } from '../../ports/kafka-wire.ts';
 
 const intervalMs = 5_000;
+/** For how long a run that ends tries to say where. */
+const closeMsMax = 2_000;
+const pauseMs = 100;
 
 export type OffsetCommitsOptions = {
-  readonly client: KafkaClient;
+  readonly wire: KafkaWire;
+  readonly clock: KafkaClock;
   readonly group: string;
   readonly topic: string;
-  readonly nowMs: () => number;
 };
 
 export class OffsetCommits {
@@ -23,7 +27,7 @@ export class OffsetCommits {
 
   constructor(options: OffsetCommitsOptions) {
     this.#options = options;
-    this.#lastMs = options.nowMs();
+    this.#lastMs = options.clock.nowMs();
   }
 
   take(partition: number, position: number): void {
@@ -32,8 +36,19 @@ export class OffsetCommits {
 
   /** To be called often: commits if it is time. */
   tick(): void {
-    if (this.#options.nowMs() - this.#lastMs < intervalMs) return;
+    if (this.#options.clock.nowMs() - this.#lastMs < intervalMs) return;
     void this.flush();
+  }
+
+  /** The last round: tried a few times, since a coordinator may just be moving. Never rejects. */
+  async close(): Promise<void> {
+    const { clock } = this.#options;
+    const beginMs = clock.nowMs();
+    for (;;) {
+      await this.flush();
+      if (this.#taken.size === 0 || clock.nowMs() - beginMs > closeMsMax) return;
+      await clock.sleep(pauseMs);
+    }
   }
 
   /** Never rejects. */
@@ -45,15 +60,14 @@ export class OffsetCommits {
   }
 
   async #commit(): Promise<void> {
-    const { client, group, topic, nowMs } = this.#options;
-    this.#lastMs = nowMs();
+    const { wire, group, topic, clock } = this.#options;
+    this.#lastMs = clock.nowMs();
     const offsets = [...this.#taken].map(([partition, offset]) => ({ topic, partition, offset }));
     if (offsets.length === 0) return;
-    const of = { kind: 'group', key: group } as const;
     try {
-      const broker = await client.coordinator(of);
-      const answers = await client.wire.commitOffsets(broker, group, offsets);
-      if (answers.some(({ error }) => error !== kafkaErrors.none)) client.forgetCoordinator(of);
+      const { error, broker } = await wire.findCoordinator(null, { kind: 'group', key: group });
+      if (error !== kafkaErrors.none) return;
+      const answers = await wire.commitOffsets(broker, group, offsets);
       for (const { partition, offset } of offsets) {
         const answer = answers.find((each) => each.partition === partition);
         const isDone = answer?.error === kafkaErrors.none;
@@ -61,7 +75,6 @@ export class OffsetCommits {
       }
     } catch {
       // Nothing depends on it, and the next round says all of it again.
-      client.forgetCoordinator(of);
     }
   }
 }

@@ -318,6 +318,8 @@ export class RecordStream {
       const bytes = this.#options.codecs.decompress(compression, records.subarray(from, to));
       return { bytes, span: { from: 0, to: bytes.length, count, baseOffset } };
     } catch (error) {
+      // The algorithm is not there.
+      if (error instanceof StreamError) throw error;
       throw this.#damaged(head, `its ${compression} data cannot be unpacked`, error);
     }
   }

@@ -43,6 +43,9 @@ import type {
 import type { Recovery } from '../protocol/recovery.ts';
 import type { Template } from '../protocol/template.ts';
 import { workersIn, workersOf } from '../protocol/template.ts';
+import { CutRound } from './cut-round.ts';
+import { endingError, notNowError, outdatedError, silentError } from './driver-errors.ts';
+import { SourceEnds } from './source-ends.ts';
 import type { Savepoint } from './checkpoint-schedule.ts';
 import { CheckpointSchedule } from './checkpoint-schedule.ts';
 import type { DriverEffect, DriverEvent, JobEnd } from './events.ts';
@@ -98,7 +101,6 @@ type Member = {
   /** It has worked for a driver before this one. */
   readonly returns: boolean;
   installed: boolean;
-  cutAnswered: boolean;
   stopped: boolean;
 };
 
@@ -119,11 +121,7 @@ export class DriverMachine {
   #installed = 0;
   #stopped = 0;
 
-  #cuts = 0;
-  #cutAskedMs = 0;
-  #cutAnswers = 0;
-  /** The greatest answer. */
-  #cutEnd = 0;
+  readonly #cut = new CutRound();
   /** How the job is to end before its sources do; null: it is not. */
   #stop: { readonly drain: boolean } | null = null;
   /** No micro-batch follows but the last one, which is wanted or planned. */
@@ -134,14 +132,12 @@ export class DriverMachine {
   #drainAt: BatchNumber = noBatch;
   /** There will be no checkpoint as of the last micro-batch. */
   #lastFailed = false;
-  #sourcePartitions = 0;
   /** The micro-batch whose finished stages are counted, and who has finished which. */
   #stagesOf: BatchNumber = noBatch;
   readonly #stageWorkers = new Map<number, Set<WorkerId>>();
   /** By stage: who holds a part of it. */
   #placed: readonly (readonly WorkerId[])[] = [];
-  /** Source partitions that ended, by `stage/partition`, and in which micro-batch. */
-  readonly #ended = new Map<string, BatchNumber>();
+  readonly #sources = new SourceEnds();
 
   readonly #execution: Execution;
   readonly #checkpoints: CheckpointSchedule;
@@ -277,7 +273,7 @@ export class DriverMachine {
     const mayJoin = this.#state === 'gathering' || this.#options.recovery !== undefined;
     if (!mayJoin) return this.#ignore('worker-joined', this.#state);
     const index = this.#members.get(worker)?.index ?? this.#members.size;
-    const ends = { installed: false, cutAnswered: false, stopped: false };
+    const ends = { installed: false, stopped: false };
     const member: Member = { index, worker, incarnation, returns, ...ends };
     if (returns && this.#state !== 'gathering') return this.#bury(member, outdatedError(worker));
     if (this.#state !== 'gathering') {
@@ -307,7 +303,7 @@ export class DriverMachine {
 
   #placeAt(template: Template): void {
     this.#template = template;
-    this.#sourcePartitions = sourcePartitionsOf(template);
+    this.#sources.placedBy(template);
     this.#placed = template.stages.map(workersOf);
   }
 
@@ -419,7 +415,7 @@ export class DriverMachine {
       logged: this.#logged,
       rebalances: this.#rebalances,
       finalBatch,
-      cut: this.#cuts,
+      cut: this.#cut.number,
     });
     this.#recovery = recovery;
     this.#answerByMs = Infinity;
@@ -494,7 +490,7 @@ export class DriverMachine {
     this.#closing = final;
     this.#last = 'none';
     this.#lastFailed = false;
-    if (final || this.#sourcesEnded()) this.#planner.close();
+    if (final || this.#sources.all) this.#planner.close();
     this.#state = 'running';
     // Some are new here.
     if (this.#holdsBack) this.#tellHoldBack();
@@ -516,7 +512,7 @@ export class DriverMachine {
   }
 
   #finishIfWanted(): void {
-    if (this.#stop !== null && this.#mayCut() && !this.#sourcesEnded()) this.#askCut();
+    if (this.#stop !== null && this.#mayCut() && !this.#sources.all) this.#askCut();
   }
 
   /** Progress is counted anew: what moved begins at the checkpoint again. */
@@ -524,7 +520,7 @@ export class DriverMachine {
     this.#doneThrough = new LeastProgress(this.#members.size, checkpoint);
     let index = 0;
     for (const [worker, member] of this.#members) {
-      this.#members.set(worker, { ...member, index, installed: true, cutAnswered: false });
+      this.#members.set(worker, { ...member, index, installed: true });
       const adopts = moved.some(
         ({ stage, partition }) => template.stages[stage]!.placement[partition] === worker,
       );
@@ -535,12 +531,12 @@ export class DriverMachine {
     }
     this.#stagesOf = noBatch;
     this.#stageWorkers.clear();
-    for (const { stage, partition } of moved) this.#ended.delete(`${stage}/${partition}`);
+    for (const place of moved) this.#sources.goesOn(place);
     for (const { owned } of this.#statuses.values()) {
       for (const { stage, partition, endedAt } of owned) {
         if (endedAt === noBatch) continue;
         if (moved.some((place) => place.stage === stage && place.partition === partition)) continue;
-        this.#ended.set(`${stage}/${partition}`, endedAt);
+        this.#sources.ended({ stage, partition }, endedAt);
       }
     }
   }
@@ -582,7 +578,7 @@ export class DriverMachine {
    */
   #cutForSavepoint(always = false): void {
     const { wantsSavepoint } = this.#checkpoints;
-    if ((always || wantsSavepoint) && this.#mayCut() && !this.#sourcesEnded()) this.#askCut();
+    if ((always || wantsSavepoint) && this.#mayCut() && !this.#sources.all) this.#askCut();
   }
 
   #refuseSavepoint({ id }: Savepoint, error: StreamErrorData): void {
@@ -664,10 +660,8 @@ export class DriverMachine {
     const done = this.#doneThrough.least as BatchNumber;
     this.#planner.progressed(this.#nowMs, report.startedThrough, done);
     this.#onPressure(member.worker, report.pressure, done);
-    for (const { stage, partition, batch } of report.ended) {
-      this.#ended.set(`${stage}/${partition}`, batch);
-    }
-    if (this.#sourcesEnded() && !this.#closing) this.#planner.close();
+    for (const { batch, ...place } of report.ended) this.#sources.ended(place, batch);
+    if (this.#sources.all && !this.#closing) this.#planner.close();
     this.#commitCheckpoint();
     this.#endIfOver();
   }
@@ -679,8 +673,8 @@ export class DriverMachine {
   /** What is done everywhere, and kept where anything is, need not go on. */
   #endIfOver(): void {
     if (this.#state !== 'running') return;
-    const ended = this.#sourcesEnded();
-    const through = ended ? this.#endedThrough() : this.#planner.lastBatch;
+    const ended = this.#sources.all;
+    const through = ended ? this.#sources.through : this.#planner.lastBatch;
     if (through === noBatch && !ended) return;
     if (this.#waitsForLast(through) || this.#doneThrough.least < through) return;
     this.#state = 'stopping';
@@ -713,7 +707,7 @@ export class DriverMachine {
   /** A long group would put off the checkpoint that input waits for. */
   #shorten(done: BatchNumber): void {
     const isLong = this.#planner.end - 1 - done > heldBackAheadMax;
-    if (isLong && this.#mayCut() && !this.#sourcesEnded()) this.#askCut();
+    if (isLong && this.#mayCut() && !this.#sources.all) this.#askCut();
   }
 
   #tellHoldBack(): void {
@@ -785,32 +779,25 @@ export class DriverMachine {
 
   #askCut(): void {
     this.#state = 'cutting';
-    this.#cutAskedMs = this.#nowMs;
-    this.#cuts++;
-    this.#cutAnswers = 0;
-    this.#cutEnd = 0;
-    for (const member of this.#members.values()) member.cutAnswered = false;
+    this.#cut.ask(this.#nowMs, this.#members.size);
     const { term } = this.#options;
     const from = (this.#knownThrough + 1) as BatchNumber;
-    this.#sendAll({ kind: 'ask-cut', term, cut: this.#cuts, from });
+    this.#sendAll({ kind: 'ask-cut', term, cut: this.#cut.number, from });
   }
 
-  /** The boundary is the maximum of the answers: nobody has started it, nobody will miss it. */
-  #onCutAnswer(member: Member, cut: number, from: BatchNumber): void {
-    if (this.#state !== 'cutting' || cut !== this.#cuts) return this.#ignore('cut-answer', 'late');
-    this.#cutEnd = Math.max(this.#cutEnd, from);
-    if (member.cutAnswered) return;
-    member.cutAnswered = true;
-    this.#cutAnswers++;
-    if (this.#cutAnswers < this.#members.size) return;
-    const boundary = Math.min(this.#cutEnd, this.#planner.end) as BatchNumber;
+  #onCutAnswer({ worker }: Member, cut: number, from: BatchNumber): void {
+    const isLate = this.#state !== 'cutting' || cut !== this.#cut.number;
+    if (isLate) return this.#ignore('cut-answer', 'late');
+    const end = this.#cut.answer(worker, from);
+    if (end === null) return;
+    const boundary = Math.min(end, this.#planner.end) as BatchNumber;
     this.#sendAll({ kind: 'set-boundary', term: this.#options.term, cut, end: boundary });
     this.#planner.truncate(this.#nowMs, boundary);
     this.#checkpoints.truncate(boundary);
     this.#state = 'running';
-    const elapsedMs = this.#nowMs - this.#cutAskedMs;
+    const elapsedMs = this.#nowMs - this.#cut.askedMs;
     this.#trace({ kind: 'boundary-cut', end: boundary, elapsedMs });
-    if (this.#sourcesEnded() ? !this.#keepsEnd() : this.#stop === null) return;
+    if (this.#sources.all ? !this.#keepsEnd() : this.#stop === null) return;
     this.#closing = true;
     this.#last = 'wanted';
     this.#planner.close();
@@ -822,7 +809,7 @@ export class DriverMachine {
    */
   #planLast(): void {
     if (this.#state !== 'running' || this.#last !== 'wanted' || this.#checkpoints.pending) return;
-    if (this.#stop?.drain !== true || this.#sourcesEnded()) {
+    if (this.#stop?.drain !== true || this.#sources.all) {
       this.#last = 'given';
       this.#planner.finish({ ends: false });
     } else if (this.#options.recovery === undefined) {
@@ -840,7 +827,7 @@ export class DriverMachine {
     if (this.#state !== 'running' || !isWanted) return this.#ignore('drain-journaled', 'late');
     this.#drainAt = batch;
     this.#last = 'given';
-    this.#planner.finish({ ends: !this.#sourcesEnded() });
+    this.#planner.finish({ ends: !this.#sources.all });
   }
 
   #giveOrders(): void {
@@ -875,15 +862,6 @@ export class DriverMachine {
     this.#trace({ kind: 'group-permitted', group, first, count, anchorMs });
   }
 
-  /** The last micro-batch in which a source partition ended. */
-  #endedThrough(): BatchNumber {
-    return Math.max(noBatch, ...this.#ended.values()) as BatchNumber;
-  }
-
-  #sourcesEnded(): boolean {
-    return this.#ended.size === this.#sourcePartitions;
-  }
-
   #onStopped(member: Member): void {
     if (!member.stopped) this.#stopped++;
     member.stopped = true;
@@ -892,8 +870,8 @@ export class DriverMachine {
 
   #finish(): void {
     const hasRun = this.#state === 'stopping';
-    const drained = hasRun && this.#sourcesEnded();
-    const lastBatch = drained ? this.#endedThrough() : this.#planner.lastBatch;
+    const drained = hasRun && this.#sources.all;
+    const lastBatch = drained ? this.#sources.through : this.#planner.lastBatch;
     const { batch } = this.#checkpoints.last;
     // What drivers before this one have done is known to nobody who has not begun.
     const isNew = this.#state === 'gathering' && this.#options.recovery?.from === null;
@@ -942,46 +920,4 @@ type Joined = Extract<DriverEvent, { kind: 'worker-joined' }>;
 
 function lifeOf({ worker, incarnation }: Member): WorkerLife {
   return { worker, incarnation };
-}
-
-const endingError: StreamErrorData = {
-  code: 'job-ending',
-  message: 'could not make a savepoint: the job is ending',
-  hint: 'the run keeps a checkpoint as of its end, from which the next one goes on',
-  fields: {},
-  stack: null,
-};
-
-const notNowError: StreamErrorData = {
-  code: 'savepoint-refused',
-  message: 'could not make a savepoint: too many are waited for, or no checkpoints are taken',
-  hint: 'wait for the others; with an endless checkpoint interval none can be made',
-  fields: {},
-  stack: null,
-};
-
-function silentError(worker: WorkerId): StreamErrorData {
-  return {
-    code: 'worker-silent',
-    message: `worker ${worker} did not say what it has`,
-    hint: null,
-    fields: { worker, timeoutMs: answerTimeoutMs },
-    stack: null,
-  };
-}
-
-function outdatedError(worker: WorkerId): StreamErrorData {
-  return {
-    code: 'worker-outdated',
-    message: `worker ${worker} has missed what a driver before this one had decided`,
-    hint: null,
-    fields: { worker },
-    stack: null,
-  };
-}
-
-function sourcePartitionsOf(template: Template): number {
-  let partitions = 0;
-  for (const stage of template.stages) if (stage.source) partitions += stage.placement.length;
-  return partitions;
 }

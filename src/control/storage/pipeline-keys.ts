@@ -6,6 +6,7 @@
 //   <pipeline>/state/<term>-<worker>-<incarnation>/<stage>-<partition>-<batch>-<base|delta>
 //   <pipeline>/log/<history>/<writer>/<number>
 //   <pipeline>/log-files/<history>/<writer>/<segment>.log: of runs of one host, in a folder
+//   <pipeline>/range-logs.json: where ranges are logged outside the store, now and before
 //   <pipeline>/lease.json, <pipeline>/journal.json
 //   <pipeline>/request.json: what an operator asks of the driver, and its answer
 
@@ -19,6 +20,7 @@ export type PipelineKeys = {
   readonly savepoints: string;
   readonly state: string;
   readonly log: string;
+  readonly rangeLogs: string;
   readonly lease: string;
   readonly journal: string;
   readonly request: string;
@@ -33,6 +35,7 @@ export function pipelineKeys(pipeline: string): PipelineKeys {
     savepoints: `${folder}savepoints/`,
     state: `${folder}state/`,
     log: `${folder}log/`,
+    rangeLogs: `${folder}range-logs.json`,
     lease: `${folder}lease.json`,
     journal: `${folder}journal.json`,
     request: `${folder}request.json`,

@@ -129,12 +129,13 @@ async function readBehind(
   { batch }: CheckpointManifest,
   { config, plan, nowMs }: ChangedJob,
 ): Promise<Span | null> {
-  const { log } = await openDurability(config.durability!, plan.name, nowMs);
+  const { log, close } = await openDurability(config.durability!, plan.name, nowMs);
   // First the fence, so that nobody begins behind the listing.
   await log.fence(term as Term);
   const former = (await log.writers()).filter((name) => !name.startsWith(`t${term}-`));
   await Promise.all(former.map((name) => log.seal(name)));
   const batches = (await log.read(batch)).map((range) => range.batch);
+  await close();
   // They come in ascending order.
   return batches.length === 0 ? null : { first: batch + 1, last: batches.at(-1)! };
 }

@@ -165,6 +165,7 @@ export class DriverStorage {
   async close(): Promise<void> {
     await this.#committing;
     await this.#log.close();
+    await this.#options.open.close();
   }
 
   #known(logged: readonly LoggedRange[], after: BatchNumber): readonly KnownRanges[] {

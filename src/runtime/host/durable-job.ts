@@ -9,6 +9,8 @@ import type { WorkerLife } from '../../control/protocol/messages.ts';
 import type { Reach } from '../../control/protocol/template.ts';
 import type { KeptLimits } from '../../control/worker/spill-policy.ts';
 import { fileLogFolder, logFolder, pipelineKeys } from '../../control/storage/pipeline-keys.ts';
+import type { KafkaLogs } from './kafka-logs.ts';
+import { openKafkaLogs } from './kafka-logs.ts';
 import { DirectoryStore } from '../storage/directory-store.ts';
 import { FileRangeLog } from '../storage/file-range-log.ts';
 import { JoinedRangeLog } from '../storage/joined-range-log.ts';
@@ -33,26 +35,38 @@ export type Durability = {
   readonly spillFolder: string | null;
   /** All workers are of one host, so the range log may be files of its own disk. */
   readonly isOneHost: boolean;
+  readonly kafkaLogs: KafkaLogs;
 };
 
-export type OpenDurability = { readonly store: BlobStore; readonly log: RangeLog };
+export type OpenDurability = {
+  readonly store: BlobStore;
+  readonly log: RangeLog;
+  /** Ends connections; what writes or reads the log is closed before. */
+  close(): Promise<void>;
+};
+
+type Place = Pick<Durability, 'store' | 'history' | 'isOneHost' | 'kafkaLogs'>;
 
 export async function openDurability(
-  { store: address, history, isOneHost }: Pick<Durability, 'store' | 'history' | 'isOneHost'>,
+  { store: address, history, isOneHost, kafkaLogs }: Place,
   pipeline: string,
   nowMs: () => number,
 ): Promise<OpenDurability> {
   const store = await openStore(address);
   const parsed = parseStoreAddress(address);
   const keys = pipelineKeys(pipeline);
-  const objects = new ObjectRangeLog(store, logFolder(keys, history), nowMs);
-  if (parsed.kind !== 'directory' || !(store instanceof DirectoryStore)) {
-    return { store, log: objects };
-  }
-  const files = new FileRangeLog(join(parsed.folder, fileLogFolder(keys, history)));
+  const objects: RangeLog = new ObjectRangeLog(store, logFolder(keys, history), nowMs);
+  const isFolder = parsed.kind === 'directory' && store instanceof DirectoryStore;
+  const files: readonly RangeLog[] = isFolder
+    ? [new FileRangeLog(join(parsed.folder, fileLogFolder(keys, history)))]
+    : [];
   // An append to a file costs a tenth of what a new object does.
-  const log = isOneHost ? new JoinedRangeLog(files, objects) : new JoinedRangeLog(objects, files);
-  return { store, log };
+  const inStore: readonly RangeLog[] = isOneHost ? [...files, objects] : [objects, ...files];
+  const inKafka = await openKafkaLogs(kafkaLogs, { pipeline, history });
+  const [written, ...others] =
+    kafkaLogs.writes && inKafka.length > 0 ? [...inKafka, ...inStore] : [...inStore, ...inKafka];
+  const log = others.length === 0 ? written! : new JoinedRangeLog(written!, others);
+  return { store, log, close: async () => log.close?.() };
 }
 
 /** One life of a worker, as a part of the names of its logs. */

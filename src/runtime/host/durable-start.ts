@@ -10,6 +10,7 @@ import type {
 } from '../../control/protocol/checkpoint-manifest.ts';
 import type { LogicalPlan } from '../../plan/logical-plan.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
+import type { KafkaLogAddress } from '../../ports/kafka-address.ts';
 import type { RangeLog } from '../../ports/range-log.ts';
 import type { Source } from '../../ports/source.ts';
 import type { ManifestWriter } from '../storage/checkpoint-store.ts';
@@ -21,7 +22,10 @@ import { pipelineKeys } from '../../control/storage/pipeline-keys.ts';
 import type { HeldLease } from '../storage/lease.ts';
 import { acquireLease } from '../storage/lease.ts';
 import { openStore } from '../storage/open-store.ts';
+import type { OpenDurability } from './durable-job.ts';
 import { openDurability } from './durable-job.ts';
+import type { KafkaLogs } from './kafka-logs.ts';
+import { rememberKafkaLogs } from './kafka-logs.ts';
 import type { OperatorRequests } from './operator-requests.ts';
 import type { Fork, StartPoint } from './start-point.ts';
 import { namedStart } from './start-point.ts';
@@ -40,6 +44,8 @@ export type DurableStartOptions = {
   readonly from: number | string | null;
   readonly output: OutputChoice | null;
   readonly isOneHost: boolean;
+  /** Where ranges are logged; null: in the store, or on the host's disk. */
+  readonly rangeLog: KafkaLogAddress | null;
   readonly signal: AbortSignal | undefined;
   readonly warn: (text: string) => void;
 };
@@ -52,6 +58,7 @@ export class DurableStart {
   readonly fork: Fork | null;
   /** Where everything of the pipeline lies. */
   readonly keys: PipelineKeys;
+  readonly kafkaLogs: KafkaLogs;
   readonly #lease: HeldLease;
   readonly #checkpoints: CheckpointStore;
   #latest: CheckpointManifest | null;
@@ -66,6 +73,7 @@ export class DurableStart {
     readonly point: StartPoint;
     readonly checkpoints: CheckpointStore;
     readonly keys: PipelineKeys;
+    readonly kafkaLogs: KafkaLogs;
     readonly lease: HeldLease;
   }) {
     this.store = parts.store;
@@ -75,6 +83,7 @@ export class DurableStart {
     this.#checkpoints = parts.checkpoints;
     this.fork = parts.point.fork;
     this.keys = parts.keys;
+    this.kafkaLogs = parts.kafkaLogs;
     this.#lease = parts.lease;
   }
 
@@ -107,9 +116,11 @@ export class DurableStart {
       const driver = { term: lease.term, holder };
       const manifests = await checkpoints.open(driver);
       const journal = await DriverJournal.open(store, { pipeline: logical.name, ...driver });
-      const point = await startPoint(checkpoints, lease.term, options);
       const keys = pipelineKeys(logical.name);
-      return new DurableStart({ store, manifests, journal, point, checkpoints, keys, lease });
+      const kafkaLogs = await rememberKafkaLogs(store, keys, options.rangeLog);
+      const point = await startPoint(checkpoints, { term: lease.term, kafkaLogs }, options);
+      const own = { store, manifests, journal, point, checkpoints, keys, kafkaLogs, lease };
+      return new DurableStart(own);
     } catch (error) {
       await giveBack(lease);
       throw error;
@@ -170,14 +181,24 @@ export class DurableStart {
 
 async function startPoint(
   checkpoints: CheckpointStore,
-  term: number,
+  { term, kafkaLogs }: { readonly term: number; readonly kafkaLogs: KafkaLogs },
   { fresh, from, output, store, logical, isOneHost, nowMs }: DurableStartOptions,
 ): Promise<StartPoint> {
   if (fresh) return { latest: null, fork: null };
   if (from === null) return { latest: await checkpoints.latestWhole(), fork: null };
-  const openLog = async (history: string): Promise<RangeLog> =>
-    (await openDurability({ store, history, isOneHost }, logical.name, nowMs)).log;
-  return namedStart(checkpoints, { from, output, newHistory: randomUUID(), openLog, term });
+  const opened: OpenDurability[] = [];
+  const openLog = async (history: string): Promise<RangeLog> => {
+    const place = { store, history, isOneHost, kafkaLogs };
+    const open = await openDurability(place, logical.name, nowMs);
+    opened.push(open);
+    return open.log;
+  };
+  try {
+    const start = { from, output, newHistory: randomUUID(), openLog, term };
+    return await namedStart(checkpoints, start);
+  } finally {
+    for (const open of opened) await open.close();
+  }
 }
 
 /** A start that comes to nothing must not keep the next one waiting. */

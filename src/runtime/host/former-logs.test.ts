@@ -26,6 +26,7 @@ import { openStore } from '../storage/open-store.ts';
 import { DriverJournal } from './driver-journal.ts';
 import { DriverStorage } from './driver-storage.ts';
 import type { Durability } from './durable-job.ts';
+import { noKafkaLogs } from './kafka-logs.ts';
 import { openDurability } from './durable-job.ts';
 import type { JobConfig } from './job-config.ts';
 
@@ -70,7 +71,11 @@ for (const isOneHost of [true, false]) {
     const nowMs = (): number => 0;
 
     async function question(history: string, returns: boolean): Promise<() => Promise<void>> {
-      const open = await openDurability({ store: address, history, isOneHost }, 'shop', nowMs);
+      const open = await openDurability(
+        { store: address, history, isOneHost, kafkaLogs: noKafkaLogs },
+        'shop',
+        nowMs,
+      );
       const former = open.log.writer('t1-w0-i1', 1);
       await former.append([record]);
       const store = await openStore(address);

@@ -29,6 +29,8 @@ import { noCheckpoint } from '../../control/driver/recovery-round.ts';
 import { checkpointContent } from './driver-storage.ts';
 import type { ChangedJob, PlanChange } from './changed-plan.ts';
 import { ledgersOf, moveCheckpoint, planChange } from './changed-plan.ts';
+import type { KafkaLogAddress } from '../../ports/kafka-address.ts';
+import { checkLogAddress } from './kafka-logs.ts';
 import { DurableStart, orRelease } from './durable-start.ts';
 import type { JobConfig } from './job-config.ts';
 import { RunClock } from './run-clock.ts';
@@ -127,6 +129,7 @@ export async function setUpJob(
           from: kept.from,
           output: kept.output,
           isOneHost,
+          rangeLog: kept.rangeLog,
           signal,
           warn,
         });
@@ -192,6 +195,7 @@ export async function setUpJob(
               keeps: durable.fork?.keeps ?? null,
               checkpointIntervalMs: kept.intervalMs,
               isOneHost,
+              kafkaLogs: durable.kafkaLogs,
               keptLimits: kept.limits,
               spillFolder: kept.spillFolder,
             },
@@ -225,6 +229,7 @@ type Kept = {
   readonly from: number | string | null;
   readonly output: OutputChoice | null;
   readonly dropsState: boolean;
+  readonly rangeLog: KafkaLogAddress | null;
 };
 
 function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
@@ -239,6 +244,8 @@ function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
   if (output !== null && output !== 'keep' && output !== 'new') {
     throw invalidStart('output', `as ${JSON.stringify(output)}, which is neither keep nor new`);
   }
+  const rangeLog = options.rangeLog?.kafka ?? null;
+  if (rangeLog !== null) checkLogAddress(rangeLog);
   const { keptBytesMax, spillBytesMax } = keptLimitsDefault;
   return {
     store,
@@ -247,6 +254,7 @@ function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
     from,
     output,
     dropsState,
+    rangeLog,
     limits: {
       keptBytesMax: byteSize('checkpoints.keptMemory', options.keptMemory ?? keptBytesMax),
       spillBytesMax: byteSize('checkpoints.spillMax', options.spillMax ?? spillBytesMax),

@@ -16,7 +16,11 @@ test('WorkerStorage writes state in the term of the placement that it works by',
   const counts = new Map<SourceId, number>(logical.sources.map(({ id }) => [id, 1]));
   const store = new SimulatedBlobStore();
   const storage = new WorkerStorage({
-    open: { store, log: new ObjectRangeLog(store, 'p/log/', () => 0) },
+    open: {
+      store,
+      log: new ObjectRangeLog(store, 'p/log/', () => 0),
+      close: () => Promise.resolve(),
+    },
     plan: planPhysical(logical, { partitions: 1, sourcePartitions: counts }),
     worker: 0 as WorkerId,
     incarnation: 1 as Incarnation,

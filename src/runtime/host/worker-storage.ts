@@ -113,6 +113,7 @@ export class WorkerStorage {
     await this.#closing;
     // What could not be written was told to whoever gave it.
     await this.#writer?.log.close().catch(() => {});
+    await this.#options.open.close();
   }
 
   #log(by: { readonly version: PlacementVersion; readonly reach: Reach }): RangeLogWriter {

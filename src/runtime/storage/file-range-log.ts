@@ -3,6 +3,8 @@
 // file `closing`, and only then writes down how far the log goes. A writer looks for `closing` once
 // its bytes are on the disk, so what it reports as durable is always within what is written down.
 
+import { AppendQueue } from '../../base/append-queue.ts';
+import { appendsOf, logFenced } from '../../control/storage/range-log-errors.ts';
 import { fstatSync, statSync } from 'node:fs';
 import { open, readFile, readdir, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -21,7 +23,6 @@ import { sealJson, unsealJson } from '../../control/storage/sealed-json.ts';
 import { storageError } from '../../control/storage/storage-errors.ts';
 import type { StreamError } from '../../base/stream-error.ts';
 import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
-import { AppendQueue } from './append-queue.ts';
 import {
   createSynced,
   isErrno,
@@ -129,7 +130,7 @@ class FileLogWriter implements RangeLogWriter {
   readonly #folder: string;
   readonly #fences: string;
   readonly #term: number;
-  readonly #queue: AppendQueue;
+  readonly #queue: AppendQueue<LoggedRange>;
   #file: FileHandle | null = null;
   #segment = -1;
   #length = 0;
@@ -150,7 +151,7 @@ class FileLogWriter implements RangeLogWriter {
     this.#folder = join(log, keyPart(name));
     this.#fences = join(log, fencesFolder);
     this.#term = term;
-    this.#queue = new AppendQueue(name, (records) => this.#write(records));
+    this.#queue = new AppendQueue(appendsOf(name, (records) => this.#write(records)));
   }
 
   append(records: readonly LoggedRange[]): Promise<void> {
@@ -173,7 +174,7 @@ class FileLogWriter implements RangeLogWriter {
       await writeSynced(file, bytes, this.#length);
       this.#length += bytes.length;
       // Or so long dead that even the mark is gone, and with it the file.
-      if (fstatSync(file.fd).nlink === 0 || this.#isClosing()) throw fenced(this.#name);
+      if (fstatSync(file.fd).nlink === 0 || this.#isClosing()) throw logFenced(this.#name);
     } catch (error) {
       this.#broken = fileFailure(
         `append to the range log as "${this.#name}" in`,
@@ -188,7 +189,7 @@ class FileLogWriter implements RangeLogWriter {
     if (this.#file !== null && this.#length < segmentBytesMax) return this.#file;
     if (this.#file === null) await makeFolder(this.#folder);
     // A sealed writer's files may be released: they must not appear anew.
-    if (this.#isClosing()) throw fenced(this.#name);
+    if (this.#isClosing()) throw logFenced(this.#name);
     await this.#file?.close();
     this.#segment++;
     this.#length = 0;
@@ -196,7 +197,7 @@ class FileLogWriter implements RangeLogWriter {
     await syncFolder(this.#folder);
     // Whoever fences looks for writers afterwards: this one is seen, or sees the fence.
     if (this.#segment === 0 && (await newestFence(this.#fences)) > this.#term) {
-      throw fenced(this.#name);
+      throw logFenced(this.#name);
     }
     return this.#file;
   }
@@ -374,15 +375,6 @@ async function statIfThere(path: string): Promise<{ readonly mtimeMs: number } |
   return stat(path).catch((error: unknown) => {
     if (isErrno(error, 'ENOENT')) return null;
     throw error;
-  });
-}
-
-function fenced(writer: string): StreamError {
-  return storageError({
-    code: 'fenced',
-    message: `could not append to the range log as "${writer}": the driver has sealed it`,
-    hint: 'this worker was declared dead; it must stop',
-    fields: { writer },
   });
 }
 

@@ -1,18 +1,19 @@
-// Two range logs as one: runs of one host write to files, runs of many to the store, and a history
-// may go on as either. New ranges go to one of them; what was logged is read from both.
+// Several range logs as one: runs of one host write to files, runs of many to the store or to a
+// topic, and a history may go on as any of them. New ranges go to one; what was logged is read from
+// all.
 
 import { mergeRanges } from '../../control/storage/merge-ranges.ts';
-import { sameBytes } from '../../control/storage/same-bytes.ts';
+import { sameRange } from '../../control/storage/range-frame.ts';
 import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
 
 export class JoinedRangeLog implements RangeLog {
   readonly description: string;
   readonly #written: RangeLog;
-  readonly #other: RangeLog;
+  readonly #others: readonly RangeLog[];
 
-  constructor(written: RangeLog, other: RangeLog) {
+  constructor(written: RangeLog, others: readonly RangeLog[]) {
     this.#written = written;
-    this.#other = other;
+    this.#others = others;
     this.description = written.description;
   }
 
@@ -21,29 +22,37 @@ export class JoinedRangeLog implements RangeLog {
   }
 
   async fence(term: number): Promise<void> {
-    await Promise.all([this.#written.fence(term), this.#other.fence(term)]);
+    await Promise.all(this.#all.map((log) => log.fence(term)));
   }
 
-  /** A writer of the other kind was one of an earlier run. */
+  /** A writer of another kind was one of an earlier run. */
   async seal(writer: string): Promise<void> {
     await this.#written.seal(writer);
-    if ((await this.#other.writers()).includes(writer)) await this.#other.seal(writer);
+    for (const other of this.#others) {
+      if ((await other.writers()).includes(writer)) await other.seal(writer);
+    }
   }
 
   async read(afterBatch: number): Promise<readonly LoggedRange[]> {
-    const both = await Promise.all([this.#written.read(afterBatch), this.#other.read(afterBatch)]);
-    const [written, other] = both;
-    if (other.length === 0) return written;
-    return mergeRanges(both.flat(), afterBatch, (a, b) => sameBytes(a.record, b.record));
+    const [written, ...others] = await Promise.all(this.#all.map((log) => log.read(afterBatch)));
+    if (others.every((ranges) => ranges.length === 0)) return written!;
+    return mergeRanges([...written!, ...others.flat()], afterBatch, sameRange);
   }
 
   async writers(): Promise<readonly string[]> {
-    const both = await Promise.all([this.#written.writers(), this.#other.writers()]);
-    return [...new Set(both.flat())];
+    const names = await Promise.all(this.#all.map((log) => log.writers()));
+    return [...new Set(names.flat())];
   }
 
   async release(throughBatch: number): Promise<void> {
-    await this.#written.release(throughBatch);
-    await this.#other.release(throughBatch);
+    for (const log of this.#all) await log.release(throughBatch);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#all.map((log) => log.close?.()));
+  }
+
+  get #all(): readonly RangeLog[] {
+    return [this.#written, ...this.#others];
   }
 }

@@ -1,6 +1,8 @@
 // The range log over any store of blobs: durable wherever the checkpoints are, at the price of one
 // write to the store. The protocol is in `control/storage/object-log-script.ts`.
 
+import { AppendQueue } from '../../base/append-queue.ts';
+import { appendsOf } from '../../control/storage/range-log-errors.ts';
 import type { OpeningWriter } from '../../control/storage/object-log-script.ts';
 import {
   appendObject,
@@ -14,7 +16,6 @@ import {
 import { encodeFrame } from '../../control/storage/range-frame.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
-import { AppendQueue } from './append-queue.ts';
 import { runStoreScript } from './run-script.ts';
 
 export class ObjectRangeLog implements RangeLog {
@@ -63,7 +64,7 @@ export class ObjectRangeLog implements RangeLog {
 class ObjectLogWriter implements RangeLogWriter {
   readonly #store: BlobStore;
   readonly #place: OpeningWriter;
-  readonly #queue: AppendQueue;
+  readonly #queue: AppendQueue<LoggedRange>;
   #next = 0;
   #throughBatch = -1;
   /** A write that was given up: whether it happened is settled before the next one. */
@@ -72,7 +73,7 @@ class ObjectLogWriter implements RangeLogWriter {
   constructor(store: BlobStore, place: OpeningWriter) {
     this.#store = store;
     this.#place = place;
-    this.#queue = new AppendQueue(place.writer, (records) => this.#write(records));
+    this.#queue = new AppendQueue(appendsOf(place.writer, (records) => this.#write(records)));
   }
 
   append(records: readonly LoggedRange[]): Promise<void> {

@@ -60,16 +60,19 @@ test('JoinedRangeLog keeps the laws of a range log, and reads both kinds', async
   };
   await checkLog(context, (place) => {
     const [files, objects] = kinds(place);
-    return { log: new JoinedRangeLog(files, objects), another: new JoinedRangeLog(files, objects) };
+    return {
+      log: new JoinedRangeLog(files, [objects]),
+      another: new JoinedRangeLog(files, [objects]),
+    };
   });
   const [files, objects] = kinds('both');
-  const first = new JoinedRangeLog(files, objects);
+  const first = new JoinedRangeLog(files, [objects]);
   const [former, next] = [
     first.writer('t1', 1),
-    new JoinedRangeLog(objects, files).writer('t2', 2),
+    new JoinedRangeLog(objects, [files]).writer('t2', 2),
   ];
   await former.append([range(0, 0), range(1, 0)]);
-  const second = new JoinedRangeLog(objects, files);
+  const second = new JoinedRangeLog(objects, [files]);
   assert.deepEqual(await second.writers(), ['t1']);
   await second.seal('t1');
   await next.append([range(1, 0), range(2, 0)]);

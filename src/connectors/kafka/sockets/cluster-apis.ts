@@ -218,3 +218,42 @@ export const commitOffsetsApi: WireApi<CommitOffsetsAsked, readonly PartitionErr
     return readPartitionErrors(reader);
   },
 };
+
+export type DeleteRecordsAsked = {
+  /** What lies before these offsets. */
+  readonly before: readonly OffsetCommitted[];
+  readonly timeoutMs: number;
+};
+
+export const deleteRecordsApi: WireApi<DeleteRecordsAsked, readonly PartitionError[]> = {
+  name: 'DeleteRecords',
+  key: 21,
+  versionMin: 2,
+  versionMax: 2,
+  write(writer, { before, timeoutMs }) {
+    writer.array(byTopic(before), ([topic, parts]) => {
+      writer.text(topic).array(parts, ({ partition, offset }) => {
+        writer.int32(partition).int64(offset).noTags();
+      });
+      writer.noTags();
+    });
+    writer.int32(timeoutMs).noTags();
+  },
+  read(reader) {
+    reader.int32();
+    const topics = reader.array(() => {
+      const topic = reader.text();
+      const partitions = reader.array(() => {
+        const partition = reader.int32();
+        // The first offset that is left.
+        reader.int64();
+        const error = reader.int16();
+        reader.skipTags();
+        return { topic, partition, error };
+      });
+      reader.skipTags();
+      return partitions;
+    });
+    return topics.flat();
+  },
+};

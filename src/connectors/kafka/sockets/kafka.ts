@@ -1,6 +1,50 @@
 // Topics of Apache Kafka, in and out. Entry `mizzle/kafka`.
 
-import type { KafkaAddress } from '../kafka-address.ts';
+import type { TypedSource } from '../../../ports/typed.ts';
+import type { Schema } from '../../../schema/schema.ts';
+import type { Columns } from '../../../schema/value-type.ts';
+import { makeKafkaSource } from '../kafka-source.ts';
+import type { KafkaSourceOptions } from '../source-options.ts';
+import { socketPlatform } from './platform.ts';
 
-/** Where a Kafka cluster is, and how to be let in. */
-export type KafkaCluster = KafkaAddress;
+export type {
+  KafkaAddress,
+  KafkaSaslOptions,
+  KafkaTlsOptions,
+  TextOrEnv,
+} from '../kafka-address.ts';
+export type { KafkaStart } from '../kafka-layout.ts';
+export type { OnRetention } from '../kafka-reader.ts';
+export type { KafkaDecoder, KafkaRecord } from '../row-decoder.ts';
+export type { KafkaSourceOptions } from '../source-options.ts';
+export type { KafkaColumn } from '../splice-lines.ts';
+
+/**
+ * Reads a topic, each of its partitions as a partition of the source. The values are JSON objects
+ * unless `format` says otherwise; records without a value (tombstones), and values of nothing but
+ * white space, are skipped. A bad record is named by topic, partition and offset.
+ *
+ * The run knows itself what it has read, by its checkpoints; no consumer group is joined. One that
+ * resumes goes on in the topic that it has read, and also reads partitions that were added to it
+ * since, from their first records; a running one does not see them. Records must be kept at least
+ * for as long as a run may be down: those that are gone are the error `offset-out-of-range`, or
+ * with `onRetention` a gap. What compaction takes away in the meantime is missing when a range is
+ * read again.
+ *
+ * Rejects the run with StreamErrors that name the topic: `topic-unknown`, `topic-recreated`,
+ * `offset-out-of-range`, `range-gone`, `kafka-batch-damaged`, `kafka-format`, `kafka-permission`,
+ * `kafka-unreachable`, `kafka-refused`. Throws one with code `option-invalid`.
+ *
+ * @example
+ * const events = kafkaSource({
+ *   brokers: { env: 'KAFKA_BROKERS' },
+ *   topic: 'events',
+ *   schema: schema({ user: string(), at: timestamp('ms') }),
+ *   columns: { at: 'timestamp' },
+ * });
+ */
+export function kafkaSource<C extends Columns>(
+  options: KafkaSourceOptions<keyof C & string> & { readonly schema: Schema<C> },
+): TypedSource<C> {
+  return makeKafkaSource(options, socketPlatform);
+}

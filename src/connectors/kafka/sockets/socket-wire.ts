@@ -28,6 +28,7 @@ import { WireFailure } from '../../../ports/kafka-wire.ts';
 import {
   commitOffsetsApi,
   createTopicsApi,
+  deleteRecordsApi,
   findCoordinatorApi,
   listOffsetsApi,
   metadataApi,
@@ -153,6 +154,14 @@ export class SocketWire implements KafkaWire {
     offsets: readonly OffsetCommitted[],
   ): Promise<readonly PartitionError[]> {
     return this.#call(commitOffsetsApi, { group, offsets }, { broker });
+  }
+
+  deleteRecords(
+    broker: number,
+    before: readonly OffsetCommitted[],
+  ): Promise<readonly PartitionError[]> {
+    const timeoutMs = this.#options.requestTimeoutMs;
+    return this.#call(deleteRecordsApi, { before, timeoutMs }, { broker, waitMs: timeoutMs });
   }
 
   close(): Promise<void> {

@@ -1,0 +1,316 @@
+// The source `kafkaSource` in pipelines over a real broker, written to by another client.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Admin, Producer, stringSerializers } from '@platformatic/kafka';
+import { kafkaSource } from '../../src/connectors/kafka/sockets/kafka.ts';
+import type { KafkaSourceOptions } from '../../src/connectors/kafka/sockets/kafka.ts';
+import { collect, int32, pipeline, schema, string, timestamp } from '../../src/index.ts';
+import { kafkaMissing, startKafka } from './kafka-server.fixture.ts';
+import type { KafkaServer } from './kafka-server.fixture.ts';
+
+const skip = kafkaMissing() ?? false;
+
+type Numbered = { readonly n: number };
+type TextProducer = Producer<string, string, string, string>;
+type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+
+const columns = schema({ n: int32() });
+
+describe('kafkaSource over a broker', { skip }, () => {
+  let kafka: KafkaServer;
+  let admin: Admin;
+  let producer: TextProducer;
+
+  before(async () => {
+    // The cleaner runs often, so that a test need not wait for it.
+    kafka = await startKafka({ config: { 'log.cleaner.backoff.ms': '200' } });
+    const bootstrapBrokers = [kafka.bootstrap];
+    admin = new Admin({ clientId: 'admin', bootstrapBrokers });
+    producer = newProducer({});
+  });
+  after(async () => {
+    await producer.close();
+    await admin.close();
+    await kafka.stop();
+  });
+
+  function newProducer(options: { readonly transactionalId?: string }): TextProducer {
+    return new Producer({
+      clientId: 'test',
+      bootstrapBrokers: [kafka.bootstrap],
+      serializers: stringSerializers,
+      ...(options.transactionalId === undefined ? {} : { ...options, idempotent: true }),
+    });
+  }
+
+  async function newTopic(
+    topic: string,
+    partitions = 1,
+    configs: readonly (readonly [string, string])[] = [],
+  ): Promise<void> {
+    const named = configs.map(([name, value]) => ({ name, value }));
+    await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs: named });
+  }
+
+  /** Records { n } as one batch. */
+  async function write(
+    topic: string,
+    numbers: readonly number[],
+    { partition = 0, compression = 'none' }: { partition?: number; compression?: Compression } = {},
+  ): Promise<void> {
+    const messages = numbers.map((n) => ({
+      topic,
+      partition,
+      key: `k${n % 3}`,
+      value: `{"n":${n}}`,
+    }));
+    await producer.send({ messages, compression });
+  }
+
+  function sourceOf(topic: string, options: Partial<KafkaSourceOptions<'n'>> = {}) {
+    return kafkaSource({ brokers: kafka.bootstrap, topic, schema: columns, ...options });
+  }
+
+  async function readBounded(
+    topic: string,
+    options: Partial<KafkaSourceOptions<'n'>> = {},
+  ): Promise<readonly number[]> {
+    const rows = collect<Numbered>();
+    const source = sourceOf(topic, { until: 'latest', ...options });
+    const job = await pipeline('bounded').from(source).to(rows).run({ workers: 0 });
+    await job.done;
+    return rows.rows.map(({ n }) => n);
+  }
+
+  test('every record comes once, of all partitions and in every compression', async () => {
+    await newTopic('plain', 3);
+    const compressions: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
+    let next = 0;
+    for (const compression of compressions) {
+      for (const partition of [0, 1, 2]) {
+        await write('plain', upTo(500, next), { partition, compression });
+        next += 500;
+      }
+    }
+    const read = await readBounded('plain');
+    assert.deepEqual(
+      read.toSorted((a, b) => a - b),
+      upTo(next),
+    );
+    assert.deepEqual(await readBounded('plain', { from: 'latest' }), []);
+    const some = await readBounded('plain', { from: { offsets: { 0: 2499, 1: 2500, 2: 2500 } } });
+    assert.deepEqual(some, [6499]);
+  });
+
+  test('aborted transactions are not read, and markers are passed over', async () => {
+    await newTopic('transactions');
+    const writer = newProducer({ transactionalId: 'writer' });
+    for (const [at, end] of (['commit', 'abort', 'commit', 'abort'] as const).entries()) {
+      const transaction = await writer.beginTransaction();
+      const messages = upTo(10, at * 10).map((n) => ({
+        topic: 'transactions',
+        partition: 0,
+        value: `{"n":${n}}`,
+      }));
+      await transaction.send({ messages });
+      await transaction[end]();
+    }
+    await writer.close();
+    const kept = [...upTo(10), ...upTo(10, 20)];
+    assert.deepEqual(await readBounded('transactions'), kept);
+    const all = await readBounded('transactions', { isolation: 'read-uncommitted' });
+    assert.deepEqual(all, upTo(40));
+  });
+
+  test('a compacted topic gives what is left, and its gaps end no run', async () => {
+    const configs = [
+      ['cleanup.policy', 'compact'],
+      ['segment.ms', '100'],
+      ['min.cleanable.dirty.ratio', '0.001'],
+    ] as const;
+    await newTopic('compacted', 1, configs);
+    await write('compacted', upTo(300));
+    const deadlineMs = Date.now() + 30_000;
+    for (let n = 300; ; n++) {
+      // A segment is closed by what is written behind it.
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      await write('compacted', [n]);
+      const read = await readBounded('compacted');
+      assert.deepEqual(read.slice(-1), [n]);
+      assert.deepEqual(
+        read,
+        read.toSorted((a, b) => a - b),
+      );
+      for (const last of upTo(3, n - 2)) assert.ok(read.includes(last), 'the last of each key');
+      if (read.length < 100) break;
+      assert.ok(Date.now() < deadlineMs, 'the broker compacts');
+    }
+  });
+
+  test('key, time, offset and header are columns, and text needs no JSON', async () => {
+    await newTopic('meta');
+    // Not long ago: retention goes by the records' own time.
+    const at = Date.now() - 1_000;
+    await producer.send({
+      messages: [
+        { topic: 'meta', partition: 0, key: 'a"b', value: 'one "1"', timestamp: BigInt(at) },
+        {
+          topic: 'meta',
+          partition: 0,
+          value: 'two',
+          timestamp: BigInt(at + 1),
+          headers: { trace: 't2' },
+        },
+      ],
+    });
+    const rows = collect();
+    const source = kafkaSource({
+      brokers: kafka.bootstrap,
+      topic: 'meta',
+      until: 'latest',
+      format: 'text',
+      schema: schema({
+        line: string(),
+        key: string().nullable(),
+        at: timestamp('ms'),
+        offset: int32(),
+        trace: string().nullable(),
+      }),
+      columns: { key: 'key', at: 'timestamp', offset: 'offset', trace: { header: 'trace' } },
+    });
+    const job = await pipeline('meta').from(source, { time: 'at' }).to(rows).run({ workers: 0 });
+    await job.done;
+    assert.deepEqual(rows.rows, [
+      { line: 'one "1"', key: 'a"b', at, offset: 0, trace: null },
+      { line: 'two', key: null, at: at + 1, offset: 1, trace: 't2' },
+    ]);
+  });
+
+  test('a bad record is named by its offset, and its neighbours arrive', async () => {
+    await newTopic('bad');
+    await write('bad', [0, 1]);
+    const values = ['{"n":2}', '{"n":\n"x"}', 'nonsense', '{"n":5}'];
+    const messages = values.map((value) => ({ topic: 'bad', partition: 0, value }));
+    await producer.send({ messages });
+    const rows = collect<Numbered>();
+    const dead = collect<{ origin: string; offset: number }>();
+    const source = sourceOf('bad', { until: 'latest' });
+    const job = await pipeline('bad')
+      .from(source, { onError: { deadLetter: dead } })
+      .to(rows)
+      .run({ workers: 0 });
+    await job.done;
+    assert.deepEqual(
+      rows.rows.map(({ n }) => n),
+      [0, 1, 2, 5],
+    );
+    assert.deepEqual(
+      dead.rows.map(({ origin, offset }) => [origin, offset]),
+      [
+        ['topic "bad", partition 0', 3],
+        ['topic "bad", partition 0', 4],
+      ],
+    );
+    const failing = await pipeline('bad').from(source).to(collect()).run({ workers: 0 });
+    await assert.rejects(failing.done, { message: /at topic "bad", partition 0, offset 3: / });
+  });
+
+  test('records that were deleted before they were read are an error, or a gap', async () => {
+    await newTopic('retained');
+    await write('retained', upTo(100));
+    const read = async (options: Partial<KafkaSourceOptions<'n'>>): Promise<readonly number[]> => {
+      const source = sourceOf('retained', { until: 'latest', ...options }).source;
+      const layout = { topicId: await topicId(source), starts: [0], ends: [100] };
+      source.layout = () => Promise.resolve(layout);
+      const rows = collect<Numbered>();
+      const job = await pipeline('retained')
+        .from({ source, schema: columns })
+        .to(rows)
+        .run({ workers: 0 });
+      await job.done;
+      return rows.rows.map(({ n }) => n);
+    };
+    const name = 'retained';
+    await admin.deleteRecords({ topics: [{ name, partitions: [{ partition: 0, offset: 60n }] }] });
+    const start = { from: { offsets: { 0: 60 } } } as const;
+    await assert.rejects(read(start), {
+      code: 'offset-out-of-range',
+      message: /topic "retained", partition 0 from offset 0 on: the partition begins at 60/,
+    });
+    assert.deepEqual(await read({ ...start, onRetention: 'earliest' }), upTo(40, 60));
+    assert.deepEqual(await read({ ...start, onRetention: 'latest' }), []);
+  });
+
+  test('a broker that comes back is read on from where it was', async () => {
+    await newTopic('survivor');
+    await write('survivor', upTo(10));
+    const rows = collect<Numbered>();
+    const job = await pipeline('survivor')
+      .from(sourceOf('survivor', { group: 'lag-of-survivor' }))
+      .to(rows)
+      .run({ workers: 0, interval: 10 });
+    await until(() => rows.rows.length === 10);
+    await kafka.restart(1);
+    await write('survivor', upTo(10, 10));
+    await until(() => rows.rows.length >= 20);
+    await job.stop();
+    assert.deepEqual(
+      rows.rows.map(({ n }) => n),
+      upTo(20),
+    );
+    const groups = await admin.listConsumerGroupOffsets({ groups: ['lag-of-survivor'] });
+    const committed = groups[0]!.topics[0]!.partitions[0]!.committedOffset;
+    assert.equal(Number(committed), 20, 'and the group has the position');
+  });
+
+  test('what is written is a row at once, and a topic that goes is an error', async () => {
+    await newTopic('gone');
+    const rows = collect<Numbered>();
+    const job = await pipeline('gone')
+      .from(sourceOf('gone'))
+      .to(rows)
+      .run({ workers: 0, interval: 2 });
+    const failed = assert.rejects(job.done, { code: 'topic-unknown', message: /"gone"/ });
+    await write('gone', [0]);
+    await until(() => rows.rows.length === 1);
+    // The poll by now is a long one.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const beginMs = performance.now();
+    await write('gone', [1]);
+    await until(() => rows.rows.length === 2);
+    const ms = performance.now() - beginMs;
+    assert.ok(ms < 250, `${ms} ms`);
+    await admin.deleteTopics({ topics: ['gone'] });
+    await failed;
+  });
+
+  test('a topic that is not there, and brokers that are not, say so', async () => {
+    await assert.rejects(readBounded('nowhere'), { code: 'topic-unknown', message: /"nowhere"/ });
+    const absent = { brokers: '127.0.0.1:1', patienceMs: 100 };
+    await assert.rejects(readBounded('nowhere', absent), { code: 'kafka-unreachable' });
+  });
+});
+
+async function topicId(source: ReturnType<typeof kafkaSource>['source']): Promise<string> {
+  const layout = await source.layout!({
+    nowMs: () => 0,
+    startMs: 0,
+    schema: columns,
+    format: source.format,
+    workerCount: 1,
+  });
+  return (layout as { readonly topicId: string }).topicId;
+}
+
+function upTo(count: number, from = 0): readonly number[] {
+  return Array.from({ length: count }, (_, index) => from + index);
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = Date.now() + 30_000;
+  while (!condition()) {
+    assert.ok(Date.now() < deadlineMs, 'it takes too long');
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
