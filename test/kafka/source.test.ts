@@ -1,13 +1,18 @@
 // The source `kafkaSource` in pipelines over a real broker, written to by another client.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Admin, Producer, stringSerializers } from '@platformatic/kafka';
+import type { KafkaLayout } from '../../src/connectors/kafka/kafka-layout.ts';
 import { kafkaSource } from '../../src/connectors/kafka/sockets/kafka.ts';
 import type { KafkaSourceOptions } from '../../src/connectors/kafka/sockets/kafka.ts';
 import { collect, int32, pipeline, schema, string, timestamp } from '../../src/index.ts';
 import { kafkaMissing, startKafka } from './kafka-server.fixture.ts';
 import type { KafkaServer } from './kafka-server.fixture.ts';
+import { summing, sums } from './sum.fixture.ts';
 
 const skip = kafkaMissing() ?? false;
 
@@ -221,7 +226,7 @@ describe('kafkaSource over a broker', { skip }, () => {
     await write('retained', upTo(100));
     const read = async (options: Partial<KafkaSourceOptions<'n'>>): Promise<readonly number[]> => {
       const source = sourceOf('retained', { until: 'latest', ...options }).source;
-      const layout = { topicId: await topicId(source), starts: [0], ends: [100] };
+      const layout = { topicId: (await layoutNow(source)).topicId, starts: [0], ends: [100] };
       source.layout = () => Promise.resolve(layout);
       const rows = collect<Numbered>();
       const job = await pipeline('retained')
@@ -285,6 +290,58 @@ describe('kafkaSource over a broker', { skip }, () => {
     await failed;
   });
 
+  test('a run goes on from its checkpoint, over partitions that were added since, too', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mizzle-kafka-source-'));
+    await newTopic('resumed', 2);
+    const read = async (count: number): Promise<readonly number[]> => {
+      const rows = collect<Numbered>();
+      const job = await pipeline('resumed')
+        .from(sourceOf('resumed'))
+        .to(rows)
+        .run({ workers: 0, interval: 10, checkpoints: folder });
+      await until(() => rows.rows.length >= count);
+      await job.stop();
+      await job.done;
+      return rows.rows.map(({ n }) => n).toSorted((a, b) => a - b);
+    };
+    await write('resumed', upTo(10), { partition: 0 });
+    await write('resumed', upTo(10, 10), { partition: 1 });
+    assert.deepEqual(await read(20), upTo(20));
+    await write('resumed', upTo(10, 20), { partition: 1 });
+    assert.deepEqual(await read(10), upTo(10, 20));
+    await admin.createPartitions({
+      topics: [{ name: 'resumed', count: 3, assignments: [{ brokerIds: [1] }] }],
+    });
+    await until(async () => {
+      const { partitions } = await layoutNow(sourceOf('resumed').source);
+      return partitions === 3;
+    });
+    await write('resumed', upTo(5, 30), { partition: 2 });
+    await write('resumed', upTo(5, 35), { partition: 0 });
+    assert.deepEqual(await read(10), upTo(10, 30));
+    await admin.deleteTopics({ topics: ['resumed'] });
+    await until(async () => !(await admin.listTopics()).includes('resumed'));
+    await newTopic('resumed', 3);
+    await assert.rejects(read(0), { code: 'topic-recreated', message: /"resumed"/ });
+    rmSync(folder, { recursive: true });
+  });
+
+  test('threads read a topic, each its partitions by a connection of its own', async () => {
+    await newTopic('threads', 4);
+    for (const partition of upTo(4)) {
+      for (let round = 0; round < 5; round++) await write('threads', upTo(100), { partition });
+    }
+    process.env['MIZZLE_TEST_BROKERS'] = kafka.bootstrap;
+    const module = new URL('./sum.fixture.ts', import.meta.url);
+    const job = await summing.run({ module, workers: 2 });
+    const { recordsIn } = await job.done;
+    assert.equal(recordsIn, 2_000);
+    assert.deepEqual(
+      sums.rows.toSorted((a, b) => a.n - b.n).map(({ n, records, total }) => [n, records, total]),
+      upTo(100).map((n) => [n, 20, 20 * n]),
+    );
+  });
+
   test('a topic that is not there, and brokers that are not, say so', async () => {
     await assert.rejects(readBounded('nowhere'), { code: 'topic-unknown', message: /"nowhere"/ });
     const absent = { brokers: '127.0.0.1:1', patienceMs: 100 };
@@ -292,7 +349,11 @@ describe('kafkaSource over a broker', { skip }, () => {
   });
 });
 
-async function topicId(source: ReturnType<typeof kafkaSource>['source']): Promise<string> {
+type Source = ReturnType<typeof kafkaSource>['source'];
+
+async function layoutNow(
+  source: Source,
+): Promise<{ readonly topicId: string; readonly partitions: number }> {
   const layout = await source.layout!({
     nowMs: () => 0,
     startMs: 0,
@@ -300,16 +361,17 @@ async function topicId(source: ReturnType<typeof kafkaSource>['source']): Promis
     format: source.format,
     workerCount: 1,
   });
-  return (layout as { readonly topicId: string }).topicId;
+  const { topicId, starts } = layout as unknown as KafkaLayout;
+  return { topicId, partitions: starts.length };
 }
 
 function upTo(count: number, from = 0): readonly number[] {
   return Array.from({ length: count }, (_, index) => from + index);
 }
 
-async function until(condition: () => boolean): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadlineMs = Date.now() + 30_000;
-  while (!condition()) {
+  while (!(await condition())) {
     assert.ok(Date.now() < deadlineMs, 'it takes too long');
     await new Promise((resolve) => setTimeout(resolve, 2));
   }

@@ -36,8 +36,8 @@ export function makeKafkaSource<C extends Columns>(
 type SourceSetup = KafkaSourceOptions & { readonly schema: Schema };
 
 const bufferBytesDefault = 64 << 20;
-/** Of one partition: more would not make answers larger, less would make them small. */
-const partitionBytesMax = 4 << 20;
+/** What waits of one partition: enough for the next take while answers come, however few there are. */
+const partitionBytesMax = 16 << 20;
 const partitionBytesMin = 128 << 10;
 const fetchBytesDefault = 16 << 20;
 const fetchWaitMsDefault = 500;
@@ -145,8 +145,8 @@ export class KafkaSource implements Source {
     return {
       bufferBytes,
       waitMsMax: fetchWaitMs,
-      // An answer may come while as much as this waits already.
-      partitionBytesMax: Math.min(bufferBytes >>> 1, fetchBytes),
+      // As much as this may come on top.
+      partitionBytesMax: Math.min(bufferBytes >>> 2, fetchBytes),
       answerBytesMax: fetchBytes,
     };
   }

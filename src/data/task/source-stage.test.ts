@@ -131,6 +131,52 @@ test('SourceStage treats bad rows of a connector like bad records', () => {
   assert.equal(letter!['column'], 'id');
 });
 
+test('SourceStage names records by offsets that are no byte offsets, where a source has them', () => {
+  const dead = { onError: 'dead-letter', deadLetter: 'dead' as SinkId } as const;
+  const located = (data: SourceData): SourceData => {
+    assert.equal(data.kind, 'bytes');
+    const { pieces } = data as Extract<SourceData, { readonly kind: 'bytes' }>;
+    const second = 2 + good.length + 1;
+    const locate = (position: number): number => (position < second ? 70 : 90);
+    return { kind: 'bytes', pieces: pieces.map((piece) => ({ ...piece, locate })) };
+  };
+  const result = new Runner({ source: dead }).run(located(lines(good, bad)));
+  assert.deepEqual(
+    rowsOf(result, 'dead').map((row) => (row as { readonly offset: number }).offset),
+    [90],
+  );
+  const error = errorOf(() => new Runner({}).run(located(lines(good, bad))));
+  assert.deepEqual([error.fields['offset'], error.fields['recordOffset']], [90, 90]);
+});
+
+test('SourceStage takes from a connector where rows come from, and what gave none', () => {
+  const source = {
+    format: { kind: 'rows' },
+    onError: 'dead-letter',
+    deadLetter: 'dead' as SinkId,
+  } as const;
+  const rows = [
+    { id: 1, name: null, time: 5 },
+    { id: 1.5, name: 'b', time: 6 },
+  ];
+  const broken = { code: 'decode', message: 'no schema 7', offset: 41, record: '?' };
+  const places = { origin: 'topic', offsets: [40, 44], bad: [broken] };
+  const result = new Runner({ source }).run({ kind: 'rows', rows, places });
+  assert.deepEqual(rowsOf(result, 'out'), [rows[0]]);
+  assert.deepEqual(
+    (rowsOf(result, 'dead') as { [name: string]: unknown }[]).map(({ origin, offset, column }) => [
+      origin,
+      offset,
+      column,
+    ]),
+    [
+      ['topic', 41, null],
+      ['topic', 44, 'id'],
+    ],
+  );
+  assert.deepEqual([result.counts.recordsIn, result.counts.recordsBad], [1, 2]);
+});
+
 test('SourceStage says at which record a user function failed, and in which operator', () => {
   const map: Setup['map'] = (row) => {
     if (row['id'] === 3) throw new TypeError('no such thing');
