@@ -41,13 +41,16 @@ const measures: Readonly<
 
 export async function run({ json, args }: BenchOptions): Promise<void> {
   const quick = args.includes('--quick');
-  const names = chosen(args, 'engines', engineNames) ?? defaultEngines(quick);
+  const engines = chosen(args, 'engines', engineNames) ?? defaultEngines(quick);
   const only = chosen(args, 'only', measureNames) ?? measureNames;
   const sizes = sizesOf(args, quick ? quickSizes : fullSizes);
   const home = new PeersHome();
-  await home.prepare(partsOf(names), (line) => process.stderr.write(`${line}\n`));
+  await home.prepare(partsOf(engines), say);
   const folder = mkdtempSync(home.path('run-'));
   const processes = new Processes(folder);
+  const results = quick ? join(tmpdir(), 'mizzle-figures') : committed;
+  const rows: PeersResult['rows'][number][] = [];
+  let failures = 0;
   const broker = await startBroker(home);
   try {
     const adsFile = join(folder, 'ads.csv');
@@ -55,36 +58,40 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
     writeFileSync(adsFile, ads.join(''));
     const load = new Load(home, processes, { address: broker.bootstrap, adsFile, seed });
     const filled: Measuring['filled'] = new Map();
-    const rows: PeersResult['rows'][number][] = [];
     for (const measure of only) {
-      for (const name of names) {
-        process.stderr.write(`${measure} of ${name}\n`);
+      for (const name of engines) {
+        say(`${measure} of ${name}`);
         const engine = engineOf(name, measure, { home, processes });
         try {
           const measured = await measures[measure]({ engine, load, sizes, filled });
           const at = new Date().toISOString();
           rows.push(...measured.map((row) => ({ ...row, at })));
+          save(results, { machine: machine(), versions: home.versions, rows });
+        } catch (error) {
+          // The others may well do; what has been measured is kept.
+          failures++;
+          say(`${measure} of ${name} failed: ${error instanceof Error ? error.stack : error}`);
         } finally {
           await engine.stopCluster();
+          processes.killAll();
         }
       }
     }
-    const results = quick ? join(tmpdir(), 'mizzle-figures') : committed;
-    const result = { machine: machine(), versions: home.versions, rows };
-    const all = save(results, result);
-    print([...tablesOf(rows), `all results: ${join(results, 'peers.json')}`], json ? all : null);
-    if (rows.some(({ wrong }) => wrong > 0)) {
-      process.exitCode = 1;
-      process.stderr.write(`logs are in ${folder}\n`);
-    } else {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  } catch (error) {
-    process.stderr.write(`logs are in ${folder}\n`);
-    throw error;
   } finally {
     await broker.stop();
   }
+  const all = { machine: machine(), versions: home.versions, rows };
+  print([...tablesOf(rows), `in ${join(results, 'peers.json')}`], json ? all : null);
+  if (failures === 0 && rows.every(({ wrong }) => wrong === 0)) {
+    rmSync(folder, { recursive: true, force: true });
+  } else {
+    process.exitCode = 1;
+    say(`logs are in ${folder}`);
+  }
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 function defaultEngines(quick: boolean): readonly EngineName[] {
@@ -151,7 +158,7 @@ function chosen<Name extends string>(
 }
 
 /** Rows of other measures and engines stay, so that each may be measured anew by itself. */
-function save(folder: string, result: PeersResult): PeersResult {
+function save(folder: string, result: PeersResult): void {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'peers.json');
   const isNew = (row: PeerRow): boolean =>
@@ -160,11 +167,9 @@ function save(folder: string, result: PeersResult): PeersResult {
   const order = (row: PeerRow): number =>
     measureNames.indexOf(row.measure) * engineNames.length + engineNames.indexOf(row.engine);
   const rows = [...kept, ...result.rows].toSorted((a, b) => order(a) - order(b));
-  const all = { ...result, rows };
-  writeFileSync(file, `${JSON.stringify(all, rounded, 1)}\n`);
+  writeFileSync(file, `${JSON.stringify({ ...result, rows }, rounded, 1)}\n`);
   const plots = plotsOf(rows);
   if (plots.length > 0) writeFileSync(join(folder, 'peers.svg'), drawSvg(plots));
-  return all;
 }
 
 function before(file: string): PeersResult | null {

@@ -44,6 +44,7 @@ export class PeersHome {
 
   /** Installs what is not there, and compiles what has changed. */
   async prepare(parts: readonly Part[], tell: (line: string) => void): Promise<void> {
+    await requireJava();
     mkdirSync(this.folder, { recursive: true });
     for (const part of parts) await this.#install(part, tell);
     for (const part of parts) await this.#compile(part);
@@ -195,4 +196,15 @@ export class PeersHome {
     if (part !== 'broker') await run('jar', ['cf', this.jarOf(part), '-C', classes, '.']);
     writeFileSync(stamp, wanted);
   }
+}
+
+async function requireJava(): Promise<void> {
+  try {
+    const { stderr } = await run('java', ['-version']);
+    const major = Number(/version "(\d+)/.exec(stderr)?.[1] ?? 0);
+    if (major >= 17) return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  throw new Error('the broker and the peers need Java 17 or newer on the path, with javac and jar');
 }

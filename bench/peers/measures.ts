@@ -118,7 +118,7 @@ export const quickSizes: Sizes = {
 
 /** Between the start of a job and that of the load. */
 const settleMs = 3_000;
-const startSeconds = 90;
+const startSeconds = 180;
 
 export type Measuring = {
   readonly engine: Engine;

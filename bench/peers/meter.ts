@@ -26,7 +26,7 @@ export class Meter {
     this.#roots = roots;
     this.#from = cpuSecondsOf(roots());
     this.#machine = machineUse();
-    this.#sampling = setInterval(() => this.#sample(), sampleMs);
+    this.#sampling = setInterval(() => this.#sample(), sampleMs).unref();
   }
 
   get cpuSeconds(): number {

@@ -22,7 +22,7 @@ export class Processes {
 
   constructor(folder: string) {
     this.folder = folder;
-    process.on('exit', () => this.#killAll());
+    process.on('exit', () => this.killAll());
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => process.exit(1));
     }
@@ -71,6 +71,11 @@ export class Processes {
     await exit;
   }
 
+  /** What a measure that failed has left. */
+  killAll(): void {
+    for (const { pid } of this.#living) if (pid !== undefined) killTree(pid);
+  }
+
   logOf(name: string): string {
     return join(this.folder, `${name}.log`);
   }
@@ -87,10 +92,6 @@ export class Processes {
     this.#living.add(child);
     child.on('close', () => this.#living.delete(child));
     return child;
-  }
-
-  #killAll(): void {
-    for (const { pid } of this.#living) if (pid !== undefined) killTree(pid);
   }
 }
 
