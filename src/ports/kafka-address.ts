@@ -1,5 +1,5 @@
-// Where a Kafka cluster is and how to be let in, as users say it: plain data, in which secrets may be
-// references to the environment, which every host resolves for itself.
+// Where a Kafka cluster is and how to be let in, as users say it: plain data, in which secrets may
+// be references to the environment, which every host resolves for itself.
 
 /** A text, or the environment variable that holds it. */
 export type TextOrEnv = string | { readonly env: string };

@@ -189,6 +189,7 @@ export class FakeCluster {
       endTransaction: (_, asked) =>
         call('endTransaction', asked, () => this.#endTransaction(asked)),
       commitOffsets: unasked,
+      deleteRecords: unasked,
       close: async () => {
         this.wires--;
       },

@@ -4,13 +4,6 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { KafkaAddress, TextOrEnv } from '../../ports/kafka-address.ts';
 import type { KafkaConnection, KafkaPlatform, KafkaTls } from '../../ports/kafka-wire.ts';
 
-export type {
-  KafkaAddress,
-  KafkaSaslOptions,
-  KafkaTlsOptions,
-  TextOrEnv,
-} from '../../ports/kafka-address.ts';
-
 export const patienceMsDefault = 60_000;
 
 const connectTimeoutMs = 5_000;

@@ -153,6 +153,7 @@ export class TestCluster {
       features: unused,
       createTopics: unused,
       produce: unused,
+      deleteRecords: unused,
       initProducerId: unused,
       addPartitionsToTransaction: unused,
       endTransaction: unused,

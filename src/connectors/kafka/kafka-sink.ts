@@ -7,7 +7,7 @@ import type { Sink, SinkContext, SinkWriter } from '../../ports/sink.ts';
 import type { TypedSink } from '../../ports/typed.ts';
 import { kafkaErrors } from './error-codes.ts';
 import { describeBrokers, patienceMsDefault, resolveAddress } from './kafka-address.ts';
-import type { KafkaAddress } from './kafka-address.ts';
+import type { KafkaAddress } from '../../ports/kafka-address.ts';
 import { KafkaClient } from './kafka-client.ts';
 import { RepeatingWriter } from './repeating-writer.ts';
 import { SinkLedger, entryBatch, ledgerKeyOf, ledgerTopic } from './sink-ledger.ts';

@@ -283,7 +283,7 @@ test('kafkaSource decodes by a function, which gets all that a record has', asyn
         return { t: text, key: textOf(key), at: timestampMs, n: offset, headers: pairs };
       };
       const prepare = async (value: Uint8Array): Promise<void> => {
-        await null;
+        await Promise.resolve();
         prepared.add(textOf(value)!);
       };
       const chunks = await chunksOf(given, cluster, { format: { decode, prepare } });

@@ -3,7 +3,7 @@
 import { StreamError } from '../../base/stream-error.ts';
 import type { Isolation } from '../../ports/kafka-wire.ts';
 import type { Field, RowSchema } from '../../schema/data-type.ts';
-import type { KafkaAddress } from './kafka-address.ts';
+import type { KafkaAddress } from '../../ports/kafka-address.ts';
 import type { KafkaStart } from './kafka-layout.ts';
 import type { OnRetention } from './kafka-reader.ts';
 import type { KafkaDecoder } from './row-decoder.ts';

@@ -89,7 +89,7 @@ function decode({ bytes }: StoredBlob, key: string): readonly KafkaLogAddress[] 
 function overtaken(pipeline: string): Error {
   return storageError({
     code: 'lease-lost',
-    message: `could not start "${pipeline}": another driver has written where its ranges are logged`,
+    message: `could not start "${pipeline}": another driver has said where its ranges are logged`,
     hint: 'another driver has taken over; this one must stop',
     fields: { pipeline },
   });

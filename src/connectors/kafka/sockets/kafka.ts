@@ -1,9 +1,11 @@
 // Topics of Apache Kafka, in and out. Entry `mizzle/kafka`.
 
-import type { TypedSource } from '../../../ports/typed.ts';
+import type { TypedSink, TypedSource } from '../../../ports/typed.ts';
 import type { Schema } from '../../../schema/schema.ts';
 import type { Columns } from '../../../schema/value-type.ts';
 import { makeKafkaSource } from '../kafka-source.ts';
+import type { KafkaSinkOptions } from '../kafka-sink.ts';
+import { makeKafkaSink } from '../kafka-sink.ts';
 import type { KafkaSourceOptions } from '../source-options.ts';
 import { socketPlatform } from './platform.ts';
 
@@ -12,7 +14,8 @@ export type {
   KafkaSaslOptions,
   KafkaTlsOptions,
   TextOrEnv,
-} from '../kafka-address.ts';
+} from '../../../ports/kafka-address.ts';
+export type { KafkaSinkOptions } from '../kafka-sink.ts';
 export type { KafkaStart } from '../kafka-layout.ts';
 export type { OnRetention } from '../kafka-reader.ts';
 export type { KafkaDecoder, KafkaRecord } from '../row-decoder.ts';
@@ -47,4 +50,21 @@ export function kafkaSource<C extends Columns>(
   options: KafkaSourceOptions<keyof C & string> & { readonly schema: Schema<C> },
 ): TypedSource<C> {
   return makeKafkaSource(options, socketPlatform);
+}
+
+/**
+ * Writes rows into a topic as JSON. A micro-batch is one transaction, which also carries an entry
+ * of the sink's ledger, a compacted topic of its own: so each row is there once for readers with
+ * `isolation.level=read_committed`, milliseconds after its micro-batch is done, also over losses
+ * and restarts. Nobody else may write to the ledger's topic. Keys are given to partitions as the
+ * Java client does.
+ *
+ * Rejects the run with StreamErrors that name the topic: `topic-unknown`, `record-too-large`,
+ * `kafka-permission`, `kafka-unreachable`, `kafka-refused`. Throws one with code `option-invalid`.
+ *
+ * @example
+ * kafkaSink({ brokers: { env: 'KAFKA_BROKERS' }, topic: 'totals', key: 'user' });
+ */
+export function kafkaSink<Row = unknown>(options: KafkaSinkOptions): TypedSink<Row> {
+  return makeKafkaSink<Row>(options, socketPlatform);
 }
