@@ -3,23 +3,18 @@
 
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import { makeKafkaSink } from '../../src/connectors/kafka/kafka-sink.ts';
-import { makeKafkaSource } from '../../src/connectors/kafka/kafka-source.ts';
-import { socketPlatform } from '../../src/connectors/kafka/sockets/platform.ts';
+import { kafkaSink, kafkaSource } from '../../src/connectors/kafka/sockets/kafka.ts';
 import { count, pipeline, string, table, tumbling, ysbEvent } from '../../src/index.ts';
 
 const brokers = option('BOOTSTRAP');
-const source = makeKafkaSource({ brokers, topic: option('IN'), schema: ysbEvent }, socketPlatform);
-const sink = makeKafkaSink(
-  {
-    brokers,
-    topic: option('OUT'),
-    key: 'campaign_id',
-    omit: ['campaign_id'],
-    guarantee: option('GUARANTEE') === 'exactly-once' ? 'exactly-once' : 'at-least-once',
-  },
-  socketPlatform,
-);
+const source = kafkaSource({ brokers, topic: option('IN'), schema: ysbEvent });
+const sink = kafkaSink({
+  brokers,
+  topic: option('OUT'),
+  key: 'campaign_id',
+  omit: ['campaign_id'],
+  guarantee: option('GUARANTEE') === 'exactly-once' ? 'exactly-once' : 'at-least-once',
+});
 const ads = table(
   'ads',
   { ad_id: string(), campaign_id: string() },
