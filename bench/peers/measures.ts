@@ -113,7 +113,7 @@ export const quickSizes: Sizes = {
   latency: { warmUp: { rate: 5_000, seconds: 3 }, rates: [10_000], seconds: 7 },
   skipSeconds: 2,
   startup: { events: 20_000, rate: 10_000 },
-  recovery: { rate: 5_000, seconds: 26, killAfterSeconds: 6 },
+  recovery: { rate: 5_000, seconds: 36, killAfterSeconds: 6 },
 };
 
 /** Between the start of a job and that of the load. */

@@ -1,6 +1,6 @@
 // The Yahoo Streaming Benchmark on Mizzle as a command: two worker threads or, with HOSTS, so many
-// host processes of one worker. Runs until it is killed, and prints a line of JSON for what the
-// benchmark must know.
+// host processes of one worker. Runs until SIGTERM, and prints a line of JSON for what the benchmark
+// must know.
 
 import process from 'node:process';
 import type { RunOptions } from '../../src/index.ts';
@@ -25,6 +25,7 @@ const options: RunOptions = {
 // What starts workers and asks for the topic's partitions counts as processing.
 const sinceMs = Date.now();
 const job = await (hosts === 0 ? ysb.run(options) : runOnHosts());
+process.on('SIGTERM', () => void job.stop());
 // Hosts join a run that has begun; whoever waits for it means one that works.
 while (job.status().batches === 0) await new Promise((resolve) => setTimeout(resolve, 10));
 tell({ kind: 'runs', sinceMs });

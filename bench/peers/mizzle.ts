@@ -10,10 +10,11 @@ import type { Engine, YsbJob } from './engine.ts';
 import { environmentOf } from './engine.ts';
 import type { FromMizzle } from './mizzle-ysb.ts';
 import type { Processes } from './processes.ts';
-import { hasEnded } from './processes.ts';
+import { hasEnded, sleep } from './processes.ts';
 
 const program = fileURLToPath(new URL('./mizzle-ysb.ts', import.meta.url));
 const logName = 'mizzle';
+const patienceMs = 10_000;
 
 export class MizzleEngine implements Engine {
   readonly name: Engine['name'];
@@ -87,9 +88,15 @@ export class MizzleEngine implements Engine {
     return Promise.resolve();
   }
 
+  /** A process that ends by itself leaves its compiled code for the next one. */
   async endJob(): Promise<void> {
-    if (this.#child !== null) await this.#processes.kill(this.#child);
+    const child = this.#child;
     this.#child = null;
+    if (child === null) return;
+    child.kill('SIGTERM');
+    const endMs = Date.now() + patienceMs;
+    while (!hasEnded(child) && Date.now() < endMs) await sleep(20);
+    await this.#processes.kill(child);
   }
 
   stopCluster(): Promise<void> {
