@@ -2,7 +2,7 @@
 // or a cluster of two host processes with a worker each.
 
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +22,8 @@ export class MizzleEngine implements Engine {
   readonly results = 'closed';
   readonly #processes: Processes;
   readonly #hosts: number;
+  /** Of its own, so that its first start finds none, as that of the other engines. */
+  readonly #compiled: string;
   #child: ChildProcess | null = null;
   #said: FromMizzle[] = [];
 
@@ -32,6 +34,7 @@ export class MizzleEngine implements Engine {
   ) {
     this.#processes = processes;
     this.#hosts = options.hosts;
+    this.#compiled = mkdtempSync(join(processes.folder, 'mizzle-code-'));
     const { guarantee } = options;
     this.guarantee = guarantee;
     this.name = guarantee === 'exactly-once' ? 'mizzle' : 'mizzle-at-least-once';
@@ -53,7 +56,7 @@ export class MizzleEngine implements Engine {
         GUARANTEE: this.guarantee,
         HOSTS: String(this.#hosts),
         CHECKPOINTS: store,
-        NODE_COMPILE_CACHE: join(this.#processes.folder, 'mizzle-code'),
+        NODE_COMPILE_CACHE: this.#compiled,
       },
     });
     let text = '';
