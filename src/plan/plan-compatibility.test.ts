@@ -356,7 +356,8 @@ test('a source may be added, and removed where nothing is kept of it', () => {
 test('a source may get partitions, and lose none', () => {
   const before = structureOf(first);
   const { stages, replayHazard } = compatible(before, structureOf(first, { sourcePartitions: 5 }));
-  assert.deepEqual([stages, replayHazard], ['0=0 1=1', null]);
+  const hazard = 'source "source#0" had 3 partitions and has 5 now';
+  assert.deepEqual([stages, replayHazard], ['0=0 1=1', hazard]);
   assert.deepEqual(refused(before, structureOf(first, { sourcePartitions: 2 })), {
     kind: 'incompatible',
     name: 'source#0',

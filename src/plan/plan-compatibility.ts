@@ -339,6 +339,10 @@ class Comparison {
       const same = this.#now.sources.find((source) => source.id === now);
       if (same?.watermark !== watermark)
         return `source "${id}" has another event time or watermark`;
+      const had = stageOfSource(this.#before, id).partitions;
+      const has = stageOfSource(this.#now, id).partitions;
+      // They would hold watermarks back in micro-batches that are visible already.
+      if (has > had) return `source "${id}" had ${had} partitions and has ${has} now`;
     }
     return null;
   }
@@ -451,7 +455,7 @@ function withState({ operator }: Keeper): { readonly id: string; readonly conten
   return { id, content: JSON.stringify([kind, window, time, lateness, ...lists]) };
 }
 
-function stageOfSource({ stages }: PlanStructure, source: string): StageStructure {
+export function stageOfSource({ stages }: PlanStructure, source: string): StageStructure {
   const found = stages.find((stage) => stage.source === source);
   assert(found !== undefined, `a stage reads the source ${source}`);
   return found;

@@ -73,6 +73,7 @@ test('README: all its TypeScript compiles', async () => {
       paths: {
         mizzle: [join(root, 'src', 'index.ts')],
         'mizzle/testing': [join(root, 'src', 'testing', 'index.ts')],
+        'mizzle/kafka': [join(root, 'src', 'connectors', 'kafka', 'sockets', 'kafka.ts')],
         'mizzle/postgres': [join(root, 'src', 'connectors', 'postgres', 'postgres.ts')],
       },
     },

@@ -7,8 +7,10 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KafkaSink } from '../../src/connectors/kafka/kafka-sink.ts';
 import type { KafkaSinkOptions } from '../../src/connectors/kafka/kafka-sink.ts';
+import { kafkaSink } from '../../src/connectors/kafka/sockets/kafka.ts';
 import { socketPlatform } from '../../src/connectors/kafka/sockets/platform.ts';
 import { rowsAsBatch, sinkContext } from '../../src/connectors/sink-writing.fixture.ts';
+import { generator, int32, pipeline, schema, timestamp } from '../../src/index.ts';
 import type { KafkaPlatform, KafkaWire } from '../../src/ports/kafka-wire.ts';
 import type { SinkWriter } from '../../src/ports/sink.ts';
 import type { RowObject, RowSchema } from '../../src/schema/data-type.ts';
@@ -170,6 +172,37 @@ for (const transactionVersion of [2, 0] as const) {
 
     test('goes on behind what is visible', async () => {
       await checkReopening(worldOf({ isTorn: true }));
+    });
+
+    test('a pipeline writes by all its workers', async () => {
+      const topic = `job-${randomUUID()}`;
+      process.env['MIZZLE_TEST_BROKERS'] = kafka.bootstrap;
+      const sink = kafkaSink({
+        brokers: { env: 'MIZZLE_TEST_BROKERS' },
+        topic,
+        key: 'n',
+        create: { partitions: 3 },
+      });
+      const job = await pipeline('numbers')
+        .from(
+          generator({
+            schema: schema({ n: int32(), at: timestamp('ms') }),
+            eventsPerSecond: 1e6,
+            events: 1000,
+            partitions: 3,
+            rows: (index, dueMs) => ({ n: index, at: dueMs }),
+          }),
+        )
+        .to(sink)
+        .run({ workers: 0 });
+      await job.done;
+      const places = [0, 1, 2].map((partition) => ({ topic, partition }));
+      const found = await Promise.all(places.map((place) => readCommitted(reader, place)));
+      const numbers = found.flat().map((value) => (JSON.parse(value) as { n: number }).n);
+      assert.deepEqual(
+        numbers.toSorted((left, right) => left - right),
+        Array.from({ length: 1000 }, (_, n) => n),
+      );
     });
 
     // Either way to die with either kind of transaction is tried on the cluster that is made up.

@@ -273,24 +273,24 @@ describe('kafkaSource over a broker', { skip }, () => {
     await newTopic('gone');
     const rows = collect<Numbered>();
     const job = await pipeline('gone')
-      .from(sourceOf('gone'))
+      .from(sourceOf('gone', { fetchWaitMs: 4_000 }))
       .to(rows)
       .run({ workers: 0, interval: 2 });
     const failed = assert.rejects(job.done, { code: 'topic-unknown', message: /"gone"/ });
     await write('gone', [0]);
     await until(() => rows.rows.length === 1);
     // The poll by now is a long one.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
     const beginMs = performance.now();
     await write('gone', [1]);
     await until(() => rows.rows.length === 2);
     const ms = performance.now() - beginMs;
-    assert.ok(ms < 250, `${ms} ms`);
+    assert.ok(ms < 1_000, `${ms} ms`);
     await admin.deleteTopics({ topics: ['gone'] });
     await failed;
   });
 
-  test('a run goes on from its checkpoint, over partitions that were added since, too', async () => {
+  test('a run goes on from its checkpoint, over partitions added since, too', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'mizzle-kafka-source-'));
     await newTopic('resumed', 2);
     const read = async (count: number): Promise<readonly number[]> => {
@@ -370,7 +370,7 @@ function upTo(count: number, from = 0): readonly number[] {
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 30_000;
+  const deadlineMs = Date.now() + 60_000;
   while (!(await condition())) {
     assert.ok(Date.now() < deadlineMs, 'it takes too long');
     await new Promise((resolve) => setTimeout(resolve, 2));

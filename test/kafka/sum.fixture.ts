@@ -1,4 +1,4 @@
-// A pipeline over a topic that threads read: the broker comes from the environment, which they share.
+// A pipeline over a topic that threads read: the broker comes from the environment.
 
 import { kafkaSource } from '../../src/connectors/kafka/sockets/kafka.ts';
 import { collect, count, int32, pipeline, schema, sum } from '../../src/index.ts';

@@ -108,6 +108,11 @@ function advice(code: number): { readonly code: string; readonly hint: string } 
         code: 'record-too-large',
         hint: 'raise max.message.bytes of the topic, or write smaller rows',
       };
+    case kafkaErrors.invalidTransactionTimeout:
+      return {
+        code: 'option-invalid',
+        hint: "choose a transactionTimeoutMs below the brokers' transaction.max.timeout.ms",
+      };
     default:
       return { code: 'kafka-refused', hint: "see the broker's log" };
   }

@@ -13,7 +13,7 @@ import type {
   TopicPartition,
   WireFailure,
 } from '../../ports/kafka-wire.ts';
-import { kafkaErrors } from './error-codes.ts';
+import { kafkaErrorName, kafkaErrors } from './error-codes.ts';
 import type { KafkaClient, Outcome } from './kafka-client.ts';
 import { isMisdirected, isTransient, isWireFailure, kafkaRefusal } from './kafka-errors.ts';
 import type { Attempt } from './kafka-errors.ts';
@@ -66,11 +66,17 @@ export class KafkaProducer {
   #identity: ProducerIdentity = { producerId: -1, epoch: -1 };
   #bumps = false;
   #isOpen = false;
+  #reason = '';
   /** By topic and partition, of the next record in this epoch. */
   readonly #sequences = new Map<string, number>();
 
   constructor(options: ProducerOptions) {
     this.#options = options;
+  }
+
+  /** Why the last result was not `done`: for messages. */
+  get reason(): string {
+    return this.#reason;
   }
 
   /**
@@ -215,6 +221,7 @@ export class KafkaProducer {
       if (!isWireFailure(error)) throw error;
       forget();
       if (error.unclear && transactionalId !== null) {
+        this.#reason = error.message;
         return { result: 'unsure', left: [], again: null };
       }
       return { result: null, left: [...writes], again: error };
@@ -228,7 +235,7 @@ export class KafkaProducer {
       const code = answer?.error ?? kafkaErrors.networkException;
       if (code === kafkaErrors.none || code === kafkaErrors.duplicateSequenceNumber) continue;
       const isRepeatable = transactionalId === null && isTransient(code);
-      const result = isRepeatable ? null : resultOf(code);
+      const result = isRepeatable ? null : this.#resultOf(code);
       if (result !== null) found.result = found.result === 'replaced' ? 'replaced' : result;
       else if (isTransient(code) || isMisdirected(code)) {
         if (isMisdirected(code)) client.forgetLeaders(topic);
@@ -277,14 +284,23 @@ export class KafkaProducer {
   #unanswered(error: unknown): null {
     if (!isWireFailure(error)) throw error;
     this.#forgetCoordinator();
+    this.#reason = error.message;
     if (error.unclear) return null;
     throw error;
   }
 
   #judged(code: number, forget: () => void): Outcome<SendResult> {
     if (code === kafkaErrors.none) return { done: 'done' };
-    const result = resultOf(code);
+    const result = this.#resultOf(code);
     return result === null ? { again: code, forget } : { done: result };
+  }
+
+  /** Null: neither. */
+  #resultOf(code: number): SendResult | null {
+    const isReplaced = replacedCodes.includes(code);
+    if (!isReplaced && !unsureCodes.includes(code)) return null;
+    this.#reason = kafkaErrorName(code);
+    return isReplaced ? 'replaced' : 'unsure';
   }
 
   #refused(code: number, topic: string, message: string | null): StreamError {
@@ -308,11 +324,6 @@ type Produced = {
   left: Numbered[];
   again: number | WireFailure | null;
 };
-
-function resultOf(code: number): SendResult | null {
-  if (replacedCodes.includes(code)) return 'replaced';
-  return unsureCodes.includes(code) ? 'unsure' : null;
-}
 
 /** By broker, and in parts that a broker takes. */
 function grouped(

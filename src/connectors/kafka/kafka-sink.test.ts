@@ -476,3 +476,41 @@ test('kafka: makes the topic if it is asked to', async () => {
   await commit(writer, 0);
   assert.deepEqual(seen(cluster), expected(1));
 });
+
+test('kafka: names what the cluster does not permit, and what does not pass', async () => {
+  const cases: readonly [keyof KafkaWire, number, string, RegExp][] = [
+    [
+      'initProducerId',
+      kafkaErrors.transactionalIdAuthorizationFailed,
+      'kafka-permission',
+      /fence "mizzle-out\.mizzle-ledger-test-out-0-first".*TRANSACTIONAL_ID_AUTHORIZATION_FAILED/,
+    ],
+    [
+      'initProducerId',
+      kafkaErrors.invalidTransactionTimeout,
+      'option-invalid',
+      /INVALID_TRANSACTION_TIMEOUT/,
+    ],
+    ['produce', kafkaErrors.topicAuthorizationFailed, 'kafka-permission', /topic "out/],
+    ['produce', kafkaErrors.kafkaStorageError, 'kafka-unreachable', /KAFKA_STORAGE_ERROR/],
+    [
+      'produce',
+      kafkaErrors.notEnoughReplicas,
+      'kafka-refused',
+      /NOT_ENOUGH_REPLICAS, for too long/,
+    ],
+  ];
+  for (const [api, error, code, message] of cases) {
+    const cluster = new FakeCluster();
+    cluster.addTopic('out', 1);
+    const hook: Hook = async (request, act) => {
+      if (request.api !== api) return act();
+      const { partitions = [] } = request.asked as { partitions?: readonly object[] };
+      const each = partitions.map((place) => ({ ...place, error, message: null, offset: -1 }));
+      const answer = partitions.length > 0 ? each : { error, producerId: -1, epoch: -1 };
+      return answer as Awaited<ReturnType<typeof act>>;
+    };
+    await assert.rejects(opened(sinkOn(cluster, { hook })), { code, message });
+    assert.equal(cluster.wires, 0, 'all connections are closed');
+  }
+});

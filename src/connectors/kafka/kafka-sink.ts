@@ -60,8 +60,6 @@ export class KafkaSink implements Sink {
   readonly #options: KafkaSinkOptions;
   readonly #platform: KafkaPlatform;
   readonly #ledgerTopic: string;
-  /** Writers share it; it is closed with the last one of them. */
-  #shared: { readonly client: KafkaClient; users: number } | null = null;
 
   constructor(options: KafkaSinkOptions, platform: KafkaPlatform) {
     const { topic, key, create, batchBytesMax = 1, ledgerTopic: ledger } = options;
@@ -84,7 +82,7 @@ export class KafkaSink implements Sink {
 
   async prepare(context: SinkContext): Promise<void> {
     this.#encoder(context);
-    const client = this.#acquire();
+    const client = this.#connect();
     try {
       const { topic, create } = this.#options;
       if (create === undefined) await client.topic(topic);
@@ -96,13 +94,13 @@ export class KafkaSink implements Sink {
         await this.#close(former, client, partitions.length);
       }
     } finally {
-      await this.#release();
+      await client.close();
     }
   }
 
   async open(partition: number, context: SinkContext): Promise<SinkWriter> {
     const encoder = this.#encoder(context);
-    const client = this.#acquire();
+    const client = this.#connect();
     try {
       const found = await client.topic(this.#options.topic);
       const parts = { encoder, partitions: found.partitions.length };
@@ -118,7 +116,7 @@ export class KafkaSink implements Sink {
       await writer.open(parts);
       return writer;
     } catch (error) {
-      await this.#release();
+      await client.close();
       throw error;
     }
   }
@@ -189,7 +187,6 @@ export class KafkaSink implements Sink {
       topic: this.#options.topic,
       partition,
       context,
-      release: () => this.#release(),
     };
   }
 
@@ -206,24 +203,15 @@ export class KafkaSink implements Sink {
     return new RecordEncoder(schema, this.#options, this.#platform.codecs);
   }
 
-  #acquire(): KafkaClient {
+  /**
+   * Each writer has connections of its own: a broker serves a connection one request at a time, and
+   * commits of several sink partitions would wait for each other's followers.
+   */
+  #connect(): KafkaClient {
     const platform = this.#platform;
     const { patienceMs = patienceMsDefault } = this.#options;
-    if (this.#shared === null) {
-      const address = resolveAddress(this.#options, (name) => platform.environment(name));
-      const client = new KafkaClient(platform.open(address), { clock: platform, patienceMs });
-      this.#shared = { client, users: 0 };
-    }
-    this.#shared.users++;
-    return this.#shared.client;
-  }
-
-  async #release(): Promise<void> {
-    const shared = this.#shared!;
-    shared.users--;
-    if (shared.users > 0) return;
-    this.#shared = null;
-    await shared.client.close();
+    const address = resolveAddress(this.#options, (name) => platform.environment(name));
+    return new KafkaClient(platform.open(address), { clock: platform, patienceMs });
   }
 }
 

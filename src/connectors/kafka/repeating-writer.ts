@@ -30,14 +30,13 @@ export class RepeatingWriter implements SinkWriter {
       if ((await producer.send(writes)) === 'done') return { done: null };
       // The brokers have forgotten the producer, or lost some of what it wrote.
       await producer.start();
-      const cause = 'the numbers of its records are out of order';
-      return { again: new WireFailure(cause, { unclear: true }) };
+      return { again: new WireFailure(producer.reason, { unclear: true }) };
     });
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#parts.release();
+    await this.#parts.client.close();
   }
 }

@@ -138,11 +138,11 @@ export class SinkLedger {
   async sinkPartitions(key: Omit<LedgerKey, 'partition'>): Promise<ReadonlySet<number>> {
     const [start, end] = await Promise.all([this.#offset(-2), this.#offset(-1)]);
     const found = new Set<number>();
+    const common = keyText({ ...key, partition: 0 }).slice(0, -2);
     for (const record of await this.#read(start, end)) {
-      if (record.kind !== 'data') continue;
-      const [pipeline, history, sink, partition] = JSON.parse(record.key) as unknown[];
-      if (pipeline !== key.pipeline || history !== key.history || sink !== key.sink) continue;
-      if (typeof partition === 'number' && partition >= 0) found.add(partition);
+      if (record.kind !== 'data' || !record.key.startsWith(common)) continue;
+      const partition = Number(record.key.slice(common.length, -1));
+      if (partition >= 0) found.add(partition);
     }
     return found;
   }

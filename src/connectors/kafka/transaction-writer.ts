@@ -15,13 +15,13 @@ import type { LedgerEntry, LedgerKey, LedgerView } from './sink-ledger.ts';
 import type { RecordEncoder } from './sink-records.ts';
 
 export type WriterParts = {
+  /** The writer's own: it closes it. */
   readonly client: KafkaClient;
   readonly platform: KafkaPlatform;
   readonly producer: KafkaProducer;
   readonly topic: string;
   readonly partition: number;
   readonly context: SinkContext;
-  readonly release: () => Promise<void>;
 };
 
 /** How rows become records, and of how many partitions the topic is. */
@@ -66,6 +66,10 @@ export class TransactionWriter implements SinkWriter {
     await this.#take('closed');
   }
 
+  /**
+   * Resolves when the transaction is decided for good. Readers see it some milliseconds later, when
+   * the cluster has told the partitions; nobody has to wait for that, as whoever opens next does.
+   */
   async commit({ batch, rows }: SinkOutput): Promise<void> {
     assert(batch > this.#through, 'micro-batches are committed in order, each once');
     // Without rows there is nothing to remember.
@@ -85,7 +89,7 @@ export class TransactionWriter implements SinkWriter {
         if (!this.#isSettled && (await this.#settle(batch))) return { done: null };
         const result = await this.#transact(writes);
         if (result === 'replaced') await this.#yield();
-        return result === 'done' ? { done: null } : { again: noAnswer(result) };
+        return result === 'done' ? { done: null } : { again: this.#cutOff(result) };
       }),
     );
     this.#through = batch;
@@ -94,7 +98,7 @@ export class TransactionWriter implements SinkWriter {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#parts.release();
+    await this.#parts.client.close();
   }
 
   async #take(state: 'opened' | 'closed'): Promise<number> {
@@ -115,7 +119,7 @@ export class TransactionWriter implements SinkWriter {
         const batch = before.entry?.batch ?? -1;
         if (before.entry?.token !== this.#token) {
           const result = await this.#transact([this.#entry({ batch, state })]);
-          if (result !== 'done') return { again: noAnswer(result) };
+          if (result !== 'done') return { again: this.#cutOff(result) };
           // The history may have been closed in between.
           this.#check(await this.#ledger.since(this.#key, before.end), isClosing);
         }
@@ -203,9 +207,10 @@ export class TransactionWriter implements SinkWriter {
       fields: { topic: this.#parts.topic, ledger: topic, ledgerPartition: partition },
     });
   }
-}
 
-function noAnswer(result: SendResult): WireFailure {
-  const why = result === 'replaced' ? 'another one took an epoch' : 'nobody knows how it ended';
-  return new WireFailure(`a transaction was cut off: ${why}`, { unclear: true });
+  #cutOff(result: SendResult): WireFailure {
+    const why = result === 'replaced' ? 'another one took an epoch' : 'nobody knows how it ended';
+    const { reason } = this.#parts.producer;
+    return new WireFailure(`a transaction was cut off, ${why}: ${reason}`, { unclear: true });
+  }
 }

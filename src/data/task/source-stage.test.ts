@@ -131,7 +131,7 @@ test('SourceStage treats bad rows of a connector like bad records', () => {
   assert.equal(letter!['column'], 'id');
 });
 
-test('SourceStage names records by offsets that are no byte offsets, where a source has them', () => {
+test('SourceStage names records by offsets that are no byte offsets', () => {
   const dead = { onError: 'dead-letter', deadLetter: 'dead' as SinkId } as const;
   const located = (data: SourceData): SourceData => {
     assert.equal(data.kind, 'bytes');

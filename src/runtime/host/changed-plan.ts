@@ -17,6 +17,7 @@ import { planCompatibility } from '../../plan/plan-compatibility.ts';
 import type { PlanStructure } from '../../plan/plan-structure.ts';
 import { planStructure } from '../../plan/plan-structure.ts';
 import { CheckpointStore } from '../storage/checkpoint-store.ts';
+import type { LogPlace } from './durable-job.ts';
 import { openDurability } from './durable-job.ts';
 import type { DurableStart } from './durable-start.ts';
 import type { JobConfig } from './job-config.ts';
@@ -87,7 +88,7 @@ export async function moveCheckpoint(
 ): Promise<void> {
   const manifest = durable.latest!;
   const { config, plan, nowMs, warn } = job;
-  const read = await readBehind(durable, manifest, job);
+  const read = await readBehind(durable, manifest, { place: config.durability!, nowMs });
   if (read !== null && change.replayHazard !== null) {
     throw unclean(manifest, read, change.replayHazard);
   }
@@ -121,15 +122,15 @@ export async function moveCheckpoint(
   await durable.beginHistory(content);
 }
 
-type Span = { readonly first: number; readonly last: number };
+export type Span = { readonly first: number; readonly last: number };
 
 /** What was read behind the checkpoint; nobody adds to it from now on. Null: nothing. */
-async function readBehind(
-  { term }: DurableStart,
-  { batch }: CheckpointManifest,
-  { config, plan, nowMs }: ChangedJob,
+export async function readBehind(
+  { term }: Pick<DurableStart, 'term'>,
+  { batch, pipeline }: CheckpointManifest,
+  { place, nowMs }: { readonly place: LogPlace; readonly nowMs: () => number },
 ): Promise<Span | null> {
-  const { log, close } = await openDurability(config.durability!, plan.name, nowMs);
+  const { log, close } = await openDurability(place, pipeline, nowMs);
   // First the fence, so that nobody begins behind the listing.
   await log.fence(term as Term);
   const former = (await log.writers()).filter((name) => !name.startsWith(`t${term}-`));

@@ -45,10 +45,11 @@ export type OpenDurability = {
   close(): Promise<void>;
 };
 
-type Place = Pick<Durability, 'store' | 'history' | 'isOneHost' | 'kafkaLogs'>;
+/** What says where a history's range log is. */
+export type LogPlace = Pick<Durability, 'store' | 'history' | 'isOneHost' | 'kafkaLogs'>;
 
 export async function openDurability(
-  { store: address, history, isOneHost, kafkaLogs }: Place,
+  { store: address, history, isOneHost, kafkaLogs }: LogPlace,
   pipeline: string,
   nowMs: () => number,
 ): Promise<OpenDurability> {

@@ -15,21 +15,19 @@ import { keptLimitsDefault } from '../../control/worker/spill-policy.ts';
 import type { Bindings } from '../../plan/bindings.ts';
 import type { ExecutionMode } from '../../plan/execution-mode.ts';
 import { executionModes } from '../../plan/execution-mode.ts';
-import type { LogicalPlan, SourceId, SourceSpec } from '../../plan/logical-plan.ts';
+import type { LogicalPlan } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import { partitionCountsOf } from '../../plan/partition-counts.ts';
 import { structureHash } from '../../plan/plan-hash.ts';
-import { matchSources } from '../../plan/plan-compatibility.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
-import { sourceStructure } from '../../plan/plan-structure.ts';
 import type { Sink } from '../../ports/sink.ts';
 import type { Source } from '../../ports/source.ts';
-import type { JsonValue } from '../../schema/data-type.ts';
 import { noCheckpoint } from '../../control/driver/recovery-round.ts';
 import { checkpointContent } from './driver-storage.ts';
 import type { ChangedJob, PlanChange } from './changed-plan.ts';
-import { ledgersOf, moveCheckpoint, planChange } from './changed-plan.ts';
+import { ledgersOf, moveCheckpoint, planChange, readBehind } from './changed-plan.ts';
 import type { KafkaLogAddress } from '../../ports/kafka-address.ts';
+import { layOutSources } from './source-layouts.ts';
 import { checkLogAddress } from './kafka-logs.ts';
 import { DurableStart, orRelease } from './durable-start.ts';
 import type { JobConfig } from './job-config.ts';
@@ -138,35 +136,19 @@ export async function setUpJob(
     const history = latest?.history ?? randomUUID();
     durable?.journal.follow(history);
     const startMs = latest?.startMs ?? Math.round(clock.nowMs());
-    const former = new Map(latest?.sources.map(({ source, layout }) => [source, layout]));
-    const before = matchSources(
-      latest?.structure.sources ?? [],
-      logical.sources.map(sourceStructure),
-    );
-    const sourcePartitions = new Map<SourceId, number>();
-    const layouts: Record<SourceId, JsonValue> = {};
-    const inputs: string[] = [];
-    for (const spec of logical.sources) {
-      const source = bindings.sources.get(spec.id)!;
-      const { schema, format } = spec;
-      const same = before.get(spec.id);
-      const known = same !== undefined && former.has(same) ? { layout: former.get(same)! } : {};
-      const context = {
-        nowMs: () => clock.nowMs(),
-        startMs,
-        schema,
-        format,
-        workerCount,
-        ...known,
-      };
-      const layout = (await source.layout?.(context)) ?? null;
-      layouts[spec.id] = layout;
-      inputs.push(...(source.paths?.(layout) ?? []));
-      sourcePartitions.set(
-        spec.id,
-        partitionCount(spec, await source.partitions({ ...context, layout })),
-      );
-    }
+    const nowMs = (): number => clock.nowMs();
+    const { sourcePartitions, layouts, inputs } = await layOutSources({
+      logical,
+      sources: bindings.sources,
+      run: { nowMs, startMs, workerCount },
+      latest,
+      hasReadBehind: async () => {
+        const { kafkaLogs } = durable!;
+        const place = { store: kept!.store, history, isOneHost, kafkaLogs };
+        return (await readBehind(durable!, latest!, { place, nowMs })) !== null;
+      },
+      warn,
+    });
     const plan = planPhysical(logical, { partitions, sourcePartitions });
     const partitionCounts = partitionCountsOf(plan, (source) => sourcePartitions.get(source)!);
     const change =
@@ -201,7 +183,6 @@ export async function setUpJob(
             },
       bytesPerTask,
     };
-    const nowMs = (): number => clock.nowMs();
     if (durable !== null) await beginHistory(durable, { config, plan, nowMs, warn }, change);
     const own = { config, clock, inputs, pace, mode, partMs, threads, statusIntervalMs, runForMs };
     return { logical, plan, bindings, durable, ...own };
@@ -280,17 +261,6 @@ function invalidStart(option: 'from' | 'output', why: string): StreamError {
     message: `could not use checkpoints.${option} ${why}`,
     hint: '`from` names a checkpoint, `output` says what becomes of what is visible: keep or new',
     fields: { option: `checkpoints.${option}` },
-  });
-}
-
-/** A source may be the user's own. */
-function partitionCount({ name }: SourceSpec, count: number): number {
-  if (Number.isInteger(count) && count > 0) return count;
-  throw new StreamError({
-    code: 'source-partitions',
-    message: `could not read source "${name}": it says that it has ${count} partitions`,
-    hint: 'its `partitions` must give a whole number from 1; a partition may be empty',
-    fields: { source: name },
   });
 }
 
