@@ -1,6 +1,6 @@
 // The Yahoo Streaming Benchmark on Mizzle as a command: two worker threads or, with HOSTS, so many
-// host processes of one worker. Runs until SIGTERM, and prints a line of JSON for what the benchmark
-// must know.
+// host processes of one worker. Runs until SIGTERM, and prints a line of JSON for what the
+// benchmark must know.
 
 import process from 'node:process';
 import type { RunOptions } from '../../src/index.ts';
