@@ -26,6 +26,7 @@ const benches: Readonly<Record<string, readonly [string, () => Promise<BenchModu
   durability: ['what checkpoints cost: throughput and latency', () => import('./durability.ts')],
   soak: ['exact counts while processes are killed, memory that stays', () => import('./soak.ts')],
   'range-log': ['an append to the range log', () => import('./range-log.ts')],
+  peers: ['from Kafka to Kafka, beside Apache Flink and Spark', () => import('./peers.ts')],
   startup: ['process start to first result', () => import('./startup.ts')],
   typecheck: ['type-checking the examples', () => import('./typecheck.ts')],
 };

@@ -51,6 +51,8 @@ export type KafkaServerOptions = {
   readonly nodes?: 1 | 3;
   /** Goes to every node, over the fixture's own. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Goes to every node's JVM, behind the fixture's own flags, which make it small and quick. */
+  readonly jvm?: readonly string[];
   /** Feature level of the cluster from its birth. Default: the newest, 2. */
   readonly transactionVersion?: 0 | 1 | 2;
   /** Passwords of those who may log in, by SASL PLAIN, at `loginBootstrap`. Default: nobody. */
@@ -88,7 +90,7 @@ export function kafkaMissing(): string | null {
 export async function startKafka(options: KafkaServerOptions = {}): Promise<KafkaServer> {
   const home = await installed();
   const formatted = await formattedFolder(home, options.transactionVersion ?? 2);
-  const flags = await archiveFlags(home, formatted);
+  const flags = [...(await archiveFlags(home, formatted)), ...(options.jvm ?? [])];
   const count = options.nodes ?? 1;
   const ports = await freePorts(count * portsPerNode);
   const folder = mkdtempSync(join(tmpdir(), 'mizzle-kafka-'));
