@@ -100,6 +100,11 @@ export type FetchedPartition = TopicPartition & {
    * off. The receiver's own: nobody writes to it afterwards but the receiver.
    */
   readonly records: Uint8Array;
+  /**
+   * To be called, or not, when nobody looks at `records` any more: their memory may then be
+   * used again.
+   */
+  readonly release?: () => void;
 };
 
 export type ProduceRequest = {

@@ -14,7 +14,7 @@ import type { Subscriber } from './fetch-loop.ts';
 import { endOfLog, findOffsets, startOfLog } from './find-offsets.ts';
 import type { KafkaClient } from './kafka-client.ts';
 import { batchHeadAt, batchHeadBytes } from './record-batch.ts';
-import type { RecordStream } from './record-stream.ts';
+import type { FetchedBlock, RecordStream } from './record-stream.ts';
 import type { RowDecoder } from './row-decoder.ts';
 import { offsetOutOfRange } from './source-errors.ts';
 
@@ -125,14 +125,13 @@ export class KafkaReader implements SourceReader, Subscriber {
     return !this.#preparing && this.#stream.bufferedBytes < this.#options.bufferBytesMax;
   }
 
-  onFetched({ records, aborted, highWatermark }: FetchedPartition): void {
+  onFetched({ records, aborted, highWatermark, release }: FetchedPartition): void {
     this.#highWatermark = highWatermark;
     this.#options.hub.settled(this);
     const next = nextOffset(records, this.fetchOffset);
-    if (next === this.fetchOffset) return;
+    if (next === this.fetchOffset) return release?.();
     this.fetchOffset = next;
-    const isSmallPart = records.buffer.byteLength > records.length * pinnedRatioMax;
-    const block = { records: isSmallPart ? records.slice() : records, aborted };
+    const block = ownBlock({ records, aborted, ...(release && { release }) });
     if (next >= this.#options.end) this.#options.hub.leave(this);
     const { prepares } = this.#options;
     if (prepares === null) {
@@ -211,6 +210,15 @@ export class KafkaReader implements SourceReader, Subscriber {
     change();
     if (!wasReady && this.ready()) this.#listener?.();
   }
+}
+
+/** A small part of an answer is copied, so that it does not keep all of it. */
+function ownBlock({ records, aborted, release }: FetchedBlock): FetchedBlock {
+  const isSmallPart = records.buffer.byteLength > records.length * pinnedRatioMax;
+  if (!isSmallPart) return { records, aborted, ...(release && { release }) };
+  const own = records.slice();
+  release?.();
+  return { records: own, aborted };
 }
 
 /** Of all values in all batches, before they are decoded. */

@@ -37,6 +37,8 @@ export type FetchedBlock = {
   /** Record batches; the stream's own from now on. */
   readonly records: Uint8Array;
   readonly aborted: readonly AbortedTransaction[];
+  /** Nobody looks at the records any more. */
+  readonly release?: () => void;
 };
 
 export type TakenRecords = {
@@ -54,7 +56,11 @@ type Block = {
   at: number;
   /** Blank from here to `at`: markers, which pieces run over. -1: not. */
   blankFrom: number;
+  readonly release: (() => void) | undefined;
 };
+
+/** What was taken stays valid until the second next take. */
+const takesValid = 2;
 
 type OpenLines = {
   readonly kind: 'lines';
@@ -86,6 +92,9 @@ export class RecordStream {
   #blocks: Block[] = [];
   #open: OpenLines | OpenRows | null = null;
   #failed: StreamError | null = null;
+  /** Blocks that were taken to their ends, and in which take. */
+  readonly #spent: { readonly release: () => void; readonly take: number }[] = [];
+  #takes = 0;
   /** Offset of the next record. */
   position: number;
   /** What answers hold that were not taken to their ends. */
@@ -97,9 +106,9 @@ export class RecordStream {
     this.position = options.position;
   }
 
-  push({ records, aborted }: FetchedBlock): void {
+  push({ records, aborted, release }: FetchedBlock): void {
     const visible = new VisibleBatches(aborted);
-    this.#blocks.push({ records, visible, table: new LineTable(), at: 0, blankFrom: -1 });
+    this.#blocks.push({ records, visible, table: new LineTable(), at: 0, blankFrom: -1, release });
     this.bufferedBytes += records.length;
   }
 
@@ -118,6 +127,8 @@ export class RecordStream {
   /** Records below `limit`, of about `bytesMax` bytes, one record more at most. */
   take(bytesMax: number, limit: number): TakenRecords {
     const from = this.position;
+    this.#takes++;
+    this.#releaseSpent();
     const gathered: Gathered = {
       bytes: 0,
       pieces: [],
@@ -207,6 +218,9 @@ export class RecordStream {
       if (head === null) {
         this.#blocks.shift();
         this.bufferedBytes -= block.records.length;
+        if (block.release !== undefined) {
+          this.#spent.push({ release: block.release, take: this.#takes });
+        }
         continue;
       }
       const at = block.at;
@@ -321,6 +335,12 @@ export class RecordStream {
       // The algorithm is not there.
       if (error instanceof StreamError) throw error;
       throw this.#damaged(head, `its ${compression} data cannot be unpacked`, error);
+    }
+  }
+
+  #releaseSpent(): void {
+    while (this.#spent.length > 0 && this.#spent[0]!.take + takesValid <= this.#takes) {
+      this.#spent.shift()!.release();
     }
   }
 

@@ -56,6 +56,17 @@ export class AnswerReader {
     return this.#take(length).toString('utf8');
   }
 
+  /** Tagged fields: what is not read of one is passed over. */
+  tags(read: (tag: number) => void): void {
+    for (let left = this.varint(); left > 0; left--) {
+      const tag = this.varint();
+      const bytes = this.varint();
+      const end = this.#at + bytes;
+      read(tag);
+      this.#at = end;
+    }
+  }
+
   uuid(): string {
     const hex = this.#take(16).toString('hex');
     const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)];

@@ -2,22 +2,33 @@
 // is; one in many pieces is put together in a buffer of its own, so that each byte is copied once
 // and fetched records can be used where they lie.
 
+import type { FrameBuffers } from './frame-buffers.ts';
+
 const lengthBytes = 4;
 /** Kafka's own limit of a request is 100 MiB; beyond this, what answers is not Kafka. */
 const frameBytesMax = 1 << 30;
 
+export type FrameReaderOptions = {
+  /** Where large answers are put. Default: a new buffer each. */
+  readonly buffers?: FrameBuffers;
+  /** A chunk is overwritten once `push` returns, so nothing of it may be handed on. */
+  readonly reusesChunks?: boolean;
+};
+
 export class FrameReader {
   readonly #onFrame: (frame: Buffer) => void;
+  readonly #options: FrameReaderOptions;
   /** Bytes of a length that is not complete. */
   #head: Buffer = Buffer.alloc(0);
   #frame: Buffer | null = null;
   #filled = 0;
 
-  constructor(onFrame: (frame: Buffer) => void) {
+  constructor(onFrame: (frame: Buffer) => void, options: FrameReaderOptions = {}) {
     this.#onFrame = onFrame;
+    this.#options = options;
   }
 
-  /** The chunk is handed over. Throws where the bytes cannot be answers. */
+  /** The chunk is handed over, unless chunks are reused. Throws where the bytes cannot be answers. */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
@@ -36,7 +47,7 @@ export class FrameReader {
       }
       const length = checkedLength(chunk, at);
       at += lengthBytes;
-      if (chunk.length - at < length) {
+      if (chunk.length - at < length || this.#options.reusesChunks === true) {
         this.#begin(length);
         continue;
       }
@@ -46,8 +57,8 @@ export class FrameReader {
   }
 
   #begin(length: number): void {
-    // Not from the pool, which others hold parts of.
-    this.#frame = Buffer.allocUnsafeSlow(length);
+    // Not from Node's pool, which others hold parts of.
+    this.#frame = this.#options.buffers?.take(length) ?? Buffer.allocUnsafeSlow(length);
     this.#filled = 0;
   }
 

@@ -1,20 +1,17 @@
-// One connection to one broker. The package connects, secures it and logs in; from then on its
-// socket is ours: the package's own reading of answers copies them several times, which shows in
-// the reading of large topics. A broker answers the requests of a connection in their order.
+// One connection to one broker, which answers its requests in their order.
 
-import type { Connection } from '@platformatic/kafka';
 import type { Socket } from 'node:net';
 import type { KafkaConnection } from '../../../ports/kafka-wire.ts';
 import { WireFailure } from '../../../ports/kafka-wire.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { FrameReader } from './frame-reader.ts';
-import { kafkaPackage } from './kafka-package.ts';
+import { newDial } from './dial.ts';
+import type { Dial, LinkAddress } from './dial.ts';
+import type { FrameBuffers } from './frame-buffers.ts';
 import { connectFailure, reasonOf } from './link-failures.ts';
 import { RequestWriter } from './request-writer.ts';
-import { chooseVersion, tooOld } from './wire-api.ts';
+import { chooseVersion } from './wire-api.ts';
 import type { BrokerVersions, WireApi } from './wire-api.ts';
-
-export type LinkAddress = { readonly host: string; readonly port: number };
 
 export type LinkCall = {
   readonly timeoutMs: number;
@@ -40,7 +37,8 @@ export class KafkaLink {
   readonly #options: KafkaConnection;
   readonly #hooks: LinkHooks;
   readonly #address: LinkAddress;
-  readonly #connection: Connection;
+  readonly #dial: Dial;
+  readonly #buffers: FrameBuffers;
   readonly #waiting = new Map<number, Waiting>();
   #socket: Socket | null = null;
   #versions: BrokerVersions = new Map();
@@ -49,18 +47,17 @@ export class KafkaLink {
   #failure: WireFailure | null = null;
   #retired = false;
 
-  constructor(options: KafkaConnection, address: LinkAddress, hooks: LinkHooks) {
+  constructor(
+    options: KafkaConnection,
+    address: LinkAddress,
+    hooks: LinkHooks & { readonly buffers: FrameBuffers },
+  ) {
     this.#options = options;
     this.#hooks = hooks;
+    this.#buffers = hooks.buffers;
     this.#address = address;
     this.broker = `${address.host}:${address.port}`;
-    const { Connection: PackageConnection } = kafkaPackage();
-    this.#connection = new PackageConnection(options.clientId, connectionOptions(options));
-    // Without a listener its errors would end the process; each is told where it matters.
-    this.#connection.on('error', () => {});
-    // Logging in again, before a session ends, would go by the package's own reading: the next
-    // request gets a new connection instead.
-    this.#connection.reauthenticate = () => this.#retire();
+    this.#dial = newDial(options, () => this.#retire());
   }
 
   /** Levels of the cluster's features, by their names, as of connecting. */
@@ -75,8 +72,9 @@ export class KafkaLink {
   /** Once, before the first call. Rejects with `WireFailure`, or where trying again cannot help. */
   async connect(): Promise<void> {
     try {
-      await this.#connection.connect(this.#address.host, this.#address.port);
-      await this.#learnVersions();
+      const { versions, features } = await this.#dial.connect(this.#address);
+      this.#versions = versions;
+      this.#features = features;
     } catch (error) {
       const failure = connectFailure(this.#failure ?? error, this.broker);
       this.end(failure instanceof WireFailure ? failure : wireFailure(failure.message, failure));
@@ -116,10 +114,7 @@ export class KafkaLink {
   end(failure: WireFailure): void {
     if (this.#failure !== null) return;
     this.#failure = failure;
-    const socket: Socket | undefined = this.#socket ?? this.#connection.socket;
-    // In this order: the package forgets its timers, then nothing waits for what is not sent.
-    this.#connection.close().catch(() => {});
-    socket?.destroy();
+    this.#dial.abandon();
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { fail } of waiting) fail(failure);
@@ -168,31 +163,12 @@ export class KafkaLink {
     });
   }
 
-  async #learnVersions(): Promise<void> {
-    const { apiVersionsV3 } = kafkaPackage();
-    let answer: Awaited<ReturnType<typeof apiVersionsV3.api.async>>;
-    try {
-      answer = await apiVersionsV3.api.async(this.#connection, 'mizzle', '1');
-    } catch (error) {
-      if (isUnsupported(error)) throw tooOld(this.broker, 'it does not know ApiVersions 3');
-      throw error;
-    }
-    this.#versions = new Map(
-      answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [
-        apiKey,
-        { min: minVersion, max: maxVersion },
-      ]),
-    );
-    this.#features = new Map(
-      (answer.finalizedFeatures ?? []).map(({ name, maxVersionLevel }) => [name, maxVersionLevel]),
-    );
-  }
-
   #takeSocket(): void {
-    const socket = this.#connection.socket as Socket;
-    const frames = new FrameReader((frame) => this.#onFrame(frame));
-    socket.removeAllListeners('data');
-    socket.on('data', (chunk: Buffer) => {
+    const socket = this.#dial.socket!;
+    const { reusesChunks } = this.#dial;
+    const options = { buffers: this.#buffers, reusesChunks };
+    const frames = new FrameReader((frame) => this.#onFrame(frame), options);
+    this.#dial.receive((chunk) => {
       try {
         frames.push(chunk);
       } catch (error) {
@@ -234,25 +210,6 @@ export class KafkaLink {
     const message = `the login at ${this.broker} is about to expire`;
     return new WireFailure(message, { unclear: false });
   }
-}
-
-function connectionOptions(options: KafkaConnection): object {
-  const { tls, sasl } = options;
-  return {
-    connectTimeout: options.connectTimeoutMs,
-    // Of the requests by which it connects: a broker that hangs must not be waited for.
-    requestTimeout: options.connectTimeoutMs,
-    ...(tls === false ? {} : { tls: tls === true ? {} : tls }),
-    // Without a name of its own, the host's, which certificates are of.
-    ...(tls === false ? {} : { tlsServerName: (tls !== true && tls.servername) || true }),
-    ...(sasl === null ? {} : { sasl }),
-  };
-}
-
-function isUnsupported(error: unknown): boolean {
-  const unsupportedVersion = 35;
-  const response = (error as { readonly response?: { readonly errorCode?: number } }).response;
-  return response?.errorCode === unsupportedVersion;
 }
 
 /** The same, for a request that did not go out. */

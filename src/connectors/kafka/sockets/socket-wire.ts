@@ -35,7 +35,8 @@ import {
 } from './cluster-apis.ts';
 import type { BrokerAddress, CoordinatorAsked, MetadataAnswer, TopicMade } from './cluster-apis.ts';
 import { KafkaLink } from './kafka-link.ts';
-import type { LinkAddress } from './kafka-link.ts';
+import type { LinkAddress } from './dial.ts';
+import { FrameBuffers } from './frame-buffers.ts';
 import { fetchApi, produceApi, produceVersionMaxBefore2 } from './record-apis.ts';
 import {
   addPartitionsApi,
@@ -60,6 +61,7 @@ export class SocketWire implements KafkaWire {
   readonly #idle = new Map<string, KafkaLink[]>();
   /** Whatever is not ended, those on their way included. */
   readonly #open = new Set<KafkaLink>();
+  readonly #buffers = new FrameBuffers();
   #features: Promise<ClusterFeatures> | null = null;
   #closed = false;
 
@@ -106,7 +108,7 @@ export class SocketWire implements KafkaWire {
     const link = this.#idle.get(name)?.pop() ?? (await this.#connect(address, () => {}));
     const timeoutMs = this.#timeoutMs(request.waitMs);
     try {
-      return await link.call(fetchApi, request, { timeoutMs });
+      return withRelease(await link.call(fetchApi, request, { timeoutMs }), this.#buffers);
     } finally {
       if (link.usable) this.#rest(name, link);
     }
@@ -248,6 +250,7 @@ export class SocketWire implements KafkaWire {
         onLeave();
       },
       ended: () => this.#open.delete(link),
+      buffers: this.#buffers,
     });
     this.#open.add(link);
     await link.connect();
@@ -263,6 +266,26 @@ export class SocketWire implements KafkaWire {
   #timeoutMs(waitMs: number): number {
     return Math.max(this.#options.requestTimeoutMs, waitMs === 0 ? 0 : waitMs + marginMs);
   }
+}
+
+/** The parts of an answer share its buffer: it is free when all of them are. */
+function withRelease(
+  answers: readonly FetchedPartition[],
+  buffers: FrameBuffers,
+): readonly FetchedPartition[] {
+  const parts = answers.filter(({ records }) => records.length > 0 && buffers.has(records));
+  let held = parts.length;
+  return answers.map((answer) => {
+    if (!parts.includes(answer)) return answer;
+    let isHeld = true;
+    const release = (): void => {
+      if (!isHeld) return;
+      isHeld = false;
+      held--;
+      if (held === 0) buffers.giveBack(answer.records);
+    };
+    return { ...answer, release };
+  });
 }
 
 const purposes = {
