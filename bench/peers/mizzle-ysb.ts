@@ -18,6 +18,9 @@ const hosts = Number(process.env['HOSTS']);
 const module = new URL('./mizzle-pipeline.ts', import.meta.url);
 const options: RunOptions = {
   workers: hosts === 0 ? 2 : hosts,
+  // As many as Flink's and Spark's keyed stage: each writes by transactions of its own.
+  partitions: hosts === 0 ? 2 : hosts,
+  interval: '5ms',
   module,
   checkpoints: { store: process.env['CHECKPOINTS']!, interval: '10s' },
 };

@@ -28,7 +28,7 @@ export class FrameReader {
     this.#options = options;
   }
 
-  /** The chunk is handed over, unless chunks are reused. Throws where the bytes cannot be answers. */
+  /** A chunk that is not reused is handed over. Throws where the bytes cannot be answers. */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
