@@ -43,12 +43,16 @@ export type ClientOptions = {
 /** First pause before asking again, and the longest: an election takes a second or so. */
 const pauseMsMin = 2;
 const pauseMsMax = 200;
+/** All brokers know a new topic after this time, ms. */
+const spreadMsMax = 5_000;
 
 export class KafkaClient {
   readonly wire: KafkaWire;
   readonly #clock: KafkaClock;
   readonly #patienceMs: number;
   readonly #topics = new Map<string, Promise<TopicMetadata>>();
+  /** When a topic was looked for and found, or made: brokers learn of it one after the other. */
+  readonly #foundMs = new Map<string, number>();
   readonly #coordinators = new Map<string, Promise<number>>();
 
   constructor(wire: KafkaWire, { clock, patienceMs }: ClientOptions) {
@@ -70,7 +74,9 @@ export class KafkaClient {
       if (found === undefined || found.error === kafkaErrors.unknownTopicOrPartition) {
         return { done: null };
       }
-      return found.error === kafkaErrors.none ? { done: found } : { again: found.error };
+      if (found.error !== kafkaErrors.none) return { again: found.error };
+      this.#foundMs.set(topic, this.#clock.nowMs());
+      return { done: found };
     });
   }
 
@@ -78,8 +84,11 @@ export class KafkaClient {
   async createTopic(topic: NewTopic): Promise<boolean> {
     return this.retried(this.#attempt(`create the topic "${topic.topic}"`), async () => {
       const [made] = await this.wire.createTopics(null, [topic]);
-      if (made?.error === kafkaErrors.none) return { done: true };
-      if (made?.error === kafkaErrors.topicAlreadyExists) return { done: false };
+      const isThere = made?.error === kafkaErrors.topicAlreadyExists;
+      if (made?.error === kafkaErrors.none || isThere) {
+        this.#foundMs.set(topic.topic, this.#clock.nowMs());
+        return { done: !isThere };
+      }
       return { again: made?.error ?? kafkaErrors.networkException };
     });
   }
@@ -164,10 +173,16 @@ export class KafkaClient {
       const [found] = (await this.wire.metadata(null, [topic])).topics;
       const error = found?.error ?? kafkaErrors.unknownTopicOrPartition;
       if (error === kafkaErrors.none) return { done: found! };
-      // A broker that does not know it yet is rare; a wrong name is not, and should not take long.
-      if (error === kafkaErrors.unknownTopicOrPartition) throw kafkaRefusal(error, attempt);
+      // A wrong name should not take long.
+      const isUnknown = error === kafkaErrors.unknownTopicOrPartition;
+      if (isUnknown && !this.#isNews(topic)) throw kafkaRefusal(error, attempt);
       return { again: error };
     });
+  }
+
+  /** Some broker may not know it yet. */
+  #isNews(topic: string): boolean {
+    return this.#clock.nowMs() - (this.#foundMs.get(topic) ?? -Infinity) < spreadMsMax;
   }
 
   #attempt(what: string): Attempt {
