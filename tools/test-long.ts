@@ -1,5 +1,5 @@
 // What takes too long for every change: `npm run test:long` runs 10,000 seeds of the simulator, all
-// known bugs, a short soak of real processes, and the laws of the machines with many more cases.
+// known bugs, a short soak of real processes, Kafka's sink on old and new clusters, and the laws of the machines with many more cases.
 // Prints each part's outcome.
 
 import { spawnSync } from 'node:child_process';
@@ -19,6 +19,11 @@ const parts: readonly Part[] = [
   {
     name: 'soak of three minutes',
     args: ['--expose-gc', 'bench/main.ts', 'soak', '--minutes', '3'],
+  },
+  {
+    name: "Kafka's sink on brokers, at any step",
+    args: ['--test', 'test/kafka/sink.test.ts'],
+    environment: { MIZZLE_LONG: '1' },
   },
   {
     name: 'machines under faults',

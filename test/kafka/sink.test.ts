@@ -62,7 +62,10 @@ function halting(process: HaltingProcess, isTorn: boolean): KafkaPlatform {
   return { ...socketPlatform, open };
 }
 
-for (const transactionVersion of [2, 0] as const) {
+/** What the made-up cluster has tried already takes a minute here: `npm run test:long` has it. */
+const long = process.env['MIZZLE_LONG'] === '1';
+
+for (const transactionVersion of long ? ([2, 0] as const) : ([2] as const)) {
   describe(`the kafka sink, transaction.version ${transactionVersion}`, { skip }, () => {
     let kafka: KafkaServer;
     let reader: KafkaWire;
@@ -216,6 +219,8 @@ for (const transactionVersion of [2, 0] as const) {
     test('killed at any step, it loses and repeats nothing', async () => {
       assert.ok((await checkKills(worldOf({ isTorn: true }))) > 30);
     });
+
+    if (!long) return;
 
     test('a writer that was replaced at any step is fenced', async () => {
       const world = worldOf({ isTorn: true });

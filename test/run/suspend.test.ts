@@ -92,7 +92,9 @@ test('a job is suspended, goes on, and is drained: every event counts once', asy
   const rows = counts.rows.slice(kept);
   const open = rows.filter(({ key, windowStart }) => windows.has(`${key}@${windowStart}`));
   assert.ok(open.length > 0, 'what was visible after the savepoint comes again');
-  for (const row of open.slice(0, 3)) {
+  // Draining closed the last ones before they were full.
+  const last = Math.max(...counts.rows.slice(0, kept).map(({ windowStart }) => windowStart));
+  for (const row of open.filter(({ windowStart }) => windowStart < last)) {
     const same = ({ key, windowStart }: Row): boolean =>
       key === row.key && windowStart === row.windowStart;
     assert.equal(counts.rows.slice(0, kept).find(same)!.ticks, row.ticks);
