@@ -1,6 +1,6 @@
 // What takes too long for every change: `npm run test:long` runs 10,000 seeds of the simulator, all
-// known bugs, a short soak of real processes, Kafka's sink on old and new clusters, and the laws of the machines with many more cases.
-// Prints each part's outcome.
+// known bugs, a short soak of real processes, Kafka's sink on old and new clusters, and the laws of
+// the machines with many more cases. Prints each part's outcome.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
