@@ -12,6 +12,7 @@ import { endOfLog, findOffsets, startOfLog } from './find-offsets.ts';
 import type { KafkaClient, Outcome } from './kafka-client.ts';
 import { isWireFailure } from './kafka-errors.ts';
 import { nextOffset } from './kafka-reader.ts';
+import { ReplayAnswer } from './replay-answer.ts';
 import type { OnRetention } from './kafka-reader.ts';
 import type { RecordStream } from './record-stream.ts';
 import { originOf } from './record-stream.ts';
@@ -39,26 +40,36 @@ const waitMs = 100;
 export class KafkaReplayer implements SourceReplayer {
   readonly #options: KafkaReplayerOptions;
   #closed = false;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** The last one. A micro-batch's range is small, and an answer holds those of many. */
+  #answer: ReplayAnswer | null = null;
 
   constructor(options: KafkaReplayerOptions) {
     this.#options = options;
   }
 
-  async read(from: number, to: number): Promise<SourceChunk> {
+  /** One after the other: ranges that follow each other come out of one answer. */
+  read(from: number, to: number): Promise<SourceChunk> {
+    const chunk = this.#turn.then(() => this.#read(from, to));
+    this.#turn = chunk.catch(() => {});
+    return chunk;
+  }
+
+  async #read(from: number, to: number): Promise<SourceChunk> {
     const stream = this.#options.streamFrom(from);
     const gathered: SourceData[] = [];
     let offset = from;
     while (stream.position < to) {
-      const answer = await this.#fetch(offset, to);
+      const answer = await this.#answerAt(offset, to);
       if (answer === null) {
         offset = Math.min(to, await this.#first(offset, to));
         stream.position = offset;
         continue;
       }
-      const { records, aborted } = answer;
-      offset = nextOffset(records, offset);
+      const records = answer.copyOf(offset, to);
+      offset = answer.next;
       await this.#options.prepare(records);
-      stream.push({ records, aborted });
+      stream.push({ records, aborted: answer.aborted });
       gathered.push(stream.take(Number.POSITIVE_INFINITY, to).data);
     }
     return { from, to, ended: false, data: together(gathered) };
@@ -68,6 +79,15 @@ export class KafkaReplayer implements SourceReplayer {
     if (this.#closed) return;
     this.#closed = true;
     await this.#options.onClose();
+  }
+
+  async #answerAt(offset: number, to: number): Promise<ReplayAnswer | null> {
+    if (this.#answer?.covers(offset) === true) return this.#answer;
+    const fetched = await this.#fetch(offset, to);
+    if (fetched === null) return null;
+    this.#answer?.release();
+    this.#answer = new ReplayAnswer(fetched, offset);
+    return this.#answer;
   }
 
   /** Null: the offset is not there. */
