@@ -1,5 +1,5 @@
-// A fetched answer from which ranges are read one after the other. It stays as it came: whoever reads
-// writes into what he is given.
+// A fetched answer from which ranges are read one after the other. It stays as it came: whoever
+// reads writes into what he is given.
 
 import type { AbortedTransaction, FetchedPartition } from '../../ports/kafka-wire.ts';
 import { batchHeadAt } from './record-batch.ts';
