@@ -152,6 +152,38 @@ export class KafkaClient {
     }
   }
 
+  /**
+   * What a partition's leader answers about it. Where it does not answer, or with a code that is not
+   * among `expected`, the leader is sought anew and asked again, as `retried` does.
+   */
+  async askLeader<Answer extends { readonly error: number }>(
+    what: string,
+    at: TopicPartition,
+    {
+      ask,
+      expected = [],
+    }: {
+      readonly ask: (leader: Leader) => Promise<readonly Answer[]>;
+      /** Codes that are answers as good as none. */
+      readonly expected?: readonly number[];
+    },
+  ): Promise<Answer> {
+    const forget = (): void => this.forgetLeaders(at.topic);
+    return this.retried<Answer>(this.#attempt(what), async () => {
+      const leader = await this.leader(at);
+      let answer: Answer | undefined;
+      try {
+        [answer] = await ask(leader);
+      } catch (error) {
+        if (!isWireFailure(error)) throw error;
+        return { again: error, forget };
+      }
+      const error = answer?.error ?? kafkaErrors.networkException;
+      const isDone = error === kafkaErrors.none || expected.includes(error);
+      return isDone ? { done: answer! } : { again: error, forget };
+    });
+  }
+
   close(): Promise<void> {
     return this.wire.close();
   }

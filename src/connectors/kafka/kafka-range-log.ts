@@ -15,7 +15,9 @@ import type { LogMark, LogOwner, LogWriterState } from './log-marks.ts';
 import { encodeMark } from './log-marks.ts';
 import type { LogPlace } from './log-scan.ts';
 import { LogScan } from './log-scan.ts';
-import { encodePlainBatch } from './plain-batch.ts';
+import type { BatchSender } from './record-buffer.ts';
+import { RecordBuffer, sealed } from './record-buffer.ts';
+import { onlyText } from './text-column.ts';
 
 export type KafkaRangeLogOptions = {
   readonly client: KafkaClient;
@@ -102,6 +104,7 @@ export class KafkaRangeLog implements RangeLog {
   /** Says again who may write and who may not, and then deletes what stands before an offset. */
   async #release(partition: number, before: number): Promise<void> {
     const { client, topic } = this.#options;
+    const at = { topic, partition };
     const scan = (await this.#open())[partition]!;
     const nowMs = this.#options.platform.nowMs();
     const kept = [...scan.state.writers].filter(([, { sealedMs }]) => {
@@ -117,15 +120,10 @@ export class KafkaRangeLog implements RangeLog {
       return sealedMs !== null && at >= before && at < sealedAgainAt;
     });
     if (strays) return;
-    const attempt = this.#attempt('release');
-    await client.retried(attempt, async () => {
-      const { broker } = await client.leader({ topic, partition });
-      const asks = [{ topic, partition, offset: before }];
-      const [answer] = await client.wire.deleteRecords(broker, asks);
-      const error = answer?.error ?? kafkaErrors.networkException;
+    await client.askLeader(this.#what('release'), at, {
+      ask: ({ broker }) => client.wire.deleteRecords(broker, [{ ...at, offset: before }]),
       // Somebody has deleted more.
-      if (error === kafkaErrors.none || error === kafkaErrors.offsetOutOfRange) return { done: 0 };
-      return { again: error, forget: () => client.forgetLeaders(topic) };
+      expected: [kafkaErrors.offsetOutOfRange],
     });
     this.#releasedTo[partition] = before;
     scan.state.ranges = scan.state.ranges.filter(({ offset }) => offset >= before);
@@ -165,7 +163,8 @@ export class KafkaRangeLog implements RangeLog {
       const configs = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' };
       await client.createTopic({ topic, partitions: partitionCount, replication, configs });
     }
-    return client.retried(this.#attempt('prepare'), async () => {
+    const attempt = { what: this.#what('prepare'), at: client.wire.description };
+    return client.retried(attempt, async () => {
       const found = await client.findTopic(topic);
       if (found === null || found.partitions.length === 0) {
         return { again: kafkaErrors.leaderNotAvailable };
@@ -180,9 +179,8 @@ export class KafkaRangeLog implements RangeLog {
     return result;
   }
 
-  #attempt(what: string): { readonly what: string; readonly at: string } {
-    const { client, topic } = this.#options;
-    return { what: `${what} the range log in the topic "${topic}"`, at: client.wire.description };
+  #what(doing: string): string {
+    return `${doing} the range log in the topic "${this.#options.topic}"`;
   }
 }
 
@@ -264,23 +262,34 @@ async function appendMarks(
   partition: number,
   marks: readonly LogMark[],
 ): Promise<number> {
-  const values = marks.map((mark) => ({ key: null, value: encodeMark(owner, mark) }));
-  const { crc32c } = platform.codecs;
-  const records = encodePlainBatch(values, { timestampMs: platform.nowMs(), crc32c });
-  const what = `append to the range log in the topic "${topic}"`;
-  return client.retried({ what, at: client.wire.description }, async () => {
-    const { broker } = await client.leader({ topic, partition });
-    const [answer] = await client.wire.produce(broker, {
-      transactionalId: null,
-      acks: -1,
-      timeoutMs: produceTimeoutMs,
-      partitions: [{ topic, partition, records }],
-    });
-    const error = answer?.error ?? kafkaErrors.networkException;
-    if (error === kafkaErrors.none) return { done: answer!.offset + marks.length - 1 };
-    return { again: error, forget: () => client.forgetLeaders(topic) };
+  const nowMs = platform.nowMs();
+  const buffer = new RecordBuffer(partition);
+  for (const mark of marks) {
+    const value = onlyText(encodeMark(owner, mark));
+    buffer.put(0, { key: null, value, headers: null }, nowMs);
+  }
+  const batch = buffer.finish('none', platform.codecs);
+  const records = sealed(batch, noProducer, platform.codecs);
+  const at = { topic, partition };
+  const { offset } = await client.askLeader(`append to the range log in the topic "${topic}"`, at, {
+    ask: ({ broker }) =>
+      client.wire.produce(broker, {
+        transactionalId: null,
+        acks: -1,
+        timeoutMs: produceTimeoutMs,
+        partitions: [{ ...at, records }],
+      }),
   });
+  return offset + marks.length - 1;
 }
+
+/** The broker takes a repetition for something new. */
+const noProducer: BatchSender = {
+  producerId: -1,
+  epoch: -1,
+  sequence: -1,
+  transactional: false,
+};
 
 function partitionOf(writer: string, count: number): number {
   let hash = 0;

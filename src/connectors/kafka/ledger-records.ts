@@ -3,6 +3,8 @@
 import type { KafkaCodecs } from '../../ports/kafka-wire.ts';
 import { batchHeadAt, batchHeadBytes } from './record-batch.ts';
 import type { BatchHead } from './record-batch.ts';
+import { RecordWalk } from './record-walk.ts';
+import type { Span } from './record-walk.ts';
 
 export type LedgerRecord =
   | {
@@ -48,18 +50,13 @@ function readBatch(
   bytes: Uint8Array,
   onRecord: (record: LedgerRecord) => void,
 ): void {
-  const { producerId, transactional } = head;
-  const reader = new Reader(bytes);
-  for (let index = 0; index < head.records; index++) {
-    const end = reader.varint() + reader.at;
-    reader.at += 1;
-    reader.skipVarint();
-    const offset = head.baseOffset + reader.varint();
-    const key = reader.bytes();
-    const value = reader.bytes();
-    reader.at = end;
+  const { producerId, transactional, baseOffset, records: count } = head;
+  const walk = new RecordWalk(bytes, { from: 0, to: bytes.length, count, baseOffset });
+  while (walk.next()) {
+    const { offset } = walk;
+    const key = fieldOf(bytes, walk.key);
     if (!head.control) {
-      const texts = { key: text(key), value: text(value) };
+      const texts = { key: text(key), value: text(fieldOf(bytes, walk.value)) };
       onRecord({ kind: 'data', offset, producerId, transactional, ...texts });
       continue;
     }
@@ -71,35 +68,11 @@ function readBatch(
   }
 }
 
-function text(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+/** Null is empty. */
+function fieldOf(bytes: Uint8Array, { start, end }: Span): Uint8Array {
+  return bytes.subarray(start, Math.max(start, end));
 }
 
-class Reader {
-  at = 0;
-  readonly #bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  varint(): number {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = this.#bytes[this.at++]!;
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return (value >>> 1) ^ -(value & 1);
-    }
-  }
-
-  skipVarint(): void {
-    while (this.#bytes[this.at++]! >= 0x80);
-  }
-
-  /** Null is empty. */
-  bytes(): Uint8Array {
-    const length = Math.max(this.varint(), 0);
-    this.at += length;
-    return this.#bytes.subarray(this.at - length, this.at);
-  }
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }

@@ -2,12 +2,14 @@
 
 import type { StreamError } from '../../base/stream-error.ts';
 import { storageError } from '../../control/storage/storage-errors.ts';
-import type { FetchedPartition, KafkaCodecs, TopicPartition } from '../../ports/kafka-wire.ts';
+import type { KafkaCodecs, TopicPartition } from '../../ports/kafka-wire.ts';
 import { kafkaErrors } from './error-codes.ts';
-import type { KafkaClient, Leader, Outcome } from './kafka-client.ts';
+import type { KafkaClient } from './kafka-client.ts';
 import type { LogOwner } from './log-marks.ts';
 import { LogState, decodeMark } from './log-marks.ts';
-import { decodePlainBatches } from './plain-batch.ts';
+import { endOfOwn, fetchOwn, startOfOwn } from './own-topic.ts';
+import { batchHeadAt, batchHeadBytes, crcFromByte } from './record-batch.ts';
+import { RecordWalk } from './record-walk.ts';
 
 export type LogPlace = TopicPartition & {
   readonly client: KafkaClient;
@@ -31,7 +33,8 @@ export class LogScan {
 
   /** Reads all that was there when it was called. */
   async toEnd(): Promise<void> {
-    await this.through((await this.#offset(-1)) - 1);
+    const { client } = this.#place;
+    await this.through((await endOfOwn(client, this.#place)) - 1);
   }
 
   /** Reads up to an offset that is known to be in the log. */
@@ -42,58 +45,31 @@ export class LogScan {
 
   /** What was deleted is not known here any more: all begins again with what is left. */
   async #restart(): Promise<void> {
-    this.#position = await this.#offset(-2);
+    this.#position = await startOfOwn(this.#place.client, this.#place);
     this.state = new LogState(this.#place);
   }
 
   async #more(): Promise<void> {
-    const { client, topic, partition, owner, codecs } = this.#place;
+    const { client, topic, owner, codecs } = this.#place;
     const from = this.#position;
-    const found = await client.retried<FetchedPartition | null>(this.#attempt('read'), async () => {
-      const leader = await client.leader({ topic, partition });
-      const [answer] = await client.wire.fetchRecords(leader.broker, {
-        waitMs,
-        bytesMin: 1,
-        bytesMax: fetchBytesMax,
-        isolation: 'read-uncommitted',
-        partitions: [asked(this.#place, leader, from)],
+    const found = await fetchOwn(client, this.#place, {
+      what: `read the range log in the topic "${topic}"`,
+      offset: from,
+      waitMs,
+      bytesMax: fetchBytesMax,
+      expected: [kafkaErrors.offsetOutOfRange],
+    });
+    if (found.error === kafkaErrors.offsetOutOfRange) return this.#restart();
+    try {
+      this.#position = readPlain(found.records, from, codecs, (offset, value) => {
+        const mark = value === null ? 'damaged' : decodeMark(value, owner);
+        if (mark === 'damaged') throw this.#damaged(offset);
+        if (mark === 'foreign') throw this.#foreign();
+        if (mark !== null) this.state.apply(mark, offset);
       });
-      const error = answer?.error ?? kafkaErrors.networkException;
-      if (error === kafkaErrors.offsetOutOfRange) return { done: null };
-      return error === kafkaErrors.none ? { done: answer! } : this.#again(error);
-    });
-    if (found === null) return this.#restart();
-    const decoded = decodePlainBatches(found.records, from, codecs);
-    if (decoded === null) throw this.#damaged(from);
-    for (const { offset, value } of decoded.records) {
-      const mark = value === null ? 'damaged' : decodeMark(value, owner);
-      if (mark === 'damaged') throw this.#damaged(offset);
-      if (mark === 'foreign') throw this.#foreign();
-      if (mark !== null) this.state.apply(mark, offset);
+    } catch (error) {
+      throw error instanceof RangeError ? this.#damaged(from) : error;
     }
-    this.#position = decoded.next;
-  }
-
-  /** -1: the end, -2: the start. */
-  async #offset(timestamp: -1 | -2): Promise<number> {
-    const { client, topic, partition } = this.#place;
-    return client.retried<number>(this.#attempt('find the ends of'), async () => {
-      const { broker } = await client.leader({ topic, partition });
-      const asks = [{ topic, partition, timestamp }];
-      const [found] = await client.wire.listOffsets(broker, 'read-uncommitted', asks);
-      const error = found?.error ?? kafkaErrors.networkException;
-      return error === kafkaErrors.none ? { done: found!.offset } : this.#again(error);
-    });
-  }
-
-  #again(error: number): Outcome<never> {
-    const { client, topic } = this.#place;
-    return { again: error, forget: () => client.forgetLeaders(topic) };
-  }
-
-  #attempt(what: string): { readonly what: string; readonly at: string } {
-    const { client, topic } = this.#place;
-    return { what: `${what} the range log in the topic "${topic}"`, at: client.wire.description };
   }
 
   #foreign(): StreamError {
@@ -121,7 +97,34 @@ export class LogScan {
   }
 }
 
-function asked({ topic, partition }: TopicPartition, leader: Leader, offset: number) {
-  const { topicId, epoch } = leader;
-  return { topic, partition, topicId, leaderEpoch: epoch, offset, bytesMax: fetchBytesMax };
+/**
+ * Gives each record from an offset on, and the offset behind the last whole batch. Throws a
+ * RangeError where one is damaged, or not as the log writes them.
+ */
+function readPlain(
+  bytes: Uint8Array,
+  fromOffset: number,
+  codecs: KafkaCodecs,
+  onRecord: (offset: number, value: Uint8Array | null) => void,
+): number {
+  let next = fromOffset;
+  for (let at = 0; ;) {
+    const head = batchHeadAt(bytes, at);
+    if (head === null) return next;
+    const to = at + head.bytes;
+    const isWhole = codecs.crc32c(bytes, at + crcFromByte, to) === head.crc;
+    if (!isWhole || head.magic !== 2 || head.compression !== 'none') {
+      throw new RangeError('a batch is not one of the log');
+    }
+    const { baseOffset, records: count } = head;
+    const walk = new RecordWalk(bytes, { from: at + batchHeadBytes, to, count, baseOffset });
+    while (!head.control && walk.next()) {
+      const { start, end } = walk.value;
+      if (walk.offset >= fromOffset) {
+        onRecord(walk.offset, end < 0 ? null : bytes.slice(start, end));
+      }
+    }
+    next = Math.max(next, baseOffset + head.lastOffsetDelta + 1);
+    at = to;
+  }
 }

@@ -16,11 +16,10 @@ import type {
   TopicPartition,
 } from '../../ports/kafka-wire.ts';
 import type { SinkContext } from '../../ports/sink.ts';
-import { kafkaErrors } from './error-codes.ts';
 import type { KafkaClient } from './kafka-client.ts';
-import { isWireFailure } from './kafka-errors.ts';
 import { readRecords } from './ledger-records.ts';
 import type { LedgerRecord } from './ledger-records.ts';
+import { endOfOwn, fetchOwn, startOfOwn } from './own-topic.ts';
 import { RecordBuffer } from './record-buffer.ts';
 import type { RecordBatch } from './record-buffer.ts';
 import { onlyText } from './text-column.ts';
@@ -62,6 +61,7 @@ const ledgerPartitions = 16;
 const windowOffsets = 256;
 const windowGrowth = 8;
 const fetchBytesMax = 4 * 1024 * 1024;
+const waitMs = 100;
 
 export function ledgerTopic(topic: string): NewTopic {
   return {
@@ -120,7 +120,7 @@ export class SinkLedger {
    * are older than an entry by somebody who had looked for them are not sought.
    */
   async newest(key: LedgerKey, suffices: (entry: LedgerEntry) => boolean): Promise<LedgerView> {
-    const [start, end] = await Promise.all([this.#offset(-2), this.#offset(-1)]);
+    const [start, end] = await this.#ends();
     for (let window = windowOffsets; ; window *= windowGrowth) {
       const from = Math.max(start, end - window);
       const view = viewOf(await this.#read(from, end), key, end);
@@ -130,13 +130,13 @@ export class SinkLedger {
 
   /** What has come since an offset. */
   async since(key: LedgerKey, offset: number): Promise<LedgerView> {
-    const end = await this.#offset(-1);
+    const end = await endOfOwn(this.#client, this.#at);
     return viewOf(await this.#read(offset, end), key, end);
   }
 
   /** The sink partitions of a history that have entries here, also such as may come to nothing. */
   async sinkPartitions(key: Omit<LedgerKey, 'partition'>): Promise<ReadonlySet<number>> {
-    const [start, end] = await Promise.all([this.#offset(-2), this.#offset(-1)]);
+    const [start, end] = await this.#ends();
     const found = new Set<number>();
     const common = keyText({ ...key, partition: 0 }).slice(0, -2);
     for (const record of await this.#read(start, end)) {
@@ -145,20 +145,6 @@ export class SinkLedger {
       if (partition >= 0) found.add(partition);
     }
     return found;
-  }
-
-  async #offset(timestamp: number): Promise<number> {
-    const { topic, partition } = this.#at;
-    return this.#client.retried(this.#attempt(), async () => {
-      const { broker } = await this.#client.leader(this.#at);
-      const asked = { topic, partition, timestamp };
-      const answers = await this.#client.wire
-        .listOffsets(broker, 'read-uncommitted', [asked])
-        .catch((error: unknown) => this.#failed(error));
-      const [found] = answers;
-      if (found?.error === kafkaErrors.none) return { done: found.offset };
-      return { again: found?.error ?? kafkaErrors.networkException, forget: this.#forget };
-    });
   }
 
   /** In order of offsets; those of whole batches, the first of which may begin before. */
@@ -174,42 +160,14 @@ export class SinkLedger {
     return records;
   }
 
-  async #fetch(offset: number): Promise<FetchedPartition> {
-    return this.#client.retried(this.#attempt(), async () => {
-      const { broker, epoch, topicId } = await this.#client.leader(this.#at);
-      const asked = { ...this.#at, topicId, leaderEpoch: epoch, offset, bytesMax: fetchBytesMax };
-      const request = {
-        waitMs: 100,
-        bytesMin: 1,
-        bytesMax: fetchBytesMax,
-        isolation: 'read-uncommitted',
-        partitions: [asked],
-      } as const;
-      const answers = await this.#client.wire
-        .fetchRecords(broker, request)
-        .catch((error: unknown) => this.#failed(error));
-      const [found] = answers;
-      if (found === undefined || found.error !== kafkaErrors.none) {
-        return { again: found?.error ?? kafkaErrors.networkException, forget: this.#forget };
-      }
-      // There is more up to the end that was named: another leader may have to catch up first.
-      if (found.records.length === 0) return { again: kafkaErrors.offsetNotAvailable };
-      return { done: found };
-    });
-  }
-
-  /** A broker that does not answer may have lost its partitions to another one. */
-  #failed(error: unknown): never {
-    if (isWireFailure(error)) this.#forget();
-    throw error;
-  }
-
-  readonly #forget = (): void => this.#client.forgetLeaders(this.#at.topic);
-
-  #attempt(): { readonly what: string; readonly at: string } {
+  #fetch(offset: number): Promise<FetchedPartition> {
     const { topic, partition } = this.#at;
     const what = `read partition ${partition} of the ledger "${topic}"`;
-    return { what, at: this.#client.wire.description };
+    return fetchOwn(this.#client, this.#at, { what, offset, waitMs, bytesMax: fetchBytesMax });
+  }
+
+  #ends(): Promise<readonly [start: number, end: number]> {
+    return Promise.all([startOfOwn(this.#client, this.#at), endOfOwn(this.#client, this.#at)]);
   }
 }
 
