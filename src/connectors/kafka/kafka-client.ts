@@ -153,8 +153,8 @@ export class KafkaClient {
   }
 
   /**
-   * What a partition's leader answers about it. Where it does not answer, or with a code that is not
-   * among `expected`, the leader is sought anew and asked again, as `retried` does.
+   * What a partition's leader answers about it. Where it does not answer, or with a code that is
+   * not among `expected`, the leader is sought anew and asked again, as `retried` does.
    */
   async askLeader<Answer extends { readonly error: number }>(
     what: string,

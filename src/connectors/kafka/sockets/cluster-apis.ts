@@ -11,7 +11,7 @@ import type {
   OffsetFound,
 } from '../../../ports/kafka-wire.ts';
 import type { AnswerReader } from './answer-reader.ts';
-import { byTopic } from './by-topic.ts';
+import { readByTopic, writeByTopic } from './by-topic.ts';
 import { readPartitionErrors } from './transaction-apis.ts';
 import type { PartitionError } from './transaction-apis.ts';
 import type { WireApi } from './wire-api.ts';
@@ -135,33 +135,23 @@ export const listOffsetsApi: WireApi<ListOffsetsAsked, readonly OffsetFound[]> =
   versionMax: 9,
   write(writer, { isolation, partitions }) {
     writer.int32(-1).int8(isolation === 'read-committed' ? 1 : 0);
-    writer.array(byTopic(partitions), ([topic, parts]) => {
-      writer.text(topic).array(parts, ({ partition, timestamp }) => {
-        // Whichever epoch its leader is in.
-        writer.int32(partition).int32(-1).int64(timestamp).noTags();
-      });
-      writer.noTags();
+    writeByTopic(writer, partitions, ({ partition, timestamp }) => {
+      // Whichever epoch its leader is in.
+      writer.int32(partition).int32(-1).int64(timestamp).noTags();
     });
     writer.noTags();
   },
   read(reader) {
     reader.int32();
-    const topics = reader.array(() => {
-      const topic = reader.text();
-      const partitions = reader.array(() => {
-        const partition = reader.int32();
-        const error = reader.int16();
-        // The timestamp that was found, and the epoch behind the offset.
-        reader.int64();
-        const offset = reader.int64();
-        reader.int32();
-        reader.skipTags();
-        return { topic, partition, error, offset };
-      });
-      reader.skipTags();
-      return partitions;
+    return readByTopic(reader, (topic) => {
+      const partition = reader.int32();
+      const error = reader.int16();
+      // The timestamp that was found, and the epoch behind the offset.
+      reader.int64();
+      const offset = reader.int64();
+      reader.int32();
+      return { topic, partition, error, offset };
     });
-    return topics.flat();
   },
 };
 
@@ -205,11 +195,8 @@ export const commitOffsetsApi: WireApi<CommitOffsetsAsked, readonly PartitionErr
   write(writer, { group, offsets }) {
     // Neither generation nor member: the group has no members.
     writer.text(group).int32(-1).text('').text(null);
-    writer.array(byTopic(offsets), ([topic, parts]) => {
-      writer.text(topic).array(parts, ({ partition, offset }) => {
-        writer.int32(partition).int64(offset).int32(-1).text(null).noTags();
-      });
-      writer.noTags();
+    writeByTopic(writer, offsets, ({ partition, offset }) => {
+      writer.int32(partition).int64(offset).int32(-1).text(null).noTags();
     });
     writer.noTags();
   },
@@ -231,29 +218,18 @@ export const deleteRecordsApi: WireApi<DeleteRecordsAsked, readonly PartitionErr
   versionMin: 2,
   versionMax: 2,
   write(writer, { before, timeoutMs }) {
-    writer.array(byTopic(before), ([topic, parts]) => {
-      writer.text(topic).array(parts, ({ partition, offset }) => {
-        writer.int32(partition).int64(offset).noTags();
-      });
-      writer.noTags();
+    writeByTopic(writer, before, ({ partition, offset }) => {
+      writer.int32(partition).int64(offset).noTags();
     });
     writer.int32(timeoutMs).noTags();
   },
   read(reader) {
     reader.int32();
-    const topics = reader.array(() => {
-      const topic = reader.text();
-      const partitions = reader.array(() => {
-        const partition = reader.int32();
-        // The first offset that is left.
-        reader.int64();
-        const error = reader.int16();
-        reader.skipTags();
-        return { topic, partition, error };
-      });
-      reader.skipTags();
-      return partitions;
+    return readByTopic(reader, (topic) => {
+      const partition = reader.int32();
+      // The first offset that is left.
+      reader.int64();
+      return { topic, partition, error: reader.int16() };
     });
-    return topics.flat();
   },
 };

@@ -105,18 +105,21 @@ class PlainDial implements Dial {
     broker: string,
     settle: (error: Error | null, abilities?: BrokerAbilities) => void,
   ): void {
-    const frames = new FrameReader((frame) => {
-      try {
-        settle(null, readAbilities(new AnswerReader(frame, 4), broker));
-      } catch (error) {
-        settle(error as Error);
-      }
-    });
+    const frames = new FrameReader(
+      (frame) => {
+        try {
+          settle(null, readAbilities(new AnswerReader(frame, 4), broker));
+        } catch (error) {
+          settle(error as Error);
+        }
+      },
+      { reusesChunks: this.reusesChunks },
+    );
     this.#onChunk = (chunk) => {
       // An alert of TLS: it takes our request for a broken handshake.
       if (chunk[0] === 0x15 && chunk[1] === 0x03) return settle(new Error('Broker requires TLS.'));
       try {
-        frames.push(Buffer.from(chunk));
+        frames.push(chunk);
       } catch (error) {
         settle(error as Error);
       }

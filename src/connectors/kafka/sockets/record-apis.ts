@@ -8,7 +8,7 @@ import type {
   ProduceRequest,
 } from '../../../ports/kafka-wire.ts';
 import type { AnswerReader } from './answer-reader.ts';
-import { byTopic } from './by-topic.ts';
+import { byTopic, readByTopic, writeByTopic } from './by-topic.ts';
 import type { WireApi } from './wire-api.ts';
 
 export const fetchApi: WireApi<FetchRequest, readonly FetchedPartition[]> = {
@@ -89,22 +89,13 @@ export const produceApi: WireApi<ProduceRequest, readonly ProducedPartition[]> =
   versionMax: 12,
   write(writer, asked) {
     writer.text(asked.transactionalId).int16(asked.acks).int32(asked.timeoutMs);
-    writer.array(byTopic(asked.partitions), ([topic, partitions]) => {
-      writer.text(topic).array(partitions, ({ partition, records }) => {
-        writer.int32(partition).records(records).noTags();
-      });
-      writer.noTags();
+    writeByTopic(writer, asked.partitions, ({ partition, records }) => {
+      writer.int32(partition).records(records).noTags();
     });
     writer.noTags();
   },
   read(reader) {
-    const topics = reader.array(() => {
-      const topic = reader.text();
-      const partitions = reader.array(() => readProduced(reader, topic));
-      reader.skipTags();
-      return partitions;
-    });
-    return topics.flat();
+    return readByTopic(reader, (topic) => readProduced(reader, topic));
   },
 };
 
@@ -128,6 +119,5 @@ function readProduced(reader: AnswerReader, topic: string): ProducedPartition {
     return why;
   });
   const message = reader.nullableText() ?? refused.find((why) => why !== null) ?? null;
-  reader.skipTags();
   return { topic, partition, error, message, offset };
 }

@@ -9,7 +9,8 @@ import type {
   TopicPartition,
   TransactionAsked,
 } from '../../../ports/kafka-wire.ts';
-import { byTopic } from './by-topic.ts';
+import type { AnswerReader } from './answer-reader.ts';
+import { readByTopic, writeByTopic } from './by-topic.ts';
 import type { WireApi } from './wire-api.ts';
 
 export type PartitionError = TopicPartition & { readonly error: number };
@@ -40,10 +41,7 @@ export const addPartitionsApi: WireApi<JoiningAsked, readonly PartitionError[]> 
   versionMax: 3,
   write(writer, { transactionalId, producerId, epoch, partitions }) {
     writer.text(transactionalId).int64(producerId).int16(epoch);
-    writer.array(byTopic(partitions), ([topic, parts]) => {
-      writer.text(topic).array(parts, ({ partition }) => void writer.int32(partition));
-      writer.noTags();
-    });
+    writeByTopic(writer, partitions, ({ partition }) => void writer.int32(partition));
     writer.noTags();
   },
   read(reader) {
@@ -77,18 +75,8 @@ export const endBumpingApi: WireApi<EndTransactionAsked, EndTransactionAnswer> =
 };
 
 /** Topics, partitions, an error for each: several answers look like that. */
-export function readPartitionErrors(
-  reader: Parameters<WireApi<never, unknown>['read']>[0],
-): readonly PartitionError[] {
-  const topics = reader.array(() => {
-    const topic = reader.text();
-    const partitions = reader.array(() => {
-      const found = { topic, partition: reader.int32(), error: reader.int16() };
-      reader.skipTags();
-      return found;
-    });
-    reader.skipTags();
-    return partitions;
+export function readPartitionErrors(reader: AnswerReader): readonly PartitionError[] {
+  return readByTopic(reader, (topic) => {
+    return { topic, partition: reader.int32(), error: reader.int16() };
   });
-  return topics.flat();
 }
