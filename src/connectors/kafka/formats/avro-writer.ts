@@ -15,6 +15,7 @@ import { branchesOf } from './avro-reader.ts';
 import { bytesOfBigint, unscaledOf } from './exact-values.ts';
 import { MismatchFound, rowRefused } from './format-errors.ts';
 import type { FormatPlace } from './format-errors.ts';
+import { base64, isObject, shown } from './json-values.ts';
 
 export type RowWriter = (row: RowObject) => Uint8Array;
 
@@ -290,20 +291,8 @@ function attempt(action: () => unknown): unknown {
   }
 }
 
-function isObject(value: JsonValue): value is { readonly [name: string]: JsonValue } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function same(value: RowValue): unknown {
   return value;
-}
-
-function base64(value: RowValue): Buffer {
-  if (typeof value === 'string') {
-    const bytes = Buffer.from(value, 'base64');
-    if (bytes.toString('base64').replace(/=+$/, '') === value.replace(/=+$/, '')) return bytes;
-  }
-  throw new Error(`${shown(value)} is not base64`);
 }
 
 function uuidBytes(value: RowValue): Buffer {
@@ -329,11 +318,6 @@ function decimalBytes(type: AnnotatedType, text: string): Buffer {
   const bytes = digits > precision ? null : bytesOfBigint(unscaled, size);
   if (bytes === null) throw new Error(`"${text}" has more than ${precision} digits`);
   return bytes;
-}
-
-function shown(value: unknown): string {
-  const text = typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? typeof value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 type Tree = Map<string, Field | Tree>;

@@ -7,15 +7,17 @@ import type { AvroLibrary } from './avro-library.ts';
 import { avroRowReader } from './avro-reader.ts';
 import { avroRowWriter, avroSchemaOf } from './avro-writer.ts';
 import type { RowWriter } from './avro-writer.ts';
-import { fitted, nameOfSchema, schemaInvalid, schemaMismatch } from './format-errors.ts';
+import { fitted, nameOfSchema } from './format-errors.ts';
 import type { FormatPlace } from './format-errors.ts';
+import { parsedSchema, schemaToWrite } from './format-schema.ts';
+import type { FoundSchema, SchemaOptions } from './format-schema.ts';
 import { CachedReaders } from './cached-readers.ts';
 import type { FormatUse, KafkaEncoder, KafkaFormat } from '../kafka-format.ts';
 import { SchemaRegistry } from './schema-registry.ts';
-import type { RegistryAddress, RegistrySchema, SchemaReference } from './schema-registry.ts';
+import type { RegistryAddress, RegistrySchema } from './schema-registry.ts';
 import { concatBytes, prefixBytes, prefixOf, schemaIdOf } from './wire-format.ts';
 
-export type AvroOptions = {
+export type AvroOptions = SchemaOptions & {
   /** Values begin with the id of their schema. Without: they are plain Avro of `schema`. */
   readonly registry?: RegistryAddress;
   /**
@@ -24,15 +26,6 @@ export type AvroOptions = {
    * Default: sources read values as they were written; sinks write by the subject's latest schema.
    */
   readonly schema?: string | object;
-  /**
-   * For sinks: registers `schema`, or one made of the columns, instead of taking the latest.
-   * Default false.
-   */
-  readonly register?: boolean;
-  /** What `schema` refers to, for `register`. */
-  readonly references?: readonly SchemaReference[];
-  /** For sinks. Default: `<topic>-value` and `<topic>-key`. */
-  readonly subject?: string;
 };
 
 /**
@@ -121,18 +114,11 @@ class AvroEncoder implements KafkaEncoder {
     return this.#prefix.length === 0 ? body : concatBytes(this.#prefix, body);
   }
 
-  /** What rows are written by; its id is the registry's. */
-  async #schema(library: AvroLibrary): Promise<RegistrySchema> {
-    const { registry, text, use, options } = this.#parts;
-    const { topic, part } = use;
-    const { subject = `${topic}-${part}`, register = false, references = [] } = options;
-    if (registry === null) return { id: -1, type: 'AVRO', text: text!, references: [] };
-    if (!register && text === null) return registry.latest(subject);
-    const written = text ?? this.#ofColumns(library);
-    // Without `register` the subject must have it already: its id is asked for, nothing is added.
-    if (!register) return registry.lookUp(subject, { type: 'AVRO', text: written, references });
-    const id = await registry.register(subject, { type: 'AVRO', text: written, references });
-    return registry.schemaById(id);
+  #schema(library: AvroLibrary): Promise<RegistrySchema> {
+    const { registry, text: given, use, options } = this.#parts;
+    const { register = false } = options;
+    const text = given ?? (register ? this.#ofColumns(library) : null);
+    return schemaToWrite(registry, use, { ...options, type: 'AVRO', text });
   }
 
   #ofColumns(library: AvroLibrary): string {
@@ -147,23 +133,8 @@ function placeOf({ topic, part }: FormatUse): FormatPlace {
   return { topic, part, format: 'Avro' };
 }
 
-type Text = Pick<RegistrySchema, 'id' | 'text' | 'references'> & Partial<RegistrySchema>;
-
-function parsed(library: AvroLibrary, found: Text, place: FormatPlace): Type {
-  const { type = 'AVRO', text, references } = found;
-  if (type !== 'AVRO') {
-    throw schemaMismatch(place, nameOfSchema(found.id), {
-      what: `it is of type ${type}`,
-      hint: 'use the format that the topic is written in',
-      column: null,
-      field: null,
-    });
-  }
-  try {
-    return library.parse(text, references);
-  } catch (error) {
-    throw schemaInvalid(place, nameOfSchema(found.id), error);
-  }
+function parsed(library: AvroLibrary, found: FoundSchema, place: FormatPlace): Type {
+  return parsedSchema(library, found, { type: 'AVRO', place });
 }
 
 function refuse(what: string, hint: string): never {

@@ -11,6 +11,7 @@ import type {
 import { bytesOfBigint, unscaledOf } from './exact-values.ts';
 import { MismatchFound, rowRefused } from './format-errors.ts';
 import type { FormatPlace } from './format-errors.ts';
+import { base64, isObject, shown } from './json-values.ts';
 import { describeField, hasPresence, keyTypeOf, longOf, valueKindOf } from './protobuf-library.ts';
 import { isNarrow, isWide } from './protobuf-reader.ts';
 
@@ -179,7 +180,7 @@ function scalarConverter(scalar: string, kind: string): Convert | null {
     case 'string':
       return kind === 'string' ? (value) => value : null;
     case 'bytes':
-      return kind === 'string' ? (value) => bytesOf(value as JsonValue) : null;
+      return kind === 'string' ? (value) => base64(value as JsonValue) : null;
     default:
       return null;
   }
@@ -266,7 +267,7 @@ function scalarFromJson(scalar: string, json: JsonValue): unknown {
   if (isWide(scalar) || isNarrow(scalar)) return integerOf(scalar, json);
   switch (scalar) {
     case 'bytes':
-      return bytesOf(json);
+      return base64(json);
     case 'float':
     case 'double':
       if (typeof json === 'string' && /^(NaN|-?Infinity)$/.test(json)) return Number(json);
@@ -332,21 +333,4 @@ function structValueOf(json: JsonValue): object {
   if (typeof json === 'string') return { stringValue: json };
   if (typeof json === 'boolean') return { boolValue: json };
   return Array.isArray(json) ? { listValue: structListOf(json) } : { structValue: structOf(json) };
-}
-
-function bytesOf(value: JsonValue): Buffer {
-  if (typeof value === 'string') {
-    const bytes = Buffer.from(value, 'base64');
-    if (bytes.toString('base64').replace(/=+$/, '') === value.replace(/=+$/, '')) return bytes;
-  }
-  throw new Error(`${shown(value)} is not base64`);
-}
-
-function isObject(value: JsonValue): value is { readonly [name: string]: JsonValue } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function shown(value: unknown): string {
-  const text = typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? typeof value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -2,8 +2,10 @@
 
 import { StreamError } from '../../../base/stream-error.ts';
 import type { RowObject } from '../../../schema/data-type.ts';
-import { fitted, nameOfSchema, schemaInvalid, schemaMismatch } from './format-errors.ts';
+import { fitted, nameOfSchema, schemaMismatch } from './format-errors.ts';
 import type { FormatPlace } from './format-errors.ts';
+import { parsedSchema, schemaToWrite } from './format-schema.ts';
+import type { FoundSchema, SchemaOptions } from './format-schema.ts';
 import { CachedReaders } from './cached-readers.ts';
 import type { FormatUse, KafkaEncoder, KafkaFormat } from '../kafka-format.ts';
 import { loadProtobuf } from './protobuf-library.ts';
@@ -12,7 +14,7 @@ import { protobufRowReader } from './protobuf-reader.ts';
 import { protobufRowWriter } from './protobuf-writer.ts';
 import type { MessageWriter } from './protobuf-writer.ts';
 import { SchemaRegistry } from './schema-registry.ts';
-import type { RegistryAddress, RegistrySchema, SchemaReference } from './schema-registry.ts';
+import type { RegistryAddress, RegistrySchema } from './schema-registry.ts';
 import {
   concatBytes,
   messageIndexBytes,
@@ -22,7 +24,7 @@ import {
   schemaIdOf,
 } from './wire-format.ts';
 
-export type ProtobufOptions = {
+export type ProtobufOptions = SchemaOptions & {
   /** Values begin with the id of their schema. Without: they are plain messages of `proto`. */
   readonly registry?: RegistryAddress;
   /**
@@ -32,12 +34,6 @@ export type ProtobufOptions = {
   readonly proto?: string;
   /** `shop.Order`, or `Order`. Default: the only message, or for sources the one that is named. */
   readonly message?: string;
-  /** For sinks: registers `proto` instead of asking for its id. Default false. */
-  readonly register?: boolean;
-  /** What `proto` imports, for `register`. */
-  readonly references?: readonly SchemaReference[];
-  /** For sinks. Default: `<topic>-value` and `<topic>-key`. */
-  readonly subject?: string;
 };
 
 /**
@@ -153,26 +149,8 @@ function isCalled(name: string, message: string): boolean {
   return name === message || name.endsWith(`.${message}`);
 }
 
-function parsed(
-  library: ProtobufLibrary,
-  found: Pick<RegistrySchema, 'id' | 'text' | 'references'> & Partial<RegistrySchema>,
-  place: FormatPlace,
-): ProtobufSchema {
-  const { type = 'PROTOBUF', id, text, references } = found;
-  const called = nameOfSchema(id);
-  if (type !== 'PROTOBUF') {
-    throw schemaMismatch(place, called, {
-      what: `it is of type ${type}`,
-      hint: 'use the format that the topic is written in',
-      column: null,
-      field: null,
-    });
-  }
-  try {
-    return library.parse(text, references);
-  } catch (error) {
-    throw schemaInvalid(place, called, error);
-  }
+function parsed(library: ProtobufLibrary, found: FoundSchema, place: FormatPlace): ProtobufSchema {
+  return parsedSchema(library, found, { type: 'PROTOBUF', place });
 }
 
 class ProtobufEncoder implements KafkaEncoder {
@@ -210,15 +188,13 @@ class ProtobufEncoder implements KafkaEncoder {
     return this.#prefix.length === 0 ? body : concatBytes(this.#prefix, body);
   }
 
-  async #schema(): Promise<RegistrySchema> {
+  #schema(): Promise<RegistrySchema> {
     const { registry, use, options } = this.#parts;
-    const { proto, register = false, references = [] } = options;
-    const { subject = `${use.topic}-${use.part}` } = options;
-    if (registry === null) return { id: -1, type: 'PROTOBUF', text: proto!, references: [] };
-    if (proto === undefined) return registry.latest(subject);
-    const schema = { type: 'PROTOBUF', text: proto, references } as const;
-    if (!register) return registry.lookUp(subject, schema);
-    return registry.schemaById(await registry.register(subject, schema));
+    return schemaToWrite(registry, use, {
+      ...options,
+      type: 'PROTOBUF',
+      text: options.proto ?? null,
+    });
   }
 }
 
