@@ -131,14 +131,17 @@ export async function readBehind(
   { place, nowMs }: { readonly place: LogPlace; readonly nowMs: () => number },
 ): Promise<Span | null> {
   const { log, close } = await openDurability(place, pipeline, nowMs);
-  // First the fence, so that nobody begins behind the listing.
-  await log.fence(term as Term);
-  const former = (await log.writers()).filter((name) => !name.startsWith(`t${term}-`));
-  await Promise.all(former.map((name) => log.seal(name)));
-  const batches = (await log.read(batch)).map((range) => range.batch);
-  await close();
-  // They come in ascending order.
-  return batches.length === 0 ? null : { first: batch + 1, last: batches.at(-1)! };
+  try {
+    // First the fence, so that nobody begins behind the listing.
+    await log.fence(term as Term);
+    const former = (await log.writers()).filter((name) => !name.startsWith(`t${term}-`));
+    await Promise.all(former.map((name) => log.seal(name)));
+    const batches = (await log.read(batch)).map((range) => range.batch);
+    // They come in ascending order.
+    return batches.length === 0 ? null : { first: batch + 1, last: batches.at(-1)! };
+  } finally {
+    await close();
+  }
 }
 
 /** A stage's state where the plan of now has it: objects of before, or written anew. */
