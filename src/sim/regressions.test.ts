@@ -222,3 +222,7 @@ test('a task of an earlier placement that ends late does not count (seed 5005748
 test('nor does one that begins late, by a worker that a new driver hears (seed 6009643)', () => {
   runSimulation(drawSimulation(6_009_643));
 });
+
+test('what fails during a recovery, as of the end, is made after it (seed 7103801)', () => {
+  runSimulation(drawSimulation(7_103_801));
+});

@@ -142,9 +142,19 @@ test('CheckpointSchedule: orders for later stages do not ask again for what has 
   schedule.failed(100, batch(5));
   schedule.ordered(101, batch(5), [w1, w2]);
   assert.ok(!schedule.pending);
-  schedule.giveUp();
+  schedule.restart(batch(0));
   schedule.ordered(102, batch(5), [w1, w2]);
   assert.ok(schedule.pending, 'after a rollback the micro-batch is another one');
+});
+
+test('CheckpointSchedule: one that fails during a recovery may be asked for after it', () => {
+  const schedule = stored();
+  schedule.complete(batch(5));
+  schedule.giveUp();
+  schedule.failed(110, batch(5));
+  schedule.restart(batch(0));
+  schedule.ordered(120, batch(5), [w1, w2]);
+  assert.ok(schedule.pending);
 });
 
 test('CheckpointSchedule: a worker short of room brings the next one about, not at once', () => {

@@ -159,13 +159,17 @@ export class CheckpointSchedule {
     if (this.#pending !== null && this.#pending.batch >= end) this.#drop();
   }
 
+  /** After a recovery micro-batches from `end` on are withdrawn, and none has failed. */
+  restart(end: BatchNumber): void {
+    this.#failedBatch = noBatch;
+    this.truncate(end);
+  }
+
   /**
    * Whoever has not stored its part never will. One that is being committed may still become
    * durable: it is complete, and older state is not wanted then.
    */
   giveUp(): void {
-    // After a rollback the same micro-batch is run once more.
-    this.#failedBatch = noBatch;
     if (this.#pending?.committing !== true) this.#drop();
   }
 

@@ -486,7 +486,7 @@ export class DriverMachine {
     this.#sendAll({ kind: 'recover', term: this.#options.term, recovery });
     this.#restartCounts(recovery);
     this.#planner.restart(this.#nowMs, end);
-    this.#checkpoints.truncate(end);
+    this.#checkpoints.restart(end);
     this.#closing = final;
     this.#last = 'none';
     this.#lastFailed = false;
