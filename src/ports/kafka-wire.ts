@@ -109,6 +109,8 @@ export type FetchedPartition = TopicPartition & {
 
 export type ProduceRequest = {
   readonly transactionalId: string | null;
+  /** KIP-890: it joins the transaction by itself. Only where `transactionVersion` is 2 or more. */
+  readonly joins?: boolean;
   /** -1: all in-sync replicas. */
   readonly acks: -1 | 1;
   readonly timeoutMs: number;
@@ -163,6 +165,12 @@ export interface KafkaWire {
   ): Promise<
     readonly { readonly topic: string; readonly error: number; readonly message: string | null }[]
   >;
+  /** A setting of a topic, whoever has set it; null: it has none. */
+  topicConfig(
+    broker: BrokerId,
+    topic: string,
+    name: string,
+  ): Promise<{ readonly error: number; readonly value: string | null }>;
   listOffsets(
     broker: number,
     isolation: Isolation,

@@ -214,6 +214,48 @@ describe('the wire to a broker', { skip }, () => {
     assert.equal(resumed.error, kafkaErrors.producerFenced);
   });
 
+  // What the sink's commits in one phase rest on.
+  test('an end tells partitions of its epoch, and older ones are out there for good', async () => {
+    const topicId = await topicOf(wire, 'one-phase', 2);
+    const transactionalId = 'writer-3';
+    const older = await initProducer(wire, transactionalId);
+    const append = async (
+      identity: Pick<InitProducerAnswer, 'producerId' | 'epoch'>,
+      sequence: number,
+      partition = 0,
+    ): Promise<number> => {
+      const { producerId, epoch } = identity;
+      const records = recordBatch(['row'], { producerId, epoch, sequence });
+      return (await produce(wire, 'one-phase', records, partition))[0]!.error;
+    };
+    assert.equal(await append(older, 0), 0);
+    const newer = await initProducer(wire, transactionalId);
+    assert.equal(await append(older, 1), 0, 'only the coordinator knows of the new epoch');
+    const id = { transactionalId, producerId: newer.producerId, epoch: newer.epoch };
+    const partitions = [0, 1].map((partition) => ({ topic: 'one-phase', partition }));
+    const entered = await untilReady(async () => {
+      return (await wire.addPartitionsToTransaction(1, { ...id, partitions }))[0]!;
+    });
+    assert.equal(entered.error, 0);
+    const ended = await wire.endTransaction(1, { ...id, committed: true, bumps: false });
+    assert.deepEqual([ended.error, ended.epoch], [0, newer.epoch]);
+    // Answers when the markers of what went before are written.
+    const last = await initProducer(wire, transactionalId);
+    assert.equal(last.epoch, newer.epoch + 1);
+    assert.equal(await append(older, 2), kafkaErrors.invalidProducerEpoch);
+    assert.equal(
+      await append(older, 0, 1),
+      kafkaErrors.invalidProducerEpoch,
+      'also where nothing of the id has been before',
+    );
+    assert.equal(await append(last, 0), 0);
+    assert.equal(await append(last, 0), 0, 'once more, and known');
+    assert.equal(await append(newer, 0), kafkaErrors.invalidProducerEpoch);
+    const [read] = await fetchAll(wire, { topic: 'one-phase', topicId, partitions: [0] });
+    // Two of the older one, the marker, one of the last.
+    assert.deepEqual([read?.highWatermark, read?.lastStableOffset], [4, 4]);
+  });
+
   test('an identity without a transactional id comes from any broker', async () => {
     const asked = { transactionalId: null, producerId: -1, epoch: -1, timeoutMs: 1_000 };
     const { error, producerId, epoch } = await wire.initProducerId(null, asked);
@@ -336,7 +378,7 @@ describe('the wire to a cluster at transaction version 0', { skip }, () => {
       return { error: added[0]?.error ?? -1, added };
     };
     assert.deepEqual((await untilReady(add)).added, [{ topic: 'older', partition: 0, error: 0 }]);
-    assert.equal(await produceIn(wire, 'older', 'kept', id), 0);
+    assert.equal(await produceIn(wire, 'older', 'kept', { ...id, joins: false }), 0);
     const ended = await wire.endTransaction(1, { ...id, committed: true, bumps: false });
     assert.deepEqual(ended, { error: 0, producerId, epoch });
     const [read] = await untilRead(wire, { topic: 'older', topicId }, 2);
@@ -441,8 +483,9 @@ function produce(
   wire: KafkaWire,
   topic: string,
   records: Uint8Array,
+  partition = 0,
 ): Promise<readonly ProducedPartition[]> {
-  const partitions = [{ topic, partition: 0, records }];
+  const partitions = [{ topic, partition, records }];
   return wire.produce(1, { transactionalId: null, acks: -1, timeoutMs: 5_000, partitions });
 }
 
@@ -451,11 +494,15 @@ async function produceIn(
   wire: KafkaWire,
   topic: string,
   value: string,
-  { transactionalId, ...identity }: BatchOptions & { readonly transactionalId: string },
+  {
+    transactionalId,
+    joins = true,
+    ...identity
+  }: BatchOptions & { readonly transactionalId: string; readonly joins?: boolean },
 ): Promise<number> {
   const records = recordBatch([value], { ...identity, sequence: 0, transactional: true });
   const partitions = [{ topic, partition: 0, records }];
-  const request = { transactionalId, acks: -1 as const, timeoutMs: 5_000, partitions };
+  const request = { transactionalId, joins, acks: -1 as const, timeoutMs: 5_000, partitions };
   const answer = await untilReady(async () => (await wire.produce(1, request))[0]!);
   return answer.error;
 }

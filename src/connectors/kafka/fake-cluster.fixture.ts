@@ -48,6 +48,7 @@ type ProducerState = {
 
 type Log = {
   readonly batches: LoggedBatch[];
+  start: number;
   end: number;
   readonly producers: Map<number, ProducerState>;
 };
@@ -67,6 +68,7 @@ export class FakeCluster {
   /** Bytes of the greatest record batch. */
   messageBytesMax = 1_048_588;
   nowMs = 1_000;
+  cleanupPolicy = 'delete';
   /** All requests, in order of their being carried out. */
   readonly requests: { readonly api: keyof KafkaWire; readonly asked: unknown }[] = [];
   wires = 0;
@@ -99,7 +101,7 @@ export class FakeCluster {
 
   addTopic(topic: string, partitions: number): void {
     const logs = Array.from({ length: partitions }, (): Log => {
-      return { batches: [], end: 0, producers: new Map() };
+      return { batches: [], start: 0, end: 0, producers: new Map() };
     });
     this.#topics.set(topic, { id: `id of ${topic}`, logs });
   }
@@ -133,6 +135,13 @@ export class FakeCluster {
     }
   }
 
+  /** Retention: what is below is gone. */
+  deleteBefore(topic: string, partition: number, offset: number): void {
+    const log = this.#log({ topic, partition });
+    log.start = offset;
+    log.batches.splice(0, log.batches.findLastIndex(({ last }) => last < offset) + 1);
+  }
+
   /** The coordinator has waited too long. */
   expireTransactions(): void {
     for (const state of this.#transactions.values()) {
@@ -162,11 +171,16 @@ export class FakeCluster {
         })),
       createTopics: (_, topics) =>
         call('createTopics', topics, () => topics.map((topic) => this.#create(topic))),
+      topicConfig: (_, topic, name) =>
+        call('topicConfig', { topic, name }, () => ({
+          error: 0,
+          value: name === 'cleanup.policy' ? this.cleanupPolicy : null,
+        })),
       listOffsets: (_, __, asked) =>
         call('listOffsets', asked, () =>
           asked.map(({ topic, partition, timestamp }) => {
             const log = this.#log({ topic, partition });
-            const offset = timestamp === -1 ? log.end : 0;
+            const offset = timestamp === -1 ? log.end : log.start;
             return { topic, partition, error: 0, offset };
           }),
         ),
@@ -180,7 +194,6 @@ export class FakeCluster {
       initProducerId: (_, asked) => call('initProducerId', asked, () => this.#initProducer(asked)),
       addPartitionsToTransaction: (_, asked) =>
         call('addPartitionsToTransaction', asked, () => {
-          assert.ok(this.transactionVersion < 2, 'the first write does it');
           const state = this.#transactions.get(asked.transactionalId)!;
           const error = isOf(state, asked) ? 0 : kafkaErrors.producerFenced;
           if (error === 0) for (const place of asked.partitions) this.#enter(state, place);
@@ -228,7 +241,7 @@ export class FakeCluster {
       error: 0,
       highWatermark: log.end,
       lastStableOffset: log.end,
-      logStartOffset: 0,
+      logStartOffset: log.start,
       aborted: [],
       records: new Uint8Array(records),
     };
@@ -253,7 +266,7 @@ export class FakeCluster {
         const state = this.#transactions.get(request.transactionalId)!;
         const sender = { producerId: head.producerId, epoch: head.producerEpoch };
         if (!isOf(state, sender)) return answer(kafkaErrors.invalidProducerEpoch);
-        if (this.transactionVersion >= 2) this.#enter(state, place);
+        if (request.joins === true) this.#enter(state, place);
         else if (!state.partitions.has(`${topic}/${partition}`)) {
           return answer(kafkaErrors.invalidTxnState);
         }
@@ -317,7 +330,7 @@ export class FakeCluster {
 
   #endTransaction(asked: EndTransactionAsked): EndTransactionAnswer {
     const { committed, producerId, epoch, bumps } = asked;
-    assert.equal(bumps, this.transactionVersion >= 2);
+    assert.ok(!bumps || this.transactionVersion >= 2);
     const state = this.#transactions.get(asked.transactionalId)!;
     const wanted = committed ? 'committed' : 'aborted';
     const answer = (error: number): EndTransactionAnswer => ({ error, producerId, epoch });
@@ -341,7 +354,7 @@ export class FakeCluster {
       this.#append(place, marker({ ...state, committed }));
       const { producers } = this.#log(place);
       const known = producers.get(state.producerId);
-      if (known === undefined || known.epoch >= state.epoch) continue;
+      if (known !== undefined && known.epoch >= state.epoch) continue;
       producers.set(state.producerId, { epoch: state.epoch, next: 0, recent: [] });
     }
     state.partitions.clear();

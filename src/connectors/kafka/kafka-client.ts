@@ -49,7 +49,7 @@ const spreadMsMax = 5_000;
 export class KafkaClient {
   readonly wire: KafkaWire;
   readonly #clock: KafkaClock;
-  readonly #patienceMs: number;
+  #patienceMs: number;
   readonly #topics = new Map<string, Promise<TopicMetadata>>();
   /** When a topic was looked for and found, or made: brokers learn of it one after the other. */
   readonly #foundMs = new Map<string, number>();
@@ -77,6 +77,16 @@ export class KafkaClient {
       if (found.error !== kafkaErrors.none) return { again: found.error };
       this.#foundMs.set(topic, this.#clock.nowMs());
       return { done: found };
+    });
+  }
+
+  /** A setting of a topic; null: it has none, or this user may not see it. */
+  async topicConfig(topic: string, name: string): Promise<string | null> {
+    const attempt = this.#attempt(`read "${name}" of the topic "${topic}"`);
+    return this.retried(attempt, async () => {
+      const { error, value } = await this.wire.topicConfig(null, topic, name);
+      const isRefused = error !== kafkaErrors.none && !isTransient(error);
+      return error === kafkaErrors.none || isRefused ? { done: value } : { again: error };
     });
   }
 
@@ -182,6 +192,11 @@ export class KafkaClient {
       const isDone = error === kafkaErrors.none || expected.includes(error);
       return isDone ? { done: answer! } : { again: error, forget };
     });
+  }
+
+  /** From now on it gives up after so long, ms. */
+  hurry(patienceMs: number): void {
+    this.#patienceMs = Math.min(this.#patienceMs, patienceMs);
   }
 
   close(): Promise<void> {

@@ -151,6 +151,7 @@ export class TestCluster {
     return {
       description: 'test:9092',
       features: unused,
+      topicConfig: unused,
       createTopics: unused,
       produce: unused,
       deleteRecords: unused,

@@ -1,5 +1,5 @@
-// Sends record batches as one producer: all of a transaction or none of it, or, without a
-// transactional id, one after the other without gaps and repetitions. It knows the protocol and
+// Sends record batches as one producer: all of a transaction or none of it, or, outside of
+// transactions, one after the other without gaps and repetitions. It knows the protocol and
 // guesses nothing: where an answer is missing it says so, and `start` is the way on, because a new
 // epoch makes void whatever is still under way. That keeps out what Jepsen found: an EndTxn or a
 // Produce that arrives late and takes effect in the next transaction.
@@ -29,12 +29,19 @@ export type ProducerOptions = {
   readonly transactionTimeoutMs: number;
   /** For errors: what the records are made from. */
   readonly origin: string;
+  readonly nowMs: () => number;
 };
 
 /** `unsure`: it has happened or not, or was aborted. `replaced`: somebody has a newer epoch. */
 export type SendResult = 'done' | 'unsure' | 'replaced';
 
 export type Write = { readonly topic: string; readonly batch: RecordBatch };
+
+export type AppendResult = {
+  readonly result: SendResult;
+  /** Of the first record; -1: unknown. */
+  readonly offset: number;
+};
 
 /** A request is not to grow over what a broker takes: 100 MB, if nobody has changed it. */
 const requestBytesMax = 16 * 1024 * 1024;
@@ -57,6 +64,18 @@ const unsureCodes: readonly number[] = [
   kafkaErrors.transactionAbortable,
 ];
 
+/**
+ * A partition forgets who is fenced once nobody has written by the transactional id for
+ * `producer.id.expiration.ms`, a day if nobody has changed it. An epoch that was not heard to be
+ * good for so long, ms, is not used outside of transactions any more.
+ */
+const epochHoldsMs = 600_000;
+/**
+ * Nor is one so close to the last, 32,767: behind that a new producer id begins, whose epochs say
+ * nothing about the former one.
+ */
+const epochMaxOutside = 30_000;
+
 /** An EndTxn of this version and later gives the next epoch, and a write enters by itself. */
 const versionOfBumps = 2;
 const sequences = 2 ** 31;
@@ -67,6 +86,8 @@ export class KafkaProducer {
   #bumps = false;
   #isOpen = false;
   #reason = '';
+  /** When a broker last took the epoch for the newest. */
+  #heardMs = -Infinity;
   /** By topic and partition, of the next record in this epoch. */
   readonly #sequences = new Map<string, number>();
 
@@ -79,9 +100,15 @@ export class KafkaProducer {
     return this.#reason;
   }
 
+  /** What is appended outside of transactions is fenced by this epoch. */
+  get mayAppend(): boolean {
+    return this.#identity.epoch < epochMaxOutside;
+  }
+
   /**
    * Takes a new epoch. Afterwards nobody with an older one can write, and what they, or this one,
-   * had begun is over: aborted, or committed if that was on its way.
+   * had begun is over: aborted, or committed if that was on its way, with all its markers. What
+   * others append outside of transactions goes on until a `fence`.
    */
   async start(): Promise<void> {
     const { client, transactionalId, transactionTimeoutMs: timeoutMs } = this.#options;
@@ -103,25 +130,58 @@ export class KafkaProducer {
     });
     this.#sequences.clear();
     this.#isOpen = false;
+    this.#heardMs = this.#options.nowMs();
   }
 
   /** One transaction. Rejects when the cluster refuses it for good; `abandon` is due then. */
   async transact(writes: readonly Write[]): Promise<SendResult> {
     this.#isOpen = true;
-    const entered = this.#bumps ? 'done' : await this.#enter(writes);
+    const isJoining = this.#bumps;
+    const entered = isJoining ? 'done' : await this.#enter(writes.map(placeOf));
     if (entered !== 'done') return entered;
-    const sent = await this.send(writes);
-    return sent === 'done' ? this.#end(true) : sent;
+    const sent = await this.#send(writes, isJoining ? 'joining' : 'entered');
+    return sent === 'done' ? this.#end({ bumps: isJoining }) : sent;
   }
 
-  /** Appends the batches, those of a partition in order. */
-  async send(writes: readonly Write[]): Promise<SendResult> {
+  /**
+   * A transaction that also ends in partitions which it writes nothing to: its markers tell them
+   * of the epoch. When it is done and `start` has answered once more, they have them, and take
+   * nothing from an older epoch, in or out of transactions.
+   */
+  async fence(writes: readonly Write[], others: readonly TopicPartition[]): Promise<SendResult> {
+    this.#isOpen = true;
+    // Partitions without a write can only be added by the older protocol.
+    const entered = await this.#enter([...writes.map(placeOf), ...others]);
+    if (entered !== 'done') return entered;
+    const sent = await this.#send(writes, 'entered');
+    return sent === 'done' ? this.#end({ bumps: false }) : sent;
+  }
+
+  /**
+   * Appends one batch outside of transactions: it is there as a whole, and visible at once, or not.
+   * `unsure`: it may still arrive, until a `fence`.
+   */
+  async append(write: Write): Promise<AppendResult> {
+    const numbered = this.#numbered(write, false);
+    let offset = -1;
+    const result = await this.#round([numbered], 'outside', (at) => (offset = at));
+    return { result, offset };
+  }
+
+  /** Appends the batches outside of transactions, those of a partition in order. */
+  send(writes: readonly Write[]): Promise<SendResult> {
+    return this.#send(writes, 'outside');
+  }
+
+  async #send(writes: readonly Write[], how: Sending): Promise<SendResult> {
     for (let rest = writes; rest.length > 0;) {
       // The protocol takes one batch a partition at a time.
       const seen = new Set<string>();
       const round = rest.filter((write) => !seen.has(nameOf(write)) && seen.add(nameOf(write)));
       rest = rest.filter((write) => !round.includes(write));
-      const result = await this.#round(round.map((write) => this.#numbered(write)));
+      const isInside = how !== 'outside';
+      const numbered = round.map((write) => this.#numbered(write, isInside));
+      const result = await this.#round(numbered, how);
       if (result !== 'done') return result;
     }
     return 'done';
@@ -139,10 +199,10 @@ export class KafkaProducer {
     }
   }
 
-  async #enter(writes: readonly Write[]): Promise<SendResult> {
+  async #enter(places: readonly TopicPartition[]): Promise<SendResult> {
     const { client } = this.#options;
     const transactionalId = this.#options.transactionalId!;
-    const named = new Map(writes.map((write) => [nameOf(write), placeOf(write)]));
+    const named = new Map(places.map((at) => [`${at.topic}/${at.partition}`, at]));
     const partitions = [...named.values()];
     const topics = [...new Set(partitions.map(({ topic }) => topic))].toSorted();
     const attempt = this.#attempt(`begin to write to the topics "${topics.join('", "')}"`);
@@ -158,12 +218,11 @@ export class KafkaProducer {
     });
   }
 
-  async #end(committed: boolean): Promise<SendResult> {
+  async #end({ bumps }: { readonly bumps: boolean }): Promise<SendResult> {
     const { client } = this.#options;
     const transactionalId = this.#options.transactionalId!;
     const attempt = this.#attempt(`end the transaction of "${transactionalId}"`);
-    const bumps = this.#bumps;
-    const asked = { ...this.#identity, transactionalId, committed, bumps };
+    const asked = { ...this.#identity, transactionalId, committed: true, bumps };
     return client.retried<SendResult>(attempt, async () => {
       const broker = await this.#coordinator();
       const answer = await client.wire
@@ -177,12 +236,17 @@ export class KafkaProducer {
         this.#sequences.clear();
       }
       this.#isOpen = false;
+      this.#heardMs = this.#options.nowMs();
       return { done: 'done' };
     });
   }
 
   /** One batch for each partition; those of one leader share a request. */
-  async #round(writes: readonly Numbered[]): Promise<SendResult> {
+  async #round(
+    writes: readonly Numbered[],
+    how: Sending,
+    onOffset: (offset: number) => void = () => {},
+  ): Promise<SendResult> {
     const { client } = this.#options;
     let left = writes;
     const topics = [...new Set(writes.map(({ topic }) => topic))].toSorted();
@@ -190,8 +254,9 @@ export class KafkaProducer {
     return client.retried<SendResult>(attempt, async () => {
       const leaders = await Promise.all(left.map((write) => client.leader(placeOf(write))));
       const requests = grouped(left, (index) => leaders[index]!.broker);
+      if (how === 'outside' && this.#isStale()) return { done: 'unsure' };
       const answers = await Promise.all(
-        requests.map(({ broker, part }) => this.#produce(broker, part)),
+        requests.map(({ broker, part }) => this.#produce(broker, part, { how, onOffset })),
       );
       left = answers.flatMap((answer) => answer.left);
       const results = answers.flatMap(({ result }) => result ?? []);
@@ -207,12 +272,20 @@ export class KafkaProducer {
    * Without a transaction, what may have been appended is sent again under its old numbers, and the
    * broker leaves out what it has. In one, the epoch has to change first: see above.
    */
-  async #produce(broker: number, writes: readonly Numbered[]): Promise<Produced> {
-    const { client, transactionalId } = this.#options;
+  async #produce(
+    broker: number,
+    writes: readonly Numbered[],
+    { how, onOffset }: { readonly how: Sending; readonly onOffset: (offset: number) => void },
+  ): Promise<Produced> {
+    const { client } = this.#options;
+    const isOutside = how === 'outside';
+    const transactionalId = isOutside ? null : this.#options.transactionalId;
+    const joins = how === 'joining';
     const partitions = writes.map(({ topic, batch, bytes }) => {
       return { topic, partition: batch.partition, records: bytes };
     });
-    const request = { transactionalId, acks: -1, timeoutMs: produceTimeoutMs, partitions } as const;
+    const common = { acks: -1, timeoutMs: produceTimeoutMs } as const;
+    const request = { ...common, transactionalId, joins, partitions };
     const forget = (): void => writes.forEach(({ topic }) => client.forgetLeaders(topic));
     let answers: readonly ProducedPartition[];
     try {
@@ -220,7 +293,7 @@ export class KafkaProducer {
     } catch (error) {
       if (!isWireFailure(error)) throw error;
       forget();
-      if (error.unclear && transactionalId !== null) {
+      if (error.unclear && !isOutside) {
         this.#reason = error.message;
         return { result: 'unsure', left: [], again: null };
       }
@@ -233,8 +306,12 @@ export class KafkaProducer {
         (other) => other.topic === topic && other.partition === batch.partition,
       );
       const code = answer?.error ?? kafkaErrors.networkException;
-      if (code === kafkaErrors.none || code === kafkaErrors.duplicateSequenceNumber) continue;
-      const isRepeatable = transactionalId === null && isTransient(code);
+      if (code === kafkaErrors.none || code === kafkaErrors.duplicateSequenceNumber) {
+        this.#heardMs = this.#options.nowMs();
+        onOffset(answer?.offset ?? -1);
+        continue;
+      }
+      const isRepeatable = isOutside && isTransient(code);
       const result = isRepeatable ? null : this.#resultOf(code);
       if (result !== null) found.result = found.result === 'replaced' ? 'replaced' : result;
       else if (isTransient(code) || isMisdirected(code)) {
@@ -246,12 +323,19 @@ export class KafkaProducer {
     return found;
   }
 
-  #numbered({ topic, batch }: Write): Numbered {
-    const { codecs, transactionalId } = this.#options;
+  /** Of no transactional id, nobody is fenced. */
+  #isStale(): boolean {
+    const { transactionalId, nowMs } = this.#options;
+    if (transactionalId === null || nowMs() - this.#heardMs <= epochHoldsMs) return false;
+    this.#reason = 'its epoch was not used for too long';
+    return true;
+  }
+
+  #numbered({ topic, batch }: Write, transactional: boolean): Numbered {
+    const { codecs } = this.#options;
     const name = nameOf({ topic, batch });
     const sequence = this.#sequences.get(name) ?? 0;
     this.#sequences.set(name, (sequence + batch.records) % sequences);
-    const transactional = transactionalId !== null;
     return {
       topic,
       batch,
@@ -316,6 +400,9 @@ export class KafkaProducer {
 
 /** For how long a leader waits for its followers, at most. */
 const produceTimeoutMs = 30_000;
+
+/** `joining`: KIP-890, a write enters the transaction by itself. */
+type Sending = 'outside' | 'entered' | 'joining';
 
 type Numbered = Write & { readonly bytes: Uint8Array };
 

@@ -19,17 +19,18 @@ type Kind = {
   readonly transactionVersion: number;
   /** What dies while a request is under way: before it is carried out, or before the answer. */
   readonly isTorn: boolean;
+  readonly onePhase?: boolean;
 };
 
-function worldOf({ transactionVersion, isTorn }: Kind): NewWorld {
+function worldOf({ transactionVersion, isTorn, onePhase = false }: Kind): NewWorld {
   return async () => {
     const cluster = new FakeCluster({ transactionVersion, brokers: 2 });
-    cluster.addTopic('out', 3);
+    cluster.addTopic('out', onePhase ? 1 : 3);
     const sink = (process: HaltingProcess): KafkaSink => {
       const hook: Hook = (_, act) =>
         process.step(act, isTorn ? async () => void (await act()) : undefined);
-      const options = { brokers: 'fake:1', topic: 'out', key: 'partition', patienceMs: 1000 };
-      return new KafkaSink(options, cluster.platform(hook));
+      const options = { brokers: 'fake:1', topic: 'out', key: 'partition', patienceMs: 60_000 };
+      return new KafkaSink({ ...options, onePhase }, cluster.platform(hook));
     };
     const visible = async (): Promise<RowObject[]> =>
       cluster.committed('out').map(({ value }) => JSON.parse(value!) as RowObject);
@@ -42,6 +43,12 @@ for (const [name, kind, next] of [
   ['transaction.version 2, unsent', { transactionVersion: 2, isTorn: false }, { incarnation: 2 }],
   ['transaction.version 0', { transactionVersion: 0, isTorn: true }, { incarnation: 2 }],
   ['transaction.version 0, unsent', { transactionVersion: 0, isTorn: false }, { term: 2 }],
+  ['one phase', { transactionVersion: 2, isTorn: true, onePhase: true }, { term: 2 }],
+  [
+    'one phase, unsent',
+    { transactionVersion: 2, isTorn: false, onePhase: true },
+    { incarnation: 2 },
+  ],
 ] as const) {
   test(`kafka, ${name}: killed at any step, it loses and repeats nothing`, async () => {
     assert.ok((await checkKills(worldOf(kind))) > 30);

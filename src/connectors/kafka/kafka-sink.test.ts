@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { murmur2 as referenceMurmur2 } from '@platformatic/kafka';
 import type { StreamError } from '../../base/stream-error.ts';
-import type { KafkaWire } from '../../ports/kafka-wire.ts';
+import type { FetchRequest, KafkaWire, ProduceRequest } from '../../ports/kafka-wire.ts';
 import type { SinkRun, SinkWriter } from '../../ports/sink.ts';
 import type { RowObject, RowSchema } from '../../schema/data-type.ts';
 import { rowsAsBatch, sinkContext } from '../sink-writing.fixture.ts';
@@ -57,6 +57,13 @@ function expected(batches: number, rowCount = 3): RowObject[] {
   });
 }
 
+/** What a writer tells the ledger afterwards. */
+function isWord({ api, asked }: Parameters<Hook>[0]): boolean {
+  if (api !== 'produce') return false;
+  const { transactionalId, partitions } = asked as ProduceRequest;
+  return transactionalId === null && partitions[0]!.topic !== 'out';
+}
+
 const batches = 4;
 
 type Fault = {
@@ -82,8 +89,16 @@ const faults: readonly Fault[] = [
   }),
 ];
 
+type Way = { readonly version: number; readonly onePhase: boolean };
+
+const ways: readonly Way[] = [
+  { version: 2, onePhase: false },
+  { version: 0, onePhase: false },
+  { version: 2, onePhase: true },
+];
+
 /** A job's life in which one request goes wrong. False: there are not so many requests. */
-async function live(version: number, fault: Fault, at: number): Promise<boolean> {
+async function live({ version, onePhase }: Way, fault: Fault, at: number): Promise<boolean> {
   const cluster = new FakeCluster({ transactionVersion: version, brokers: 2 });
   cluster.addTopic('out', 2);
   let count = 0;
@@ -96,7 +111,7 @@ async function live(version: number, fault: Fault, at: number): Promise<boolean>
     return fault.apply(act);
   };
   const where = `request ${at} ${fault.name}, transaction.version ${version}`;
-  const sink = sinkOn(cluster, { hook });
+  const sink = sinkOn(cluster, { hook, onePhase });
   const writer = await opened(sink);
   for (let batch = 0; batch < batches; batch++) await commit(writer, batch);
   assert.deepEqual(seen(cluster), expected(batches), where);
@@ -109,11 +124,12 @@ async function live(version: number, fault: Fault, at: number): Promise<boolean>
   return count > at;
 }
 
-for (const version of [2, 0]) {
+for (const way of ways) {
+  const name = way.onePhase ? 'in one phase' : `version ${way.version}`;
   for (const fault of faults) {
-    test(`kafka, version ${version}: a request that ${fault.name} changes nothing`, async () => {
+    test(`kafka, ${name}: a request that ${fault.name} changes nothing`, async () => {
       let at = 0;
-      while (await live(version, fault, at)) at++;
+      while (await live(way, fault, at)) at++;
       assert.ok(at > 20);
     });
   }
@@ -141,7 +157,8 @@ test('kafka: answers that are errors are asked again, or resolved by a new epoch
     ['addPartitionsToTransaction', kafkaErrors.invalidProducerIdMapping],
   ];
   for (const [api, error] of answered) {
-    for (const nth of [0, 2]) {
+    for (const nth of [0, 2, 4]) {
+      const onePhase = nth > 0;
       const cluster = new FakeCluster({ transactionVersion: api.startsWith('add') ? 0 : 2 });
       cluster.addTopic('out', 1);
       let count = 0;
@@ -152,7 +169,7 @@ test('kafka: answers that are errors are asked again, or resolved by a new epoch
         const each = partitions.map((place) => ({ ...place, error, message: null, offset: -1 }));
         return (partitions.length > 0 ? each : answer) as Awaited<ReturnType<typeof act>>;
       };
-      const writer = await opened(sinkOn(cluster, { hook }));
+      const writer = await opened(sinkOn(cluster, { hook, onePhase }));
       for (let batch = 0; batch < batches; batch++) await commit(writer, batch);
       assert.deepEqual(seen(cluster), expected(batches), `${api} ${error} ${nth}`);
     }
@@ -171,7 +188,7 @@ test('kafka: a transaction that the cluster has aborted is made again', async ()
       }
       return act();
     };
-    const writer = await opened(sinkOn(cluster, { hook }));
+    const writer = await opened(sinkOn(cluster, { hook, onePhase: false }));
     await commit(writer, 0);
     isDue = true;
     await commit(writer, 1);
@@ -189,7 +206,94 @@ test('kafka: an older writer that opens late disturbs nobody', async () => {
   const before = cluster.requests.length;
   await commit(writer, 1);
   const apis = cluster.requests.slice(before).map(({ api }) => api);
-  assert.deepEqual(apis, ['produce', 'endTransaction']);
+  assert.deepEqual(apis, ['produce']);
+});
+
+test('kafka: a micro-batch of one record batch takes one request and no transaction', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 3);
+  const writer = await opened(sinkOn(cluster, { batchBytesMax: 200 }));
+  const apisOf = async (act: () => Promise<void>): Promise<string[]> => {
+    const before = cluster.requests.length;
+    await act();
+    return cluster.requests.slice(before).map(({ api }) => api);
+  };
+  assert.deepEqual(await apisOf(() => commit(writer, 0, 1)), ['produce']);
+  assert.equal((await apisOf(() => commit(writer, 1, 20))).at(-1), 'endTransaction');
+  assert.deepEqual(await apisOf(() => commit(writer, 2, 1)), ['produce']);
+  const marked = cluster.committed('out').filter(({ headers }) => headers.length > 0);
+  const names = new Set(marked.flatMap(({ headers }) => headers.map(([name]) => name)));
+  assert.deepEqual([...names], ['mizzle-commit']);
+  // The last one is found by its header alone.
+  const next = await sinkOn(cluster).open(0, sinkContext(counts, { term: 2, resumes: true }));
+  assert.equal(next.committedThrough, 2);
+});
+
+test('kafka: a writer that closes leaves nothing to look for', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  const writer = await opened(sinkOn(cluster));
+  await commit(writer, 3);
+  await writer.close();
+  const before = cluster.requests.length;
+  const resumed = { term: 2, resumes: true };
+  const next = await sinkOn(cluster, { onePhase: false }).open(0, sinkContext(counts, resumed));
+  assert.equal(next.committedThrough, 3);
+  const read = cluster.requests.slice(before).filter(({ api }) => api === 'fetchRecords');
+  const topics = read.flatMap(({ asked }) =>
+    (asked as FetchRequest).partitions.map(({ topic }) => topic),
+  );
+  assert.deepEqual([...new Set(topics)], ['out.mizzle-ledger']);
+});
+
+test('kafka: what was committed in one phase counts also for a sink that does not', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  const writer = await opened(sinkOn(cluster));
+  for (let batch = 0; batch < 3; batch++) await commit(writer, batch);
+  const resumed = { term: 2, resumes: true };
+  const next = await sinkOn(cluster, { onePhase: false }).open(0, sinkContext(counts, resumed));
+  assert.equal(next.committedThrough, 2);
+  await assert.rejects(commit(writer, 3), { code: 'fenced' });
+  await commit(next, 3);
+  assert.deepEqual(seen(cluster), expected(4));
+});
+
+test('kafka: records that are gone, and told what was committed, are an error', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  const hook: Hook = (request, act) => (isWord(request) ? Promise.reject(lost(true)) : act());
+  const writer = await opened(sinkOn(cluster, { hook }));
+  await commit(writer, 0);
+  cluster.deleteBefore('out', 0, 3);
+  const resumed = sinkContext(counts, { term: 2, resumes: true });
+  await assert.rejects(sinkOn(cluster).open(0, resumed), (error: StreamError) => {
+    assert.equal(error.code, 'output-gone');
+    assert.match(error.message, /partition 0/);
+    return true;
+  });
+});
+
+test('kafka: a compacted topic gets transactions only', async () => {
+  const cluster = new FakeCluster();
+  cluster.cleanupPolicy = 'compact,delete';
+  cluster.addTopic('out', 1);
+  const writer = await opened(sinkOn(cluster));
+  await commit(writer, 0);
+  assert.equal(cluster.requests.at(-1)!.api, 'endTransaction');
+});
+
+test('kafka: an epoch that was not heard to be good for long is taken anew first', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  const writer = await opened(sinkOn(cluster));
+  await commit(writer, 0);
+  cluster.nowMs += 3_600_000;
+  const before = cluster.requests.length;
+  await commit(writer, 1);
+  const apis = cluster.requests.slice(before).map(({ api }) => api);
+  assert.equal(apis[0], 'initProducerId');
+  assert.deepEqual(seen(cluster), expected(2));
 });
 
 test('kafka: a commit takes two round trips, three before transaction.version 2', async () => {
@@ -251,11 +355,11 @@ test('kafka: who closes a history fences also a writer that is opening just then
     const next = sinkContext(counts, { history: 'second', term: 2, keeps: ['first'] });
     let count = 0;
     let before: RowObject[] = [];
-    const hook: Hook = async (_, act) => {
-      if (count++ !== at) return act();
+    const hook: Hook = async (request, act) => {
+      if (isWord(request) || count++ !== at) return act();
       await sinkOn(cluster).prepare(next);
       // In the same partition of the ledger: the mark is soon out of sight.
-      const other = await sinkOn(cluster).open(3 + 16, next);
+      const other = await sinkOn(cluster, { onePhase: false }).open(3 + 16, next);
       for (let batch = 100; batch < 300; batch++) await commit(other, batch, 1);
       before = seen(cluster);
       return act();
@@ -300,7 +404,7 @@ async function written(options: Partial<KafkaSinkOptions>, partitions = 1): Prom
 }
 
 test('kafka: rows become records with key, value, time and headers', async () => {
-  const plain = (await written({})).committed('out');
+  const plain = (await written({ onePhase: false })).committed('out');
   assert.deepEqual(
     plain.map(({ key, value, headers }) => [key, value, headers]),
     [
@@ -320,6 +424,7 @@ test('kafka: rows become records with key, value, time and headers', async () =>
       timestamp: 'at',
       timestamps: 'iso',
       headers: { count: 'n', of: 'user' },
+      onePhase: false,
     })
   ).committed('out');
   const nowMs = full[1]!.timestampMs;

@@ -38,13 +38,16 @@ const crcAt = 17;
 
 export class RecordBuffer {
   readonly partition: number;
+  /** A header more for the first record, as it stands there; null: none. */
+  readonly #mark: Uint8Array | null;
   readonly #writer = new ByteWriter();
   #records = 0;
   #baseTimestampMs = 0;
   #maxTimestampMs = 0;
 
-  constructor(partition: number) {
+  constructor(partition: number, mark: Uint8Array | null = null) {
     this.partition = partition;
+    this.#mark = mark;
     this.#writer.length = batchHeadBytes;
   }
 
@@ -66,7 +69,8 @@ export class RecordBuffer {
     const delta = timestampMs - this.#baseTimestampMs;
     const keyLength = lengthOf(key, row);
     const valueLength = lengthOf(value, row);
-    const headerBytes = headers === null ? 1 : lengthOf(headers, row);
+    const marked = this.#records === 0 ? this.#marked(headers, row) : null;
+    const headerBytes = marked?.length ?? (headers === null ? 1 : lengthOf(headers, row));
     const length =
       1 +
       varlongBytes(delta) +
@@ -86,7 +90,8 @@ export class RecordBuffer {
     if (keyLength > 0) putRow(writer, key!, row);
     putVarint(writer, valueLength);
     if (valueLength > 0) putRow(writer, value, row);
-    if (headers === null) writer.putByte(0);
+    if (marked !== null) writer.putBytes(marked, 0, marked.length);
+    else if (headers === null) writer.putByte(0);
     else putRow(writer, headers, row);
     assert(writer.length === from + length, 'a record is as long as it says');
     this.#records++;
@@ -102,6 +107,22 @@ export class RecordBuffer {
       baseTimestampMs: this.#baseTimestampMs,
       maxTimestampMs: this.#maxTimestampMs,
     };
+  }
+
+  /** The headers with the mark among them; null: there is none to add. */
+  #marked(headers: TextColumn | null, row: number): Uint8Array | null {
+    if (this.#mark === null) return null;
+    const writer = new ByteWriter();
+    if (headers === null) putVarint(writer, 1);
+    else {
+      const { bytes, offsets, gap } = headers;
+      const start = offsets[row]!;
+      const count = varintAt(bytes, start);
+      putVarint(writer, count.value + 1);
+      writer.putBytes(bytes, start + count.bytes, offsets[row + 1]! - gap);
+    }
+    writer.putBytes(this.#mark, 0, this.#mark.length);
+    return writer.bytes.subarray(0, writer.length);
   }
 
   #bytes(compression: KafkaCompression, codecs: KafkaCodecs): Uint8Array {
@@ -159,6 +180,18 @@ function putVarlong(writer: ByteWriter, value: number): void {
   let rest = value < 0 ? -2 * value - 1 : 2 * value;
   for (; rest > 0x7f; rest = Math.floor(rest / 128)) writer.putByte((rest % 128) | 0x80);
   writer.putByte(rest);
+}
+
+/** One that is not negative. */
+function varintAt(
+  bytes: Uint8Array,
+  at: number,
+): { readonly value: number; readonly bytes: number } {
+  let value = 0;
+  let count = 0;
+  do value |= (bytes[at + count]! & 0x7f) << (7 * count);
+  while (bytes[at + count++]! > 0x7f);
+  return { value: value >>> 1, bytes: count };
 }
 
 function varintBytes(value: number): number {

@@ -23,7 +23,12 @@ export class RepeatingWriter implements SinkWriter {
     if (rows.rowCount === 0) return;
     const { client, producer, platform, encoder, partitions, topic, partition } = this.#parts;
     const nowMs = platform.nowMs();
-    const records = encoder.encode(rows, { partitions, first: partition + batch, nowMs });
+    const records = encoder.encode(rows, {
+      partitions,
+      first: partition + batch,
+      nowMs,
+      mark: null,
+    });
     const writes = records.map((record) => ({ topic, batch: record }));
     const what = `write micro-batch ${batch} to the topic "${topic}"`;
     await client.retried({ what, at: client.wire.description }, async () => {

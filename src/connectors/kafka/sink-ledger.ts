@@ -44,6 +44,11 @@ export type LedgerEntry = {
    * history follows; who is not newer may not write.
    */
   readonly state: 'opened' | 'committed' | 'closed';
+  /**
+   * By partition of the topic: from this offset on there may be micro-batches that were committed
+   * in one phase and are newer than this entry. Absent: there are none, and nobody may write any.
+   */
+  readonly from?: readonly number[];
 };
 
 export type LedgerView = {
@@ -188,6 +193,7 @@ function viewOf(records: readonly LedgerRecord[], key: LedgerKey, end: number): 
   return { entry, mark, end };
 }
 
-function keyText({ pipeline, history, sink, partition }: LedgerKey): string {
+/** Different for different keys. */
+export function keyText({ pipeline, history, sink, partition }: LedgerKey): string {
   return JSON.stringify([pipeline, history, sink, partition]);
 }

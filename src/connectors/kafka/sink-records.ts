@@ -50,6 +50,8 @@ export type Placing = {
   /** Where rows without key go first: to one partition until a record batch is full. */
   readonly first: number;
   readonly nowMs: number;
+  /** A header more in the first record of each batch; null: none. */
+  readonly mark: Uint8Array | null;
 };
 
 export class RecordEncoder {
@@ -85,6 +87,11 @@ export class RecordEncoder {
     this.#timestamp = schema.fields.findIndex(({ name }) => name === options.timestamp);
   }
 
+  /** All rows of a micro-batch go to one partition, as long as they fit into one record batch. */
+  staysTogether(partitions: number): boolean {
+    return partitions === 1 || (this.#key === null && this.#place === null);
+  }
+
   /** Once, before rows are encoded. Rejects where rows do not fit what the topic holds. */
   async prepare(): Promise<void> {
     await this.#rows?.prepare();
@@ -118,7 +125,7 @@ export class RecordEncoder {
         buffer = buffers.get(partition);
       }
       if (buffer === undefined) {
-        buffer = new RecordBuffer(partition);
+        buffer = new RecordBuffer(partition, placing.mark);
         buffers.set(partition, buffer);
       }
       const isDated = timestamps !== null && timestamps.valid?.[row] !== 0;

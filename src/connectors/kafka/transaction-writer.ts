@@ -1,6 +1,12 @@
 // The writer of one sink partition: a transaction for each micro-batch with rows. Kafka lets the
 // last comer win, but here who wins is a matter of (term, incarnation): so who takes a new epoch
 // looks into the ledger then, and yields to a newer writer, who takes the next epoch and goes on.
+//
+// A micro-batch that is one record batch needs no transaction: the broker appends that as a whole
+// or not at all, and shows it at once. It carries its entry of the ledger itself, in a header; the
+// ledger says from where on to look for such, and is told of them later. A coordinator does not
+// take part, so partitions themselves must know who is fenced: who opens ends a transaction in all
+// of them, and its markers tell them. [docs/decisions/0015-commits-in-one-phase.md]
 
 import { assert } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
@@ -8,9 +14,13 @@ import { WireFailure } from '../../ports/kafka-wire.ts';
 import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
 import type { SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import { fenced, isNewer } from '../fenced.ts';
+import { commitHeader, commitOwner } from './commit-header.ts';
+import { scanCommits } from './commit-scan.ts';
 import type { KafkaClient } from './kafka-client.ts';
 import type { KafkaProducer, SendResult, Write } from './kafka-producer.ts';
-import { SinkLedger, entryBatch, ledgerKeyOf, ledgerPartitionOf } from './sink-ledger.ts';
+import { endOfOwn } from './own-topic.ts';
+import type { RecordBatch } from './record-buffer.ts';
+import { SinkLedger, entryBatch, keyText, ledgerKeyOf, ledgerPartitionOf } from './sink-ledger.ts';
 import type { LedgerEntry, LedgerKey, LedgerView } from './sink-ledger.ts';
 import type { RecordEncoder } from './sink-records.ts';
 
@@ -27,23 +37,44 @@ export type WriterParts = {
 /** How rows become records, and of how many partitions the topic is. */
 export type WriterOutput = { readonly encoder: RecordEncoder; readonly partitions: number };
 
+/** The ledger is told of what was committed in one phase after this time, ms. */
+const tellAfterMs = 1_000;
+/** A writer that closes tries for so long to tell the ledger, ms. */
+const closingPatienceMs = 1_000;
+
 export class TransactionWriter implements SinkWriter {
   readonly #parts: WriterParts;
   readonly #key: LedgerKey;
   readonly #ledger: SinkLedger;
   readonly #ledgerAt: { readonly topic: string; readonly partition: number };
   readonly #token: string;
+  readonly #owner: string;
   #output: WriterOutput | null = null;
-  /** False: only a new epoch and a look into the ledger tell how the last transaction ended. */
+  /** Micro-batches that are one record batch are committed in one phase. */
+  #appends = false;
+  /** Some may have been, by this writer or one before it; from where on, by partition. */
+  #from: number[] | null = null;
+  /** False: only a new epoch and a look into the ledger tell how the last commit ended. */
   #isSettled = false;
+  /** A transaction may have been committed or not: an older entry must not come behind its own. */
+  #isInDoubt = false;
+  /** Rows, or a word to the ledger, that were sent outside of a transaction may still arrive. */
+  #mayRowsArrive = true;
+  #mayWordArrive = false;
   #isClosed = false;
   #committedThrough = -1;
   #through = -1;
+  /** The ledger has been told so far. */
+  #told = -1;
+  #isTelling = false;
+  /** What is written to the ledger waits for its turn. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: WriterParts, ledger: { readonly topic: string; readonly partitions: number }) {
     const { client, platform, partition, context } = parts;
     this.#parts = parts;
     this.#key = ledgerKeyOf(context, partition);
+    this.#owner = commitOwner(keyText(this.#key));
     const at = ledgerPartitionOf(this.#key, ledger.partitions);
     this.#ledgerAt = { topic: ledger.topic, partition: at };
     this.#ledger = new SinkLedger(client, platform.codecs, this.#ledgerAt);
@@ -55,10 +86,12 @@ export class TransactionWriter implements SinkWriter {
   }
 
   /** Takes the sink partition over, or rejects with `fenced`. */
-  async open(output: WriterOutput): Promise<void> {
+  async open(output: WriterOutput, { appends }: { readonly appends: boolean }): Promise<void> {
     this.#output = output;
+    this.#appends = appends;
     this.#committedThrough = await this.#take('opened');
     this.#through = this.#committedThrough;
+    this.#told = this.#committedThrough;
   }
 
   /** Ends the sink partition for all writers of the history that are not newer. */
@@ -67,8 +100,9 @@ export class TransactionWriter implements SinkWriter {
   }
 
   /**
-   * Resolves when the transaction is decided for good. Readers see it some milliseconds later, when
-   * the cluster has told the partitions; nobody has to wait for that, as whoever opens next does.
+   * Resolves when the micro-batch is visible or, in a transaction, when that is decided for good.
+   * Readers see it some milliseconds later then, when the cluster has told the partitions; nobody
+   * has to wait for that, as whoever opens next does.
    */
   async commit({ batch, rows }: SinkOutput): Promise<void> {
     assert(batch > this.#through, 'micro-batches are committed in order, each once');
@@ -77,28 +111,34 @@ export class TransactionWriter implements SinkWriter {
     const { client, topic, partition, platform } = this.#parts;
     const { encoder, partitions } = this.#output!;
     const nowMs = platform.nowMs();
-    const records = encoder.encode(rows, { partitions, first: partition + batch, nowMs });
-    const writes: readonly Write[] = [
-      ...records.map((record) => ({ topic, batch: record })),
-      this.#entry({ batch, state: 'committed' }),
-    ];
+    const mark = this.#appends ? commitHeader({ owner: this.#owner, batch }) : null;
+    const records = encoder.encode(rows, { partitions, first: partition + batch, nowMs, mark });
     const what = `commit micro-batch ${batch} to the topic "${topic}"`;
     const attempt = { what, at: client.wire.description };
     await this.#guarded(() =>
       client.retried(attempt, async () => {
-        if (!this.#isSettled && (await this.#settle(batch))) return { done: null };
-        const result = await this.#transact(writes);
+        const isUnsure = !this.#isSettled || this.#isFenceDue;
+        if (isUnsure && (await this.#settle(batch))) return { done: null };
+        const result = await this.#write(batch, records);
         if (result === 'replaced') await this.#yield();
         return result === 'done' ? { done: null } : { again: this.#cutOff(result) };
       }),
     );
     this.#through = batch;
+    this.#tellLater();
   }
 
+  /** What was committed stays so; the next writer need not look for it. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#parts.client.close();
+    const { client } = this.#parts;
+    const isClean = this.#from !== null && this.#isSettled && !this.#isFenceDue;
+    if (isClean) {
+      client.hurry(closingPatienceMs);
+      await this.#tell({ isLast: true });
+    }
+    await client.close();
   }
 
   async #take(state: 'opened' | 'closed'): Promise<number> {
@@ -113,37 +153,180 @@ export class TransactionWriter implements SinkWriter {
     this.#check(await this.#ledger.newest(this.#key, isOver), isClosing);
     return this.#guarded(() =>
       client.retried(attempt, async () => {
-        await producer.start();
-        const before = await this.#ledger.newest(this.#key, isOver);
-        this.#check(before, isClosing);
-        const batch = before.entry?.batch ?? -1;
-        if (before.entry?.token !== this.#token) {
-          const result = await this.#transact([this.#entry({ batch, state })]);
-          if (result !== 'done') return { again: this.#cutOff(result) };
-          // The history may have been closed in between.
-          this.#check(await this.#ledger.since(this.#key, before.end), isClosing);
+        for (;;) {
+          await producer.start();
+          const before = await this.#ledger.newest(this.#key, isOver);
+          this.#check(before, isClosing);
+          const { entry } = before;
+          const batch = entry?.batch ?? -1;
+          const isMine = entry?.token === this.#token;
+          if (this.#appends || entry?.from !== undefined) {
+            if (isMine && !this.#isFenceDue) {
+              const newest = isClosing ? batch : await this.#newest(entry);
+              this.#check(await this.#ledger.since(this.#key, before.end), isClosing);
+              this.#isSettled = true;
+              return { done: newest };
+            }
+            // Behind it comes another look, at what was written before it and who was there.
+            const result = await this.#fence(entry, { batch, state });
+            if (result === 'done') continue;
+            return { again: this.#cutOff(result) };
+          }
+          this.#mayRowsArrive = false;
+          if (!isMine) {
+            const result = await this.#transact([this.#entry({ batch, state })]);
+            if (result !== 'done') return { again: this.#cutOff(result) };
+            // The history may have been closed in between.
+            this.#check(await this.#ledger.since(this.#key, before.end), isClosing);
+          }
+          this.#isSettled = true;
+          return { done: batch };
         }
-        this.#isSettled = true;
-        return { done: batch };
       }),
     );
   }
 
-  /** Whether the micro-batch was committed: what was open is ended first, by a new epoch. */
+  /** Whether the micro-batch was committed: what was under way is ended first, by a new epoch. */
   async #settle(batch: number): Promise<boolean> {
-    await this.#parts.producer.start();
-    const { entry } = await this.#ledger.newest(this.#key, () => true);
-    this.#checkOwn(entry);
+    for (;;) {
+      await this.#parts.producer.start();
+      const { entry } = await this.#ledger.newest(this.#key, () => true);
+      this.#checkOwn(entry);
+      if (this.#isFenceDue) {
+        const result = await this.#fence(entry, { batch: entry.batch, state: 'committed' });
+        if (result === 'done') continue;
+        throw this.#cutOff(result);
+      }
+      const found = await this.#newest(entry);
+      this.#isSettled = true;
+      this.#isInDoubt = false;
+      if (found === batch) return true;
+      if (found === this.#through) return false;
+      throw this.#changed(`it is at micro-batch ${found} instead of ${this.#through}`);
+    }
+  }
+
+  get #isFenceDue(): boolean {
+    return this.#mayRowsArrive || this.#mayWordArrive;
+  }
+
+  /**
+   * Keeps out of all partitions, the ledger's too, what is still under way. Once it is done and
+   * the producer has started again, nothing of it arrives any more.
+   */
+  async #fence(
+    entry: LedgerEntry | null,
+    says: Pick<LedgerEntry, 'batch' | 'state'>,
+  ): Promise<SendResult> {
+    const { client, topic, producer } = this.#parts;
+    const { partitions } = await client.topic(topic);
+    const places = partitions.map(({ partition }) => ({ topic, partition }));
+    // Nobody has written outside of transactions to a partition that no entry speaks of.
+    const from = await Promise.all(
+      places.map((at) => entry?.from?.[at.partition] ?? endOfOwn(client, at)),
+    );
+    return this.#inTurn(async () => {
+      this.#isSettled = false;
+      const result = await producer.fence([this.#entry({ ...says, from })], places);
+      if (result === 'done') {
+        this.#mayRowsArrive = false;
+        this.#mayWordArrive = false;
+      }
+      return result;
+    });
+  }
+
+  /** The newest micro-batch that is committed, by an entry of the ledger and what came since. */
+  async #newest(entry: LedgerEntry): Promise<number> {
+    if (entry.from === undefined) return entry.batch;
+    const { client, topic, platform } = this.#parts;
+    const owner = this.#owner;
+    const scans = await Promise.all(
+      entry.from.map(async (from, partition) => {
+        const at = { topic, partition };
+        const found = await scanCommits({ client, codecs: platform.codecs }, at, { owner, from });
+        if (found.hasGap) throw this.#outputGone(partition, from);
+        return found;
+      }),
+    );
+    this.#from = scans.map(({ end }) => end);
+    return Math.max(entry.batch, ...scans.map(({ batch }) => batch));
+  }
+
+  async #write(batch: number, records: readonly RecordBatch[]): Promise<SendResult> {
+    const { topic, producer } = this.#parts;
+    const writes = records.map((record) => ({ topic, batch: record }));
+    const [only] = writes;
+    if (this.#appends && writes.length === 1 && producer.mayAppend) return this.#append(only!);
+    const from = this.#from === null ? {} : { from: this.#from };
+    const entry = this.#entry({ batch, state: 'committed', ...from });
+    const result = await this.#transact([...writes, entry]);
+    if (result === 'done') this.#told = batch;
+    return result;
+  }
+
+  async #append(write: Write): Promise<SendResult> {
+    this.#isSettled = false;
+    this.#mayRowsArrive = true;
+    const { result, offset } = await this.#parts.producer.append(write);
+    if (result !== 'done') return result;
     this.#isSettled = true;
-    if (entry.batch === batch) return true;
-    if (entry.batch === this.#through) return false;
-    throw this.#changed(`it is at micro-batch ${entry.batch} instead of ${this.#through}`);
+    this.#mayRowsArrive = false;
+    const { partition, records } = write.batch;
+    if (offset >= 0) this.#from![partition] = offset + records;
+    return result;
   }
 
   async #transact(writes: readonly Write[]): Promise<SendResult> {
-    this.#isSettled = false;
-    const result = await this.#parts.producer.transact(writes);
-    this.#isSettled = result === 'done';
+    return this.#inTurn(async () => {
+      this.#isSettled = false;
+      // Nor may one that is under way already.
+      if (this.#mayWordArrive) return 'unsure';
+      this.#isInDoubt = true;
+      const result = await this.#parts.producer.transact(writes);
+      this.#isSettled = result === 'done';
+      this.#isInDoubt = !this.#isSettled;
+      return result;
+    });
+  }
+
+  /** So that the next writer need not look far, and retention takes away nothing it needs. */
+  #tellLater(): void {
+    if (this.#isTelling || this.#from === null) return;
+    this.#isTelling = true;
+    void this.#keepTelling().finally(() => (this.#isTelling = false));
+  }
+
+  async #keepTelling(): Promise<void> {
+    while (this.#told < this.#through) {
+      await this.#parts.platform.sleep(tellAfterMs);
+      if (this.#isClosed) return;
+      // Otherwise the next commit sees to it.
+      if (!(await this.#tell({ isLast: false }))) return;
+    }
+  }
+
+  /** Whoever reads the ledger before it has come finds the micro-batches themselves. */
+  #tell({ isLast }: { readonly isLast: boolean }): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const batch = this.#through;
+      if (this.#isInDoubt || this.#mayWordArrive) return false;
+      if (batch <= this.#told && !isLast) return true;
+      const from = isLast ? {} : { from: this.#from! };
+      const write = this.#entry({ batch, state: 'committed', ...from });
+      const result = await this.#parts.producer.append(write).then(
+        (appended) => appended.result,
+        () => 'unsure' as const,
+      );
+      if (result === 'done') this.#told = batch;
+      else this.#mayWordArrive = true;
+      return result === 'done';
+    });
+  }
+
+  #inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(action, action);
+    this.#turn = result;
     return result;
   }
 
@@ -185,11 +368,12 @@ export class TransactionWriter implements SinkWriter {
     throw this.#fenced();
   }
 
-  #entry({ batch, state }: Pick<LedgerEntry, 'batch' | 'state'>): Write {
+  #entry({ batch, state, from }: Pick<LedgerEntry, 'batch' | 'state' | 'from'>): Write {
     const { platform, context } = this.#parts;
     const { term, incarnation } = context.run;
     const { topic, partition } = this.#ledgerAt;
-    const entry: LedgerEntry = { batch, term, incarnation, token: this.#token, state };
+    const common = { batch, term, incarnation, token: this.#token, state };
+    const entry: LedgerEntry = from === undefined ? common : { ...common, from };
     const at = { partition, nowMs: platform.nowMs(), codecs: platform.codecs };
     return { topic, batch: entryBatch(this.#key, entry, at) };
   }
@@ -205,6 +389,20 @@ export class TransactionWriter implements SinkWriter {
       message: `could not write to "${this.#parts.topic}": its ledger "${topic}" is wrong, ${how}`,
       hint: 'only the engine may change the ledger, and its cleanup.policy must be compact',
       fields: { topic: this.#parts.topic, ledger: topic, ledgerPartition: partition },
+    });
+  }
+
+  #outputGone(partition: number, offset: number): StreamError {
+    const { topic, context } = this.#parts;
+    return new StreamError({
+      code: 'output-gone',
+      message:
+        `could not go on writing to "${topic}": its records behind offset ${offset} of partition ` +
+        `${partition}, which tell what was committed last, have been deleted`,
+      hint:
+        'a topic must keep its records for longer than a job is down after a crash; ' +
+        '`output: "keep"` from a checkpoint begins a new history behind what is there',
+      fields: { topic, partition, offset, sink: context.name },
     });
   }
 

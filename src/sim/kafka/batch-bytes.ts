@@ -11,6 +11,8 @@ export type Marker = {
   readonly epoch: number;
   readonly coordinatorEpoch: number;
   readonly committed: boolean;
+  /** KIP-890: its epoch is the next one, not that of the transaction. */
+  readonly bumps: boolean;
 };
 
 /** One record of a batch that is not compressed. */

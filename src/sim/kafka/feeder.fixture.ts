@@ -112,7 +112,8 @@ export class Feeder {
     const producer = transactionalId === null ? {} : { ...this.#identity, sequence };
     const bytes = dataBatch({ ...producer, records });
     const { broker } = await this.#client.leader(at);
-    const request = { transactionalId, acks: -1 as const, timeoutMs: 1_000 };
+    const joins = transactionalId !== null && this.#bumps;
+    const request = { transactionalId, joins, acks: -1 as const, timeoutMs: 1_000 };
     const partitions = [{ ...at, records: bytes }];
     const [answer] = await this.#client.wire.produce(broker, { ...request, partitions });
     check(answer!.error);

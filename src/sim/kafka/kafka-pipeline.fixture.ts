@@ -60,7 +60,7 @@ export async function simulateKafkaPipeline(seed: number): Promise<PipelineSimul
   const { clock, kafka } = newKafka(random.uint32(), {
     brokerCount: random.pick([1, 3, 3, 5]),
     transactionVersion: random.pick([0, 1, 2, 2]),
-    epochMax: random.pick([32_766, 32_766, 4]),
+    epochMin: random.pick([0, 0, 29_997]),
     replicationMsMax: random.pick([1, 5, 50]),
     decideMsMax: random.pick([1, 5]),
     markerMsMax: random.pick([1, 5, 100]),

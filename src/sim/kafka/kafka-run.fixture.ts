@@ -21,6 +21,7 @@ export const calmKafka: SimulatedKafkaOptions = {
   brokerCount: 3,
   transactionVersion: 2,
   verifies: true,
+  epochMin: 0,
   epochMax: 32_766,
   replicationMsMax: 1,
   decideMsMax: 1,

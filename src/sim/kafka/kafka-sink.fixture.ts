@@ -6,11 +6,12 @@ import { simulateSink } from './sink-simulation.fixture.ts';
 
 const kafkaSink: SinkUnderTest = {
   keepsHistories: true,
-  make: (platform, { topic, keyed, smallBatches, compressed }) => {
+  make: (platform, { topic, keyed, smallBatches, compressed, onePhase }) => {
     const options = {
       brokers: 'simulated:9092',
       topic,
       transactionTimeoutMs: 20_000,
+      onePhase,
       ...(keyed ? { key: ['batch', 'row'] } : {}),
       ...(smallBatches ? { batchBytesMax: 1 } : {}),
       ...(compressed ? { compression: 'lz4' as const } : {}),

@@ -193,7 +193,8 @@ class MinimalWriter {
     });
     await this.#once(async () => {
       const { broker } = await this.#client.leader(at);
-      const request = { transactionalId: this.#id, acks: -1 as const, timeoutMs: 10_000 };
+      const joins = this.#isVersion2;
+      const request = { transactionalId: this.#id, joins, acks: -1 as const, timeoutMs: 10_000 };
       const partitions = [{ ...at, records }];
       return (await this.#client.wire.produce(broker, { ...request, partitions }))[0]!;
     });

@@ -91,7 +91,7 @@ export class PartitionLog {
     return epoch === null || known.epoch === epoch;
   }
 
-  /** One batch of a client. `strict`: transaction version 2, a producer begins with sequence 0. */
+  /** One batch of a client. `strict`: it joins its transaction, and begins with sequence 0. */
   append(bytes: Uint8Array, strict: boolean): Appended {
     const head = batchHeadAt(bytes, 0);
     const sum = head === null ? -1 : crc32c(bytes, crcFromByte, bytes.length);
@@ -117,12 +117,12 @@ export class PartitionLog {
   }
 
   /** False: it was out of date, and nothing was written. */
-  appendMarker(marker: Marker, { strict, nowMs }: { strict: boolean; nowMs: number }): boolean {
-    const { producerId, epoch, coordinatorEpoch, committed } = marker;
+  appendMarker(marker: Marker, nowMs: number): boolean {
+    const { producerId, epoch, coordinatorEpoch, committed, bumps } = marker;
     const known = this.#producers.get(producerId);
     if (known !== undefined) {
       if (epoch < known.epoch || coordinatorEpoch < known.coordinatorEpoch) return false;
-      if (strict && epoch === known.epoch && known.openFrom !== null) return false;
+      if (bumps && epoch === known.epoch && known.openFrom !== null) return false;
     }
     const first = known?.openFrom ?? null;
     const ended = first === null ? null : { producerId, first, committed };

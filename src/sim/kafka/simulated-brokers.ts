@@ -2,6 +2,7 @@
 // to a request that has arrived, and when. Replication is a delay after which what the leader has
 // appended is committed; a leader that goes takes with it what was not.
 
+import { assert } from '../../base/assert.ts';
 import type { Random } from '../../base/random.ts';
 import { kafkaErrors } from '../../connectors/kafka/error-codes.ts';
 import { headOf } from './batch-bytes.ts';
@@ -35,6 +36,7 @@ export type KafkaModel = {
   readonly verifies: boolean;
   /** From here on a producer id is used up. */
   readonly epochMax: number;
+  readonly epochMin: number;
   readonly replicationMsMax: number;
   readonly decideMsMax: number;
   readonly markerMsMax: number;
@@ -65,6 +67,8 @@ type Topic = {
 
 type Broker = { isUp: boolean; generation: number };
 
+const defaults: Readonly<Record<string, string>> = { 'cleanup.policy': 'delete' };
+
 /** Transactional ids are spread over so many parts, each with a coordinator. */
 const coordinatorCount = 5;
 
@@ -87,13 +91,14 @@ export class SimulatedBrokers {
     this.#random = random;
     this.#model = model;
     this.#startMs = clock.nowMs;
-    const { transactionVersion, epochMax, decideMsMax, brokerCount } = model;
+    const { transactionVersion, epochMin, epochMax, decideMsMax, brokerCount } = model;
     this.brokers = Array.from({ length: brokerCount }, () => ({ isUp: true, generation: 0 }));
     this.#coordinators = Array.from({ length: coordinatorCount }, (_, part) => {
       return { broker: part % brokerCount, loadingUntilMs: 0 };
     });
     this.coordinator = new TransactionCoordinator(clock, random.fork(), {
       transactionVersion,
+      epochMin,
       epochMax,
       decideMsMax,
       deliver: (delivery) => this.#deliver(delivery),
@@ -222,6 +227,15 @@ export class SimulatedBrokers {
     return kafkaErrors.none;
   }
 
+  topicConfig(
+    topic: string,
+    name: string,
+  ): { readonly error: number; readonly value: string | null } {
+    const found = this.#topics.get(topic);
+    if (found === undefined) return { error: kafkaErrors.unknownTopicOrPartition, value: null };
+    return { error: kafkaErrors.none, value: found.configs[name] ?? defaults[name] ?? null };
+  }
+
   /** The topic is gone; one of the same name is another one. */
   deleteTopic(topic: string): void {
     this.#topics.delete(topic);
@@ -330,19 +344,19 @@ export class SimulatedBrokers {
     answer: (of: { error: number; offset: number }) => void,
   ): void {
     const refuse = (error: number): void => answer({ error, offset: -1 });
-    const { topic, partition: index, records, transactionalId } = request;
+    const { topic, partition: index, records, transactionalId, joins = false } = request;
     const partition = this.#led(broker, request);
     if (typeof partition === 'number') return refuse(partition);
-    const isVersion2 = this.#model.transactionVersion >= 2;
+    assert(!joins || this.#model.transactionVersion >= 2, 'an older cluster knows no joining');
     const append = (): void => this.#append(broker, { ...request, partition }, answer);
     if (records.length < 61) return refuse(kafkaErrors.corruptMessage);
     const { producerId, producerEpoch: epoch, transactional } = headOf(records);
     if (!transactional || transactionalId === null) return append();
-    const isOpen = partition.log.isOpen(producerId, isVersion2 ? epoch : null);
-    if (isOpen || !(isVersion2 || this.#model.verifies)) return append();
+    const isOpen = partition.log.isOpen(producerId, joins ? epoch : null);
+    if (isOpen || !(joins || this.#model.verifies)) return append();
     const { guard } = partition;
     const verified = (error: number): void => {
-      const own = verificationError(error, isVersion2);
+      const own = verificationError(error, joins);
       if (own !== kafkaErrors.none) return refuse(own);
       // A transaction that has ended meanwhile was verified in vain.
       if (partition.guard !== guard) return refuse(kafkaErrors.notEnoughReplicas);
@@ -358,7 +372,7 @@ export class SimulatedBrokers {
         return verified(error || kafkaErrors.coordinatorNotAvailable);
       }
       const heard = isLost ? (): void => verified(kafkaErrors.networkException) : verified;
-      if (!isVersion2) return heard(this.coordinator.verify(asked));
+      if (!joins) return heard(this.coordinator.verify(asked));
       this.coordinator.addPartitions(
         { ...asked, partitions: [{ topic, partition: index }] },
         heard,
@@ -368,7 +382,7 @@ export class SimulatedBrokers {
 
   #append(
     broker: number,
-    request: Pick<ProduceRequest, 'acks' | 'timeoutMs'> & {
+    request: Pick<ProduceRequest, 'acks' | 'timeoutMs' | 'joins'> & {
       readonly records: Uint8Array;
       readonly partition: Partition;
     },
@@ -379,8 +393,7 @@ export class SimulatedBrokers {
     if (partition.leader !== broker || !this.brokers[broker]!.isUp) {
       return answer({ error: kafkaErrors.notLeaderOrFollower, offset: -1 });
     }
-    const isVersion2 = this.#model.transactionVersion >= 2;
-    const { error, offset, end } = log.append(request.records, isVersion2);
+    const { error, offset, end } = log.append(request.records, request.joins ?? false);
     if (error !== kafkaErrors.none) return answer({ error, offset: -1 });
     this.#replicate(partition);
     if (acks === 1) return answer({ error, offset });
@@ -452,10 +465,8 @@ export class SimulatedBrokers {
       const again = (): void => this.#deliver({ to, marker, done });
       const isLed = partition.leader >= 0 && this.brokers[partition.leader]!.isUp;
       if (!isLed) return again();
-      const strict = this.#model.transactionVersion >= 2;
-      const { nowMs } = this.#clock;
       partition.guard++;
-      if (!partition.log.appendMarker(marker, { strict, nowMs })) return done();
+      if (!partition.log.appendMarker(marker, this.#clock.nowMs)) return done();
       const end = partition.log.endOffset;
       this.#replicate(partition);
       this.#changed(partition);
@@ -541,12 +552,12 @@ function metadataOf({ partition, leader, log }: Partition): PartitionMetadata {
 }
 
 /** What a leader tells a producer of what the coordinator has told it. [KIP-890] */
-function verificationError(error: number, isVersion2: boolean): number {
+function verificationError(error: number, joins: boolean): number {
   switch (error) {
     case kafkaErrors.producerFenced:
       return kafkaErrors.invalidProducerEpoch;
     case kafkaErrors.concurrentTransactions:
-      return isVersion2 ? error : kafkaErrors.notEnoughReplicas;
+      return joins ? error : kafkaErrors.notEnoughReplicas;
     case kafkaErrors.networkException:
     case kafkaErrors.coordinatorLoadInProgress:
     case kafkaErrors.coordinatorNotAvailable:

@@ -58,7 +58,8 @@ class Producer {
     const records = dataBatch({ ...this.identity, sequence, records: [{ value }] });
     const { topics } = await this.wire.metadata(null, [topic]);
     const broker = topics[0]!.partitions[partition]!.leader;
-    const request = { transactionalId: id, acks: -1 as const, timeoutMs: 100 };
+    const joins = this.#kafka.options.transactionVersion >= 2;
+    const request = { transactionalId: id, joins, acks: -1 as const, timeoutMs: 100 };
     const partitions = [{ topic, partition, records }];
     for (;;) {
       const [answer] = await this.wire.produce(broker, { ...request, partitions });

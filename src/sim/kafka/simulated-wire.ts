@@ -61,6 +61,14 @@ export class SimulatedWire implements KafkaWire {
     });
   }
 
+  topicConfig(
+    broker: BrokerId,
+    topic: string,
+    name: string,
+  ): Promise<{ readonly error: number; readonly value: string | null }> {
+    return this.#ask(broker, (_, reply) => reply(this.#brokers.topicConfig(topic, name)));
+  }
+
   listOffsets(
     broker: number,
     isolation: Isolation,

@@ -31,6 +31,8 @@ export type SinkDrawn = {
   /** A row fills a record batch. */
   readonly smallBatches: boolean;
   readonly compressed: boolean;
+  /** Micro-batches may be committed without transactions. */
+  readonly onePhase: boolean;
 };
 
 export type SinkSimulation = {
@@ -76,11 +78,12 @@ export async function simulateSink(
   const healMs = random.pick([50, 200, 1000, 1000, 10_000]);
   const calm = options.calm ?? random.chance(0.1);
   const faults = calm ? noKafkaFaults : drawKafkaFaults(random.fork(), healMs);
+  const onePhase = new Random(seed + 1).chance(0.7);
   const { clock, kafka } = newKafka(random.uint32(), {
     brokerCount: random.pick([1, 3, 3, 5]),
     transactionVersion: random.pick([0, 1, 2, 2]),
     verifies: random.chance(0.7),
-    epochMax: random.pick([32_766, 32_766, 2, 5]),
+    ...epochsOf(random.pick([32_766, 32_766, 2, 5]), onePhase),
     replicationMsMax: random.pick([1, 5, 50]),
     decideMsMax: random.pick([1, 5, 50]),
     markerMsMax: random.pick([1, 5, 100]),
@@ -96,6 +99,7 @@ export async function simulateSink(
     keyed: random.chance(0.5),
     smallBatches: random.chance(0.3),
     compressed: random.chance(0.2),
+    onePhase,
   };
   kafka.createTopic(drawn.topic, drawn.topicPartitions);
   sink.prepare?.(kafka, drawn);
@@ -108,6 +112,15 @@ export async function simulateSink(
   world.judgeStable();
   world.judge();
   return { elapsedMs, opened: world.lives.length, fenced: world.fenced, failed: world.failed };
+}
+
+/** Close to the last one, or to where transactions are the only way; or a short row of them. */
+function epochsOf(
+  epochMax: number,
+  onePhase: boolean,
+): Pick<SimulatedKafkaOptions, 'epochMin' | 'epochMax'> {
+  if (epochMax > 1000 || !onePhase) return { epochMin: 0, epochMax };
+  return { epochMin: epochMax === 2 ? 32_762 : 29_997, epochMax: 32_766 };
 }
 
 class World {

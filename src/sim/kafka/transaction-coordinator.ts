@@ -34,6 +34,8 @@ type Transactional = {
   nextProducerId: number;
   timeoutMs: number;
   state: State;
+  /** The transaction that is being ended has raised the epoch. */
+  bumps: boolean;
   partitions: Map<string, TopicPartition>;
   /** Counts transactions, so that a timer knows its own. */
   serial: number;
@@ -56,6 +58,8 @@ export type CoordinatorModel = {
   readonly transactionVersion: number;
   /** From here on a producer id is used up. Kafka's is 32,766. */
   readonly epochMax: number;
+  /** What a transactional id begins with. Kafka's is 0. */
+  readonly epochMin: number;
   /** A change of state is durable within this time, ms. */
   readonly decideMsMax: number;
   /** By whatever way it takes, and trying again until it is there. */
@@ -215,12 +219,13 @@ export class TransactionCoordinator {
     const txn: Transactional = {
       id,
       producerId: this.#newProducerId(),
-      epoch: -1,
+      epoch: this.#model.epochMin - 1,
       lastEpoch: -1,
       lastProducerId: -1,
       nextProducerId: -1,
       timeoutMs: 0,
       state: 'empty',
+      bumps: false,
       partitions: new Map(),
       serial: 0,
       pending: false,
@@ -315,6 +320,7 @@ export class TransactionCoordinator {
     { committed, bumps }: { readonly committed: boolean; readonly bumps: boolean },
   ): { readonly producerId: number; readonly epoch: number } {
     txn.state = committed ? 'prepare-commit' : 'prepare-abort';
+    txn.bumps = bumps;
     if (bumps) {
       const isExhausted = txn.epoch >= this.#model.epochMax;
       txn.lastEpoch = txn.epoch++;
@@ -327,9 +333,9 @@ export class TransactionCoordinator {
   }
 
   #sendMarkers(txn: Transactional): void {
-    const { coordinatorEpoch, serial, producerId, epoch } = txn;
+    const { coordinatorEpoch, serial, producerId, epoch, bumps } = txn;
     const committed = txn.state === 'prepare-commit';
-    const marker = { producerId, epoch, coordinatorEpoch, committed };
+    const marker = { producerId, epoch, coordinatorEpoch, committed, bumps };
     for (const [place, to] of txn.partitions) {
       const done = (): void => {
         // Another coordinator hears nothing of it.

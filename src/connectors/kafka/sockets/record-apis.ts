@@ -99,11 +99,8 @@ export const produceApi: WireApi<ProduceRequest, readonly ProducedPartition[]> =
   },
 };
 
-/**
- * A broker that is not at transaction version 2 takes this newest version from a writer of
- * transactions; from 12 on a write joins its transaction by itself.
- */
-export const produceVersionMaxBefore2 = 11;
+/** From 12 on a write of a transaction joins it by itself. */
+export const produceVersionMaxUnjoined = 11;
 
 function readProduced(reader: AnswerReader, topic: string): ProducedPartition {
   const partition = reader.int32();

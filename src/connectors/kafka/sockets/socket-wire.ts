@@ -32,12 +32,19 @@ import {
   findCoordinatorApi,
   listOffsetsApi,
   metadataApi,
+  topicConfigApi,
 } from './cluster-apis.ts';
-import type { BrokerAddress, CoordinatorAsked, MetadataAnswer, TopicMade } from './cluster-apis.ts';
+import type {
+  BrokerAddress,
+  ConfigFound,
+  CoordinatorAsked,
+  MetadataAnswer,
+  TopicMade,
+} from './cluster-apis.ts';
 import { KafkaLink } from './kafka-link.ts';
 import type { LinkAddress } from './dial.ts';
 import { FrameBuffers } from './frame-buffers.ts';
-import { fetchApi, produceApi, produceVersionMaxBefore2 } from './record-apis.ts';
+import { fetchApi, produceApi, produceVersionMaxUnjoined } from './record-apis.ts';
 import {
   addPartitionsApi,
   endBumpingApi,
@@ -87,6 +94,10 @@ export class SocketWire implements KafkaWire {
     return this.#metadata(broker, topics);
   }
 
+  topicConfig(broker: BrokerId, topic: string, name: string): Promise<ConfigFound> {
+    return this.#call(topicConfigApi, { topic, name }, { broker });
+  }
+
   async createTopics(broker: BrokerId, topics: readonly NewTopic[]): Promise<readonly TopicMade[]> {
     const timeoutMs = this.#options.requestTimeoutMs;
     // Only brokers that have no ZooKeeper pass it on to the controller.
@@ -114,13 +125,10 @@ export class SocketWire implements KafkaWire {
     }
   }
 
-  async produce(broker: number, request: ProduceRequest): Promise<readonly ProducedPartition[]> {
-    const { transactionalId, timeoutMs: waitMs } = request;
+  produce(broker: number, request: ProduceRequest): Promise<readonly ProducedPartition[]> {
+    const { transactionalId, timeoutMs: waitMs, joins = false } = request;
     const purpose = purposes.writer(transactionalId);
-    if (transactionalId === null)
-      return this.#call(produceApi, request, { broker, purpose, waitMs });
-    const { transactionVersion } = await this.features();
-    const versionMax = transactionVersion < 2 ? produceVersionMaxBefore2 : produceApi.versionMax;
+    const versionMax = joins ? produceApi.versionMax : produceVersionMaxUnjoined;
     return this.#call(produceApi, request, { broker, purpose, waitMs, versionMax });
   }
 
