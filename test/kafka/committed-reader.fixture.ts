@@ -18,6 +18,9 @@ export type JavaRecord = {
   readonly value: string | null;
 };
 
+/** On a busy machine a JVM alone takes a while to start. */
+const javaMsMax = 300_000;
+
 /** Those of a partition in order. Null: this Java has no compiler. */
 export async function readByJava(
   bootstrap: string,
@@ -25,7 +28,7 @@ export async function readByJava(
 ): Promise<readonly JavaRecord[] | null> {
   if (!compilesJava()) return null;
   const run = promisify(execFile);
-  const options = { maxBuffer: 1 << 28, timeout: 60_000 };
+  const options = { maxBuffer: 1 << 28, timeout: javaMsMax };
   const args = javaArguments('CommittedReader.java', [bootstrap, ...topics]);
   const { stdout } = await run('java', args, options);
   const lines = stdout.split('\n').filter((line) => line !== '');
