@@ -1,6 +1,7 @@
 // What takes too long for every change: `npm run test:long` runs 10,000 seeds of the simulator, all
-// known bugs, a short soak of real processes, Kafka's sink on old and new clusters, and the laws of
-// the machines with many more cases. Prints each part's outcome.
+// known bugs, a short soak of real processes, Kafka's sink on old and new clusters, Kafka on three
+// brokers that are killed, the torture, and the laws of the machines with many more cases. Prints
+// each part's outcome.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -25,6 +26,12 @@ const parts: readonly Part[] = [
     args: ['--test', 'test/kafka/sink.test.ts'],
     environment: { MIZZLE_LONG: '1' },
   },
+  {
+    name: 'Kafka on three brokers',
+    args: ['--test', 'test/kafka/three-brokers.test.ts'],
+    environment: { MIZZLE_LONG: '1' },
+  },
+  { name: 'torture of five minutes', args: ['tools/torture.ts', '--minutes', '5'] },
   {
     name: 'machines under faults',
     args: ['--test', 'src/sim/recovery.prop.test.ts'],

@@ -29,7 +29,8 @@ export class Process {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  /** `limitMs`: after so long it is ended. */
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, limitMs = endMs) {
     this.child = spawn(process.execPath, [...args], {
       cwd: root,
       env: { ...process.env, ...env },
@@ -42,7 +43,7 @@ export class Process {
     const timer = setTimeout(() => {
       this.stderr += '\nended by the test: it took too long';
       this.child.kill('SIGKILL');
-    }, endMs);
+    }, limitMs);
     this.child.on('close', (code, signal) => {
       clearTimeout(timer);
       running.delete(this.child);
@@ -74,8 +75,12 @@ export function endAll(): void {
   for (const child of running) child.kill('SIGKILL');
 }
 
-export function mizzle(args: readonly string[], env: NodeJS.ProcessEnv = {}): Process {
-  return new Process([join(root, 'bin', 'mizzle.js'), ...args], env);
+export function mizzle(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  limitMs = endMs,
+): Process {
+  return new Process([join(root, 'bin', 'mizzle.js'), ...args], env, limitMs);
 }
 
 export type DriverOptions = {

@@ -1,40 +1,43 @@
 // What readers of a topic see, by two clients that are not ours: Kafka's own, and, quicker, the
 // wire's bytes by somebody else's decoder.
 
-import { execFile, spawnSync } from 'node:child_process';
-import { globSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Reader, readRecordsBatches } from '@platformatic/kafka';
 import type { KafkaWire } from '../../src/ports/kafka-wire.ts';
+import { compilesJava, javaArguments } from './java-program.fixture.ts';
 
 export type JavaRecord = {
+  readonly topic: string;
   readonly partition: number;
+  readonly offset: number;
   /** Where Kafka's producer would have put the key; -1 without key. */
   readonly chosen: number;
   readonly key: string | null;
   readonly value: string | null;
 };
 
-/** Null: this Java has no compiler. */
-export async function readByJava(bootstrap: string, topic: string): Promise<JavaRecord[] | null> {
-  const modules = spawnSync('java', ['--list-modules'], { encoding: 'utf8' }).stdout;
-  if (!modules.includes('jdk.compiler')) return null;
-  const homes = process.env['MIZZLE_KAFKA_HOME'] ?? join(tmpdir(), 'mizzle-kafka-jars-*');
-  const [jar] = globSync(join(homes, 'jars', 'kafka-clients-*.jar'));
-  const program = join(import.meta.dirname, 'CommittedReader.java');
-  const flags = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=error', '-XX:TieredStopAtLevel=1'];
-  const classes = ['-cp', join(dirname(jar!), '*')];
+/** On a busy machine a JVM alone takes a while to start. */
+const javaMsMax = 300_000;
+
+/** Those of a partition in order. Null: this Java has no compiler. */
+export async function readByJava(
+  bootstrap: string,
+  ...topics: readonly string[]
+): Promise<readonly JavaRecord[] | null> {
+  if (!compilesJava()) return null;
   const run = promisify(execFile);
-  const options = { maxBuffer: 1 << 28, timeout: 60_000 };
-  const { stdout } = await run('java', [...flags, ...classes, program, bootstrap, topic], options);
+  const options = { maxBuffer: 1 << 28, timeout: javaMsMax };
+  const args = javaArguments('CommittedReader.java', [bootstrap, ...topics]);
+  const { stdout } = await run('java', args, options);
   const lines = stdout.split('\n').filter((line) => line !== '');
   return lines.map((line) => {
-    const [partition, chosen, key, value] = line.split(' ');
+    const [topic, partition, offset, chosen, key, value] = line.split(' ');
     return {
+      topic: topic!,
       partition: Number(partition),
+      offset: Number(offset),
       chosen: Number(chosen),
       key: textOf(key!),
       value: textOf(value!),

@@ -61,7 +61,7 @@ export type KafkaServerOptions = {
 
 const version = '4.1.2';
 const clusterId = 'bWl6emxlLWthZmthLXRlc3';
-const startTimeoutMs = 120_000;
+const startTimeoutMs = 240_000;
 /** Of the broker, of the controller, of logins. */
 const portsPerNode = 3;
 const javaFlags = [

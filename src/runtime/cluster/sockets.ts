@@ -139,14 +139,20 @@ async function connected(socket: Socket, promise: Promise<void>): Promise<Socket
 
 /** Errors after which it is worth to try again: nobody is there yet. */
 export function isUnreachable(error: unknown): boolean {
-  const code = (error as { readonly code?: unknown }).code;
-  return (
-    typeof code === 'string' &&
-    ['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'].includes(
-      code,
-    )
-  );
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  // Whoever was there has died before it accepted.
+  if (code === 'ECONNRESET') return syscall === 'connect';
+  return unreachable.has(code);
 }
+
+const unreachable: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 
 export function addressOf(socket: Socket): string {
   const { remoteAddress = 'unknown', remotePort = 0 } = socket;
