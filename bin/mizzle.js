@@ -43,7 +43,7 @@ function start() {
       modules[1].enableCompileCache();
       var packageFolder = path.dirname(path.dirname(fs.realpathSync(process.argv[1])));
       var inCheckout = fs.existsSync(path.join(packageFolder, 'src', 'cli', 'main.ts'));
-      return import(inCheckout ? '../src/cli/main.ts' : '../dist/cli/main.js');
+      return import(inCheckout ? '../src/cli/main.ts' : '../dist/cli.js');
     })
     .then(function (cli) {
       return cli.main(process.argv.slice(2));

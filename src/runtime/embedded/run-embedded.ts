@@ -12,18 +12,13 @@ import { JobMonitor } from '../../observe/job-monitor.ts';
 import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
 import { driverStorage, recoveryOptions } from '../host/driver-storage.ts';
+import { engineFile } from '../host/engine-files.ts';
 import type { JobConfig } from '../host/job-config.ts';
 import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import { jobModule } from '../host/job-module.ts';
 import type { JobSetup } from '../host/job-setup.ts';
 import type { FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
-
-/** Neither type stripping nor a bundler rewrites this name, so it follows the file it stands in. */
-const entry = new URL(
-  import.meta.url.endsWith('.ts') ? './worker-thread.ts' : './worker-thread.js',
-  import.meta.url,
-);
 
 type Thread = {
   readonly worker: WorkerId;
@@ -111,7 +106,7 @@ class Threads {
       module: this.#module,
       config: this.#config,
     };
-    const thread = new Worker(entry, {
+    const thread = new Worker(engineFile('embedded-thread'), {
       workerData: data,
       argv: process.argv.slice(2),
       name: `mizzle-${worker}`,
