@@ -1,35 +1,31 @@
-// Runs a pipeline in this process: in worker threads, or all in the calling thread.
+// Runs a pipeline in worker threads, all in the calling thread, or on host processes. Each way is
+// loaded when it is taken.
 
 import process from 'node:process';
 import type { Job, RunOptions } from '../api/job.ts';
 import { silent } from './cluster/log.ts';
 import type { JobBundle } from './cluster/bundle-job.ts';
-import { runEmbedded } from './embedded/run-embedded.ts';
 import { orRelease } from './host/durable-start.ts';
-import { activeCapture } from './host/job-code.ts';
 import type { JobConfig } from './host/job-config.ts';
 import { setUpJob, wholeNumber } from './host/job-setup.ts';
 import type { Runnable } from './host/runnable.ts';
 import { jobModule } from './host/job-module.ts';
-import { runInline } from './inline/run-inline.ts';
 
 /** Resolves when the job has been set up; its end is `job.done`. Rejects with StreamError. */
-export async function runPipeline(pipeline: Runnable, options: RunOptions = {}): Promise<Job> {
-  const capture = activeCapture();
-  if (capture !== null) {
-    capture(pipeline);
-    // In a worker the program stops here; the worker goes on with the pipeline alone.
-    return new Promise<never>(() => {});
-  }
+export async function runJob(pipeline: Runnable, options: RunOptions): Promise<Job> {
   if (wholeNumber('hosts', options.hosts ?? 0, [0, 64]) > 0) {
-    // Loaded when it is called for: bundling takes a package that other jobs can do without.
     const { bundleJob } = await import('./cluster/bundle-job.ts');
     return runOnHosts(pipeline, options, await bundleJob(jobModule(options)), 'structure');
   }
   const setup = await setUpJob(pipeline, options);
-  return orRelease(setup.durable, () =>
-    setup.threads === 0 ? runInline(setup, options) : runEmbedded(setup, options),
-  );
+  return orRelease(setup.durable, async () => {
+    if (setup.threads === 0) {
+      const { runInline } = await import('./inline/run-inline.ts');
+      return runInline(setup, options);
+    }
+    const { runEmbedded } = await import('./embedded/run-embedded.ts');
+    return runEmbedded(setup, options);
+  });
 }
 
 /**

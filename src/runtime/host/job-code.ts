@@ -6,21 +6,14 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import { structureHash } from '../../plan/plan-hash.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
+import type { Capture } from './capture.ts';
+import { setCapture } from './capture.ts';
 import type { JobConfig } from './job-config.ts';
 import type { Runnable } from './runnable.ts';
 import { isRunnable } from './runnable.ts';
 
-const captureKey = Symbol.for('mizzle.capture');
-
 /** How long a module may take from running another pipeline to running the one wanted, ms. */
 const otherRunWaitMs = 500;
-
-type Capture = (pipeline: Runnable) => void;
-
-/** In a worker, `run` hands its pipeline over here instead of running it. Null elsewhere. */
-export function activeCapture(): Capture | null {
-  return (globalThis as { [captureKey]?: Capture })[captureKey] ?? null;
-}
 
 export type JobCode = { readonly pipeline: Runnable; readonly plan: PhysicalPlan };
 
@@ -66,11 +59,6 @@ export async function capturePipeline(moduleUrl: string): Promise<Runnable> {
   } finally {
     setCapture(undefined);
   }
-}
-
-function setCapture(capture: Capture | undefined): void {
-  const holder = globalThis as { [captureKey]?: Capture | undefined };
-  holder[captureKey] = capture;
 }
 
 function noPipeline(moduleUrl: string): StreamError {
