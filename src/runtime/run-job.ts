@@ -7,7 +7,7 @@ import { silent } from './cluster/log.ts';
 import type { JobBundle } from './cluster/bundle-job.ts';
 import { orRelease } from './host/durable-start.ts';
 import type { JobConfig } from './host/job-config.ts';
-import { setUpJob, wholeNumber } from './host/job-setup.ts';
+import { setUpJob, threadCount, wholeNumber } from './host/job-setup.ts';
 import type { Runnable } from './host/runnable.ts';
 import { jobModule } from './host/job-module.ts';
 
@@ -17,15 +17,27 @@ export async function runJob(pipeline: Runnable, options: RunOptions): Promise<J
     const { bundleJob } = await import('./cluster/bundle-job.ts');
     return runOnHosts(pipeline, options, await bundleJob(jobModule(options)), 'structure');
   }
+  const threads = threadCount(options);
+  return threads === 0 ? inThisThread(pipeline, options) : inThreads(pipeline, options, threads);
+}
+
+async function inThisThread(pipeline: Runnable, options: RunOptions): Promise<Job> {
   const setup = await setUpJob(pipeline, options);
-  return orRelease(setup.durable, async () => {
-    if (setup.threads === 0) {
-      const { runInline } = await import('./inline/run-inline.ts');
-      return runInline(setup, options);
-    }
+  const { runInline } = await import('./inline/run-inline.ts');
+  return orRelease(setup.durable, () => runInline(setup, options));
+}
+
+async function inThreads(pipeline: Runnable, options: RunOptions, count: number): Promise<Job> {
+  const { ThreadPool } = await import('./embedded/thread-pool.ts');
+  const pool = new ThreadPool(jobModule(options), count);
+  try {
+    const setup = await setUpJob(pipeline, options);
     const { runEmbedded } = await import('./embedded/run-embedded.ts');
-    return runEmbedded(setup, options);
-  });
+    return await orRelease(setup.durable, () => runEmbedded(setup, options, pool));
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
 }
 
 /**

@@ -17,11 +17,15 @@ const otherRunWaitMs = 500;
 
 export type JobCode = { readonly pipeline: Runnable; readonly plan: PhysicalPlan };
 
-/** Imports the module and gives the pipeline whose plan has the job's hash. */
-export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise<JobCode> {
+/**
+ * Imports the module and gives the pipeline whose plan has the job's hash. Whoever does not know
+ * the job yet gives a promise of it, and the module is loaded meanwhile.
+ */
+export async function loadJobCode(moduleUrl: string, job: Promise<JobConfig>): Promise<JobCode> {
   let others = 0;
   const { promise, resolve, reject } = Promise.withResolvers<JobCode>();
-  const offer: Capture = (pipeline) => {
+  const offer = async (pipeline: Runnable): Promise<void> => {
+    const config = await job;
     const plan = planOf(pipeline, config);
     const hash = config.compares === 'plan' ? plan.hash : structureHash(plan);
     if (hash === config.planHash) return resolve({ pipeline, plan });
@@ -29,12 +33,20 @@ export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise
     // A program that awaits another run first never comes to this one: in a worker, none ends.
     setTimeout(() => reject(planMismatch(moduleUrl)), otherRunWaitMs);
   };
-  setCapture(offer);
-  import(moduleUrl).then((module: { default?: unknown }) => {
-    if (isRunnable(module.default)) offer(module.default);
-    // Has no effect when the pipeline was found.
-    reject(others === 0 ? noPipeline(moduleUrl) : planMismatch(moduleUrl));
-  }, reject);
+  let offers = Promise.resolve();
+  const capture: Capture = (pipeline) => {
+    offers = offers.then(() => offer(pipeline));
+    offers.catch(reject);
+  };
+  setCapture(capture);
+  import(moduleUrl)
+    .then(async (module: { default?: unknown }) => {
+      if (isRunnable(module.default)) capture(module.default);
+      await offers;
+      // Has no effect when the pipeline was found.
+      reject(others === 0 ? noPipeline(moduleUrl) : planMismatch(moduleUrl));
+    })
+    .catch(reject);
   return promise;
 }
 
