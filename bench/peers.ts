@@ -21,6 +21,8 @@ import type { MeasureName, Measuring, PeerRow, Sizes } from './peers/measures.ts
 import { drain, fullSizes, latency, measureNames, quickSizes } from './peers/measures.ts';
 import { recovery, startup } from './peers/measures.ts';
 import { MizzleEngine } from './peers/mizzle.ts';
+import type { MizzlePackage } from './peers/mizzle-package.ts';
+import { installMizzle } from './peers/mizzle-package.ts';
 import { plotsOf } from './peers/plots.ts';
 import { Processes } from './peers/processes.ts';
 import { SparkEngine } from './peers/spark.ts';
@@ -51,6 +53,7 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
   const results = quick ? join(tmpdir(), 'mizzle-figures') : committed;
   const rows: PeersResult['rows'][number][] = [];
   let failures = 0;
+  const installed = await installMizzle();
   const broker = await startBroker(home);
   try {
     const adsFile = join(folder, 'ads.csv');
@@ -61,7 +64,7 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
     for (const measure of only) {
       for (const name of engines) {
         say(`${measure} of ${name}`);
-        const engine = engineOf(name, measure, { home, processes });
+        const engine = engineOf(name, measure, { home, processes, installed });
         try {
           const measured = await measures[measure]({ engine, load, sizes, filled });
           const at = new Date().toISOString();
@@ -79,6 +82,7 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
     }
   } finally {
     await broker.stop();
+    installed.remove();
   }
   const all = { machine: machine(), versions: home.versions, rows };
   print([...tablesOf(rows), `in ${join(results, 'peers.json')}`], json ? all : null);
@@ -109,15 +113,23 @@ function partsOf(engines: readonly EngineName[]): readonly Part[] {
 function engineOf(
   name: EngineName,
   measure: MeasureName,
-  { home, processes }: { readonly home: PeersHome; readonly processes: Processes },
+  {
+    home,
+    processes,
+    installed,
+  }: {
+    readonly home: PeersHome;
+    readonly processes: Processes;
+    readonly installed: MizzlePackage;
+  },
 ): Engine {
   // Only a process can be killed without the others.
   const hosts = measure === 'recovery' ? 2 : 0;
   switch (name) {
     case 'mizzle':
-      return new MizzleEngine(processes, { guarantee: 'exactly-once', hosts });
+      return new MizzleEngine(processes, installed, { guarantee: 'exactly-once', hosts });
     case 'mizzle-at-least-once':
-      return new MizzleEngine(processes, { guarantee: 'at-least-once', hosts });
+      return new MizzleEngine(processes, installed, { guarantee: 'at-least-once', hosts });
     case 'flink':
       return new FlinkEngine(home, processes, 'at-least-once');
     case 'flink-exactly-once':

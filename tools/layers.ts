@@ -71,7 +71,7 @@ export const layers: readonly Layer[] = [
   edge(12, 'runtime/embedded', 'driver and workers as threads of one process'),
   edge(12, 'runtime/cluster', 'driver, hosts and their workers as processes, over TCP'),
   pureEdge(9, 'sim', 'virtual clock, network, faults, scenarios, checkers'),
-  edge(13, 'runtime', 'run-pipeline.ts: a plan, its bindings and options → the shell that runs it'),
+  edge(13, 'runtime', 'run-job.ts: a plan, its bindings and options → the shell that runs it'),
   edge(14, 'runtime/terminal', 'a job for a person: live view, Ctrl-C, summary'),
   edge(14, 'testing', 'what users need to test their pipelines'),
   edge(15, 'index.ts', 'the public entry, explicit names only'),

@@ -117,15 +117,25 @@ export class Following {
   readonly #processes: Processes;
   readonly #child: ChildProcess;
   readonly #tally = new Tally();
+  readonly #ready = Promise.withResolvers<void>();
   #newsMs = Date.now();
 
   constructor(processes: Processes, child: ChildProcess) {
     this.#processes = processes;
     this.#child = child;
     createInterface({ input: child.stdout! }).on('line', (line) => {
+      if (line === 'ready') return this.#ready.resolve();
       this.#tally.add(arrivalIn(line));
       this.#newsMs = Date.now();
     });
+    processes.ended('reader', child).catch((error: unknown) => this.#ready.reject(error));
+    // Whoever waits for it is told.
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** Resolves when it reads: until then its start uses the processors that an engine is to have. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
   }
 
   judgeBy(truthFile: string, windowMs: number): Truth {

@@ -243,6 +243,7 @@ async function runToEnd(
   const meter = new Meter(() => engine.roots());
   const following = load.follow(out);
   following.judgeBy(filled.truth, windowMs);
+  await following.ready;
   const submittedMs = Date.now();
   await engine.submit(jobOf(load, { in: filled.topic, out, windowMs }));
   const result = await following.end();

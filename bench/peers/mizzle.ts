@@ -1,18 +1,18 @@
-// Mizzle as a peer: a command like any other, `mizzle-ysb.ts`, which is one process of two workers
-// or a cluster of two host processes with a worker each.
+// Mizzle as a peer: a command like any other, `mizzle-ysb.ts` on the installed package, which is
+// one process of two workers or a cluster of two host processes with a worker each.
 
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import type { Engine, YsbJob } from './engine.ts';
 import { environmentOf } from './engine.ts';
+import type { MizzlePackage } from './mizzle-package.ts';
 import type { FromMizzle } from './mizzle-ysb.ts';
+import { processTree } from './process-tree.ts';
 import type { Processes } from './processes.ts';
 import { hasEnded, sleep } from './processes.ts';
 
-const program = fileURLToPath(new URL('./mizzle-ysb.ts', import.meta.url));
 const logName = 'mizzle';
 const patienceMs = 10_000;
 
@@ -21,6 +21,7 @@ export class MizzleEngine implements Engine {
   readonly guarantee: Engine['guarantee'];
   readonly results = 'closed';
   readonly #processes: Processes;
+  readonly #package: MizzlePackage;
   readonly #hosts: number;
   /** Of its own, so that its first start finds none, as that of the other engines. */
   readonly #compiled: string;
@@ -30,9 +31,11 @@ export class MizzleEngine implements Engine {
   /** `hosts`: 0, one process. */
   constructor(
     processes: Processes,
+    installed: MizzlePackage,
     options: { readonly guarantee: Engine['guarantee']; readonly hosts: number },
   ) {
     this.#processes = processes;
+    this.#package = installed;
     this.#hosts = options.hosts;
     this.#compiled = mkdtempSync(join(processes.folder, 'mizzle-code-'));
     const { guarantee } = options;
@@ -50,7 +53,7 @@ export class MizzleEngine implements Engine {
     this.#said = [];
     const child = this.#processes.startPiped(logName, {
       program: process.execPath,
-      args: [program],
+      args: [this.#package.program],
       env: {
         ...environmentOf(job),
         GUARANTEE: this.guarantee,
@@ -85,9 +88,11 @@ export class MizzleEngine implements Engine {
 
   /** Another host takes its place by itself. */
   killWorker(): Promise<void> {
-    const host = this.#said.find((each) => each.kind === 'host');
+    const isHost = (pid: number): boolean =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('local-host');
+    const host = [...processTree(this.roots()).keys()].find(isHost);
     if (host === undefined) throw new Error('Mizzle has no host to kill');
-    process.kill(host.pid, 'SIGKILL');
+    process.kill(host, 'SIGKILL');
     return Promise.resolve();
   }
 

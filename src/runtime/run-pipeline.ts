@@ -1,17 +1,9 @@
-// Runs a pipeline in this process: in worker threads, or all in the calling thread.
+// What `run` of a pipeline calls. The engine behind it is loaded when there is something to run: a
+// worker imports the same entry for the pipeline alone.
 
-import process from 'node:process';
 import type { Job, RunOptions } from '../api/job.ts';
-import { silent } from './cluster/log.ts';
-import type { JobBundle } from './cluster/bundle-job.ts';
-import { runEmbedded } from './embedded/run-embedded.ts';
-import { orRelease } from './host/durable-start.ts';
-import { activeCapture } from './host/job-code.ts';
-import type { JobConfig } from './host/job-config.ts';
-import { setUpJob, wholeNumber } from './host/job-setup.ts';
+import { activeCapture } from './host/capture.ts';
 import type { Runnable } from './host/runnable.ts';
-import { jobModule } from './host/job-module.ts';
-import { runInline } from './inline/run-inline.ts';
 
 /** Resolves when the job has been set up; its end is `job.done`. Rejects with StreamError. */
 export async function runPipeline(pipeline: Runnable, options: RunOptions = {}): Promise<Job> {
@@ -21,34 +13,6 @@ export async function runPipeline(pipeline: Runnable, options: RunOptions = {}):
     // In a worker the program stops here; the worker goes on with the pipeline alone.
     return new Promise<never>(() => {});
   }
-  if (wholeNumber('hosts', options.hosts ?? 0, [0, 64]) > 0) {
-    // Loaded when it is called for: bundling takes a package that other jobs can do without.
-    const { bundleJob } = await import('./cluster/bundle-job.ts');
-    return runOnHosts(pipeline, options, await bundleJob(jobModule(options)), 'structure');
-  }
-  const setup = await setUpJob(pipeline, options);
-  return orRelease(setup.durable, () =>
-    setup.threads === 0 ? runInline(setup, options) : runEmbedded(setup, options),
-  );
-}
-
-/**
- * Runs a pipeline on host processes of this machine. A pipeline that does not come from the bundle
- * has other texts of the same functions, so that plans can be compared by their structure only.
- */
-export async function runOnHosts(
-  pipeline: Runnable,
-  options: RunOptions,
-  bundle: JobBundle,
-  compares: JobConfig['compares'] = 'plan',
-): Promise<Job> {
-  const { runLocalCluster } = await import('./cluster/local-cluster.ts');
-  const hosts = wholeNumber('hosts', options.hosts ?? 1, [1, 64]);
-  const workersPerHost = wholeNumber('workers', options.workers ?? 2, [1, 64]);
-  const own = { ...options, workers: hosts * workersPerHost };
-  const setup = await setUpJob(pipeline, own, compares);
-  const argv = process.argv.slice(2);
-  return orRelease(setup.durable, () =>
-    runLocalCluster(setup, options, { hosts, workersPerHost, bundle, argv, log: silent }),
-  );
+  const { runJob } = await import('./run-job.ts');
+  return runJob(pipeline, options);
 }

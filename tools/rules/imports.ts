@@ -9,7 +9,7 @@ import { findInCode, isEngineCode, isTestCode, type Rule, type SourceFile } from
 type Import = { readonly specifier: string; readonly line: number };
 
 type Manifest = {
-  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+  readonly exports: Readonly<Record<string, string | { readonly types: string }>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
 };
@@ -18,11 +18,11 @@ const manifest: Manifest = JSON.parse(
   readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'),
 );
 
-/** The index files that package.json exports: the only ones there may be. */
+/** The modules that package.json exports, by their declarations: bundled code has other places. */
 const entries = Object.values(manifest.exports).map((target) =>
-  (typeof target === 'string' ? target : target.default)
+  (typeof target === 'string' ? target : target.types)
     .replace('./dist/', 'src/')
-    .replace(/\.js$/, '.ts'),
+    .replace(/\.d\.ts$/, '.ts'),
 );
 
 const runtimePackages: readonly string[] = [

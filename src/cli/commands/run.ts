@@ -5,7 +5,6 @@ import type { JobSummary } from '../../api/job.ts';
 import { jobHelp, jobOptions, runOptions } from '../job-options.ts';
 import { loadBundledPipeline, loadPipeline } from '../load-pipeline.ts';
 import { numberOption, parseOptions } from '../options.ts';
-import { runOnHosts } from '../../runtime/run-pipeline.ts';
 import { runInTerminal, runJobInTerminal } from '../../runtime/terminal/run-in-terminal.ts';
 
 const help = `mizzle run PIPELINE.ts [options] [-- ARGUMENTS]
@@ -43,9 +42,10 @@ export const runCommand = {
       summary = await runInTerminal(pipeline, { ...options, module: url }, terminal);
     } else {
       const { pipeline, bundle } = await loadBundledPipeline('run', commandLine);
-      summary = await runJobInTerminal(pipeline, { ...options, hosts }, terminal, (own) =>
-        runOnHosts(pipeline, own, bundle),
-      );
+      summary = await runJobInTerminal(pipeline, { ...options, hosts }, terminal, async (own) => {
+        const { runOnHosts } = await import('../../runtime/run-job.ts');
+        return runOnHosts(pipeline, own, bundle);
+      });
     }
     if (values['json'] === true) process.stdout.write(`${JSON.stringify(summary)}\n`);
     return 0;

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
+import { packageManifest } from '../../runtime/host/engine-files.ts';
 
 const help = `mizzle version
 
@@ -12,8 +13,8 @@ export const versionCommand = {
   summary: 'prints the versions',
   help,
   run(): Promise<number> {
-    const manifest = new URL('../../../package.json', import.meta.url);
-    const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+    const text = readFileSync(packageManifest, 'utf8');
+    const { version } = JSON.parse(text) as { readonly version: string };
     const { platform, arch } = process;
     process.stdout.write(`mizzle ${version}, node ${process.versions.node}, ${platform} ${arch}\n`);
     return Promise.resolve(0);

@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { BuildFailure, Loader, Message, Plugin } from 'esbuild';
 import { StreamError } from '../../base/stream-error.ts';
 import { codeBytesMax } from '../../control/limits.ts';
-import { engineScheme, engineSpecifier } from './engine-modules.ts';
+import { engineSpecifier, packageSpecifier } from './engine-modules.ts';
 
 export type JobBundle = {
   /** SHA-256 of `code`, hex. */
@@ -68,14 +68,10 @@ export function codeHash(code: Uint8Array): string {
 const engineOutside: Plugin = {
   name: 'engine-outside',
   setup: (build) => {
-    build.onResolve({ filter: /^mizzle(\/testing)?$/ }, ({ path }) => ({
-      path: `${engineScheme}${path === 'mizzle' ? '' : 'testing/'}index`,
-      external: true,
-    }));
-    build.onResolve({ filter: /^mizzle\/postgres$/ }, () => ({
-      path: `${engineScheme}connectors/postgres/postgres`,
-      external: true,
-    }));
+    build.onResolve({ filter: /^mizzle(\/|$)/ }, ({ path }) => {
+      const specifier = packageSpecifier(path);
+      return specifier === null ? null : { path: specifier, external: true };
+    });
     build.onResolve({ filter: /^(\.{1,2})?\// }, async ({ path, pluginData, ...context }) => {
       if (pluginData === resolving) return null;
       const found = await build.resolve(path, { ...context, pluginData: resolving });

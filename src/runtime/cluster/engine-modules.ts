@@ -3,20 +3,30 @@
 // classes that the engine knows.
 
 import { registerHooks } from 'node:module';
-import { posix, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { pathToFileURL } from 'node:url';
+import type { EngineEntry } from '../host/engine-files.ts';
+import { engineEntries, engineModule, enginePath } from '../host/engine-files.ts';
 
-export const engineScheme = 'mizzle-engine:';
+const engineScheme = 'mizzle-engine:';
 
-const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-const engineFolder = new URL('../../', import.meta.url);
+/** What a pipeline imports from the package. */
+const publicEntries: Readonly<Record<string, EngineEntry>> = {
+  mizzle: 'index',
+  'mizzle/kafka': 'kafka',
+  'mizzle/postgres': 'postgres',
+  'mizzle/testing': 'testing',
+};
+
+/** The name in job code of what is imported from the package, or null for another import. */
+export function packageSpecifier(imported: string): string | null {
+  const entry = publicEntries[imported];
+  return entry === undefined ? null : engineScheme + engineEntries[entry];
+}
 
 /** The name of an engine module in job code, or null for a file that is none of the engine's. */
-export function engineSpecifier(path: string): string | null {
-  const folder = fileURLToPath(engineFolder);
-  if (!path.startsWith(folder)) return null;
-  const inside = path.slice(folder.length).split(sep).join(posix.sep);
-  return engineScheme + inside.replace(/\.(ts|js)$/, '');
+export function engineSpecifier(file: string): string | null {
+  const path = enginePath(pathToFileURL(file));
+  return path === null ? null : engineScheme + path;
 }
 
 let registered = false;
@@ -28,8 +38,8 @@ export function resolveEngineModules(): void {
   registerHooks({
     resolve: (specifier, context, next) => {
       if (!specifier.startsWith(engineScheme)) return next(specifier, context);
-      const path = specifier.slice(engineScheme.length) + extension;
-      return { url: new URL(path, engineFolder).href, shortCircuit: true };
+      const { href } = engineModule(specifier.slice(engineScheme.length));
+      return { url: href, shortCircuit: true };
     },
   });
 }

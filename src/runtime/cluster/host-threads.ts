@@ -5,14 +5,9 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { unreachable } from '../../base/assert.ts';
 import { errorFromData, StreamError } from '../../base/stream-error.ts';
 import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
+import { engineFile } from '../host/engine-files.ts';
 import type { JobConfig } from '../host/job-config.ts';
 import type { FromHostThread, ThreadData, ToHostThread } from './thread-messages.ts';
-
-/** Neither type stripping nor a bundler rewrites this name, so it follows the file it stands in. */
-const entry = new URL(
-  import.meta.url.endsWith('.ts') ? './worker-thread.ts' : './worker-thread.js',
-  import.meta.url,
-);
 
 export type HostThreadsOptions = {
   readonly firstWorker: WorkerId;
@@ -74,7 +69,7 @@ export class HostThreads {
     const { firstWorker, incarnation, module, config, argv } = this.#options;
     const worker = (firstWorker + index) as WorkerId;
     const data: ThreadData = { worker, incarnation, module, config };
-    const thread = new Worker(entry, {
+    const thread = new Worker(engineFile('host-thread'), {
       workerData: data,
       argv: [...argv],
       name: `mizzle-${worker}`,

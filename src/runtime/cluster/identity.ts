@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
+import { packageManifest } from '../host/engine-files.ts';
 
 export type Identity = {
   readonly release: string;
@@ -11,9 +12,8 @@ export type Identity = {
 };
 
 export function ownIdentity(): Identity {
-  // The same place above src/ in a checkout and above dist/ in the package.
-  const url = new URL('../../../package.json', import.meta.url);
-  const { version } = JSON.parse(readFileSync(url, 'utf8')) as { readonly version: string };
+  const text = readFileSync(packageManifest, 'utf8');
+  const { version } = JSON.parse(text) as { readonly version: string };
   return {
     release: version,
     runtime: `node ${process.versions.node}, v8 ${process.versions.v8}`,

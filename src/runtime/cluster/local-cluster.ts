@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { RunOptions } from '../../api/job.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
+import { engineFile } from '../host/engine-files.ts';
 import type { JobSetup } from '../host/job-setup.ts';
 import type { JobBundle } from './bundle-job.ts';
 import type { Log } from './log.ts';
@@ -96,8 +97,7 @@ function isOver(job: ClusterJob): boolean {
 
 /** In a session of its own: an interrupt at the terminal is for the driver, which drains. */
 function startHost(host: LocalHost): ChildProcess {
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const entry = fileURLToPath(new URL(`./local-host${extension}`, import.meta.url));
+  const entry = fileURLToPath(engineFile('local-host'));
   // Two processes cannot be debugged at one port.
   const flags = process.execArgv.filter((flag) => !flag.startsWith('--inspect'));
   return spawn(process.execPath, [...flags, entry], {

@@ -177,7 +177,7 @@ async function start(): Promise<void> {
   main.on('message', onMain);
   process.setSourceMapsEnabled(true);
   resolveEngineModules();
-  const { pipeline, plan: own } = await loadJobCode(module, config);
+  const { pipeline, plan: own } = await loadJobCode(module, Promise.resolve(config));
   plan = { partitionCounts: config.partitionCounts, exchanges: own.exchanges };
   sinkNumbers = new Map(own.sinks.map(({ id }, number) => [id, number]));
   codecs = messageCodecs(own.sources.map(({ id }) => id));

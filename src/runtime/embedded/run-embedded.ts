@@ -2,7 +2,7 @@
 // own event loop. Every pair of workers has a channel; blocks are shared memory and never copied.
 
 import process from 'node:process';
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel } from 'node:worker_threads';
 import { unreachable } from '../../base/assert.ts';
 import { StreamError, errorFromData, errorToData } from '../../base/stream-error.ts';
 import type { Job, RunOptions } from '../../api/job.ts';
@@ -11,30 +11,27 @@ import { decodeBatch } from '../../data/columnar/batch-codec.ts';
 import { JobMonitor } from '../../observe/job-monitor.ts';
 import { ClientSinks } from '../host/client-sinks.ts';
 import { DriverShell } from '../host/driver-shell.ts';
+import type { DriverStorage } from '../host/driver-storage.ts';
 import { driverStorage, recoveryOptions } from '../host/driver-storage.ts';
 import type { JobConfig } from '../host/job-config.ts';
 import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
-import { jobModule } from '../host/job-module.ts';
 import type { JobSetup } from '../host/job-setup.ts';
-import type { FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
+import type { FromWorkerThread, ToWorkerThread } from './thread-messages.ts';
+import type { PooledThread, ThreadPool } from './thread-pool.ts';
 
-/** Neither type stripping nor a bundler rewrites this name, so it follows the file it stands in. */
-const entry = new URL(
-  import.meta.url.endsWith('.ts') ? './worker-thread.ts' : './worker-thread.js',
-  import.meta.url,
-);
-
-type Thread = {
+type Thread = PooledThread & {
   readonly worker: WorkerId;
   readonly incarnation: Incarnation;
-  readonly thread: Worker;
   readonly stopped: PromiseWithResolvers<void>;
 };
 
-export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise<Job> {
+export async function runEmbedded(
+  setup: JobSetup,
+  options: RunOptions,
+  pool: ThreadPool,
+): Promise<Job> {
   const { plan, logical, bindings, config, clock, pace, mode, partMs } = setup;
-  const module = jobModule(options);
   const monitor = new JobMonitor({
     workers: setup.threads,
     startMs: config.startMs,
@@ -51,9 +48,18 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
     config,
     inputs: setup.inputs,
   });
-  await sinks.prepare();
-  const storage = await driverStorage(setup);
-  const threads = new Threads(module, setup);
+  const threads = new Threads(pool, setup);
+  const first = Array.from({ length: setup.threads }, (_, worker) =>
+    threads.start(worker as WorkerId, 1 as Incarnation),
+  );
+  let storage: DriverStorage | null;
+  try {
+    await sinks.prepare();
+    storage = await driverStorage(setup);
+  } catch (error) {
+    await threads.endAll(false);
+    throw error;
+  }
   const driver: DriverShell = new DriverShell({
     driver: {
       shape: planShape(plan, config.partitionCounts),
@@ -73,13 +79,10 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
       // Another takes its place, and its share with the next recovery.
       if (driver.state === 'failed') return;
       const incarnation = ((ended?.incarnation ?? 0) + 1) as Incarnation;
-      listen({ each: threads.start(worker, incarnation), setup, driver, sinks });
+      listen({ each: threads.start(worker, incarnation), threads, setup, driver, sinks });
     },
   });
-  for (let worker = 0; worker < setup.threads; worker++) {
-    const each = threads.start(worker as WorkerId, 1 as Incarnation);
-    listen({ each, setup, driver, sinks });
-  }
+  for (const each of first) listen({ each, threads, setup, driver, sinks });
   return jobHandle({
     setup,
     options,
@@ -96,32 +99,27 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
 /** The worker threads of a run, each of which can talk to every other. */
 class Threads {
   readonly #threads = new Map<WorkerId, Thread>();
-  readonly #module: string;
+  readonly #pool: ThreadPool;
   readonly #config: JobConfig;
 
-  constructor(module: string, setup: JobSetup) {
-    this.#module = module;
+  constructor(pool: ThreadPool, setup: JobSetup) {
+    this.#pool = pool;
     this.#config = setup.config;
   }
 
   start(worker: WorkerId, incarnation: Incarnation): Thread {
-    const data: ThreadData = {
-      worker,
-      incarnation,
-      module: this.#module,
-      config: this.#config,
-    };
-    const thread = new Worker(entry, {
-      workerData: data,
-      argv: process.argv.slice(2),
-      name: `mizzle-${worker}`,
-      stdout: true,
-    });
     const stopped = Promise.withResolvers<void>();
-    const started: Thread = { worker, incarnation, thread, stopped };
+    const pooled = this.#pool.take(worker);
+    const started: Thread = { ...pooled, worker, incarnation, stopped };
+    post(started, { kind: 'begin', worker, incarnation, config: this.#config });
     for (const other of this.#threads.values()) introduce(started, other);
     this.#threads.set(worker, started);
     return started;
+  }
+
+  /** Not one that was ended here: another is its worker now, or none. */
+  has({ worker, thread }: Thread): boolean {
+    return this.#threads.get(worker)?.thread === thread;
   }
 
   post(to: WorkerId, message: ToWorkerThread): void {
@@ -133,8 +131,7 @@ class Threads {
     const ended = this.#threads.get(worker);
     this.#threads.delete(worker);
     ended?.stopped.resolve();
-    ended?.thread.removeAllListeners();
-    ended?.thread.on('error', () => {});
+    ended?.thread.removeAllListeners('message');
     void ended?.thread.terminate();
     return ended;
   }
@@ -159,28 +156,21 @@ function post(to: Thread, message: ToWorkerThread): void {
   to.thread.postMessage(message);
 }
 
+/** From now on the thread is a worker of the run: it joins, and its loss counts. */
 function listen(options: {
   readonly each: Thread;
+  readonly threads: Threads;
   readonly setup: JobSetup;
   readonly driver: DriverShell;
   readonly sinks: ClientSinks;
 }): void {
-  const { each, setup, driver, sinks } = options;
+  const { each, threads, setup, driver, sinks } = options;
   const { worker, incarnation, thread } = each;
-  const lost = (error: unknown): void => {
+  void each.ended.then((end) => {
     each.stopped.resolve();
+    if (!threads.has(each)) return;
+    const error = end.kind === 'failed' ? end.error : exited(worker, end.code);
     driver.step({ kind: 'worker-lost', worker, error: errorToData(error) });
-  };
-  thread.on('error', lost);
-  thread.on('exit', (code) => {
-    lost(
-      new StreamError({
-        code: 'worker-lost',
-        message: `worker ${worker} ended with exit code ${code}`,
-        hint: 'a pipeline must not call process.exit; look for its cause in the output above',
-        fields: { worker, exitCode: code },
-      }),
-    );
   });
   // What the module prints while it loads was printed by the calling thread already.
   let loaded = false;
@@ -210,6 +200,8 @@ function listen(options: {
     }
   });
 
+  post(each, { kind: 'join' });
+
   function commit(message: Extract<FromWorkerThread, { kind: 'commit' }>): void {
     const { commit: id, sink, partition, since, batch, watermarkMs } = message;
     const { schema } = setup.plan.sinks.find((spec) => spec.id === sink)!;
@@ -219,4 +211,13 @@ function listen(options: {
       (error: unknown) => post(each, { kind: 'committed', commit: id, error: errorToData(error) }),
     );
   }
+}
+
+function exited(worker: WorkerId, exitCode: number): StreamError {
+  return new StreamError({
+    code: 'worker-lost',
+    message: `worker ${worker} ended with exit code ${exitCode}`,
+    hint: 'a pipeline must not call process.exit; look for its cause in the output above',
+    fields: { worker, exitCode },
+  });
 }

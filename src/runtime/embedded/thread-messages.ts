@@ -8,14 +8,24 @@ import type { MessagePort } from 'node:worker_threads';
 import type { JobConfig } from '../host/job-config.ts';
 
 export type ThreadData = {
-  readonly worker: WorkerId;
-  readonly incarnation: Incarnation;
   /** URL of the job's module. */
   readonly module: string;
+};
+
+/**
+ * The first message: which worker the thread is, and of which run. It sets itself up, and says
+ * nothing before it is asked to join.
+ */
+export type Begin = {
+  readonly kind: 'begin';
+  readonly worker: WorkerId;
+  readonly incarnation: Incarnation;
   readonly config: JobConfig;
 };
 
 export type ToWorkerThread =
+  | Begin
+  | { readonly kind: 'join' }
   | { readonly kind: 'driver'; readonly message: DriverMessage }
   | { readonly kind: 'peer'; readonly worker: WorkerId; readonly port: MessagePort }
   | { readonly kind: 'committed'; readonly commit: number; readonly error: StreamErrorData | null }

@@ -1,5 +1,5 @@
-// The entry of a worker thread: loads the job's code, then lets a worker shell talk to the driver
-// through the main thread and to its peers directly.
+// The entry of a worker thread: loads the job's code while the run is planned; when it begins, lets
+// a worker shell talk to the driver through the main thread and to its peers directly.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
@@ -16,15 +16,17 @@ import { openDurability } from '../host/durable-job.ts';
 import { loadJobCode } from '../host/job-code.ts';
 import { RunClock } from '../host/run-clock.ts';
 import { sharedPages } from '../host/shared-pages.ts';
-import type { FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
+import type { Begin, FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
 
 assert(parentPort !== null, 'worker-thread runs in a worker thread');
 const main: MessagePort = parentPort;
-const { worker, incarnation, module, config } = workerData as ThreadData;
+const { module } = workerData as ThreadData;
 
 const peers = new Map<WorkerId, MessagePort>();
 const commits = new CommitsUnderWay<FromWorkerThread>();
 const allocate = sharedPages();
+const begun = Promise.withResolvers<Begin>();
+const joins = Promise.withResolvers<void>();
 let shell: WorkerShell | null = null;
 
 function tell(message: FromWorkerThread): void {
@@ -43,6 +45,12 @@ function commitAtClient({ sink, partition, since, output }: ClientCommit): Promi
 
 function onMain(message: ToWorkerThread): void {
   switch (message.kind) {
+    case 'begin':
+      begun.resolve(message);
+      break;
+    case 'join':
+      joins.resolve();
+      break;
     case 'driver':
       shell!.receive('driver', message.message);
       break;
@@ -63,7 +71,11 @@ function onMain(message: ToWorkerThread): void {
 
 async function start(): Promise<void> {
   main.on('message', onMain);
-  const { pipeline, plan } = await loadJobCode(module, config);
+  const { pipeline, plan } = await loadJobCode(
+    module,
+    begun.promise.then(({ config }) => config),
+  );
+  const { worker, incarnation, config } = await begun.promise;
   const clock = new RunClock(config.clockBase);
   const { durability } = config;
   const durable = durability && (await openDurability(durability, plan.name, () => clock.nowMs()));
@@ -85,7 +97,11 @@ async function start(): Promise<void> {
     onLost: endThread,
     onFatal: (error) => tell({ kind: 'failed', error: errorToData(error) }),
   });
+  await joins.promise;
   tell({ kind: 'joined' });
 }
 
-start().catch((error: unknown) => tell({ kind: 'failed', error: errorToData(error) }));
+start().catch(async (error: unknown) => {
+  await joins.promise;
+  tell({ kind: 'failed', error: errorToData(error) });
+});

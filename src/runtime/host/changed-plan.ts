@@ -10,7 +10,6 @@ import type {
   CheckpointManifest,
   PartitionState,
 } from '../../control/protocol/checkpoint-manifest.ts';
-import { moveState, partitionsBehind } from '../../data/task/moved-state.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import type { PlanMapping, StageMove } from '../../plan/plan-compatibility.ts';
 import { planCompatibility } from '../../plan/plan-compatibility.ts';
@@ -159,6 +158,8 @@ async function moveStage(
   // Each partition of a source is what it is, and what was broadcast is the same in all.
   const isSplit = root?.kind === 'aggregate' && to.source === null;
   const count = to.source === null ? to.partitions : own.length;
+  // Loaded when there is something to move: starts seldom have that.
+  const { moveState, partitionsBehind } = await import('../../data/task/moved-state.ts');
   const moved: PartitionState[] = [];
   for (let partition = 0; partition < count; partition++) {
     const place = { operator, stage: to.stage, partition, partitionCount: to.partitions };

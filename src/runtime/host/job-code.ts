@@ -6,29 +6,26 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
 import { structureHash } from '../../plan/plan-hash.ts';
 import { planPhysical } from '../../plan/plan-physical.ts';
+import type { Capture } from './capture.ts';
+import { setCapture } from './capture.ts';
 import type { JobConfig } from './job-config.ts';
 import type { Runnable } from './runnable.ts';
 import { isRunnable } from './runnable.ts';
 
-const captureKey = Symbol.for('mizzle.capture');
-
 /** How long a module may take from running another pipeline to running the one wanted, ms. */
 const otherRunWaitMs = 500;
 
-type Capture = (pipeline: Runnable) => void;
-
-/** In a worker, `run` hands its pipeline over here instead of running it. Null elsewhere. */
-export function activeCapture(): Capture | null {
-  return (globalThis as { [captureKey]?: Capture })[captureKey] ?? null;
-}
-
 export type JobCode = { readonly pipeline: Runnable; readonly plan: PhysicalPlan };
 
-/** Imports the module and gives the pipeline whose plan has the job's hash. */
-export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise<JobCode> {
+/**
+ * Imports the module and gives the pipeline whose plan has the job's hash. Whoever does not know
+ * the job yet gives a promise of it, and the module is loaded meanwhile.
+ */
+export async function loadJobCode(moduleUrl: string, job: Promise<JobConfig>): Promise<JobCode> {
   let others = 0;
   const { promise, resolve, reject } = Promise.withResolvers<JobCode>();
-  const offer: Capture = (pipeline) => {
+  const offer = async (pipeline: Runnable): Promise<void> => {
+    const config = await job;
     const plan = planOf(pipeline, config);
     const hash = config.compares === 'plan' ? plan.hash : structureHash(plan);
     if (hash === config.planHash) return resolve({ pipeline, plan });
@@ -36,12 +33,20 @@ export async function loadJobCode(moduleUrl: string, config: JobConfig): Promise
     // A program that awaits another run first never comes to this one: in a worker, none ends.
     setTimeout(() => reject(planMismatch(moduleUrl)), otherRunWaitMs);
   };
-  setCapture(offer);
-  import(moduleUrl).then((module: { default?: unknown }) => {
-    if (isRunnable(module.default)) offer(module.default);
-    // Has no effect when the pipeline was found.
-    reject(others === 0 ? noPipeline(moduleUrl) : planMismatch(moduleUrl));
-  }, reject);
+  let offers = Promise.resolve();
+  const capture: Capture = (pipeline) => {
+    offers = offers.then(() => offer(pipeline));
+    offers.catch(reject);
+  };
+  setCapture(capture);
+  import(moduleUrl)
+    .then(async (module: { default?: unknown }) => {
+      if (isRunnable(module.default)) capture(module.default);
+      await offers;
+      // Has no effect when the pipeline was found.
+      reject(others === 0 ? noPipeline(moduleUrl) : planMismatch(moduleUrl));
+    })
+    .catch(reject);
   return promise;
 }
 
@@ -66,11 +71,6 @@ export async function capturePipeline(moduleUrl: string): Promise<Runnable> {
   } finally {
     setCapture(undefined);
   }
-}
-
-function setCapture(capture: Capture | undefined): void {
-  const holder = globalThis as { [captureKey]?: Capture | undefined };
-  holder[captureKey] = capture;
 }
 
 function noPipeline(moduleUrl: string): StreamError {

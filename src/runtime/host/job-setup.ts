@@ -70,7 +70,7 @@ export async function setUpJob(
   /** All workers are in this process, or on this machine. */
   isOneHost = true,
 ): Promise<JobSetup> {
-  const threads = wholeNumber('workers', options.workers ?? defaults.workers, [0, 1024]);
+  const threads = threadCount(options);
   const partitions = wholeNumber(
     'partitions',
     options.partitions ?? defaults.partitions,
@@ -187,6 +187,11 @@ export async function setUpJob(
     const own = { config, clock, inputs, pace, mode, partMs, threads, statusIntervalMs, runForMs };
     return { logical, plan, bindings, durable, ...own };
   });
+}
+
+/** Worker threads; 0: none but the calling one. */
+export function threadCount({ workers }: RunOptions): number {
+  return wholeNumber('workers', workers ?? defaults.workers, [0, 1024]);
 }
 
 /** A history begins with a checkpoint of nothing, so that one that crashes early goes on, too. */

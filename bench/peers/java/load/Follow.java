@@ -9,7 +9,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 
 /**
  * Reads a topic of results as they are committed, until it is ended: prints a line for each record,
- * when it was appended, when it came here, its key and its value. Judges nothing.
+ * when it was appended, when it came here, its key and its value, and `ready` once it has asked for
+ * the first time. Judges nothing.
  */
 public final class Follow {
   public static void main(String[] args) {
@@ -22,6 +23,7 @@ public final class Follow {
           .map(each -> new TopicPartition(args[0], each.partition())).toList();
       consumer.assign(all);
       StringBuilder lines = new StringBuilder();
+      boolean isReady = false;
       while (!out.checkError()) {
         var records = consumer.poll(Duration.ofMillis(100));
         long nowMs = System.currentTimeMillis();
@@ -29,6 +31,8 @@ public final class Follow {
           lines.append(each.timestamp()).append(' ').append(nowMs).append(' ')
               .append(each.key()).append(' ').append(each.value()).append('\n');
         }
+        if (!isReady) lines.append("ready\n");
+        isReady = true;
         if (lines.length() > 0) {
           out.print(lines);
           out.flush();
