@@ -232,6 +232,8 @@ export type KafkaPlatform = {
   newToken(): string;
   /** An environment variable of this process. */
   environment(name: string): string | undefined;
+  /** A whole file of this machine as text. Throws the system's error. */
+  readFile(path: string): string;
   readonly codecs: KafkaCodecs;
 };
 

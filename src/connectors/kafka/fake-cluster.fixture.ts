@@ -89,6 +89,7 @@ export class FakeCluster {
       },
       newToken: () => `token${this.#tokens++}`,
       environment: () => undefined,
+      readFile: () => '',
       codecs: {
         crc32c: (bytes, from, to) => crc32c(bytes.subarray(from, to)) >>> 0,
         compress: () => assert.fail('nothing is compressed here'),

@@ -1,7 +1,7 @@
 // All readers of one source in one thread: each is served by the loop of the broker that leads its
 // partition, and led to another one when the leader changes, for as long as there is patience.
 
-import type { StreamError } from '../../base/stream-error.ts';
+import { StreamError } from '../../base/stream-error.ts';
 import { kafkaErrors } from './error-codes.ts';
 import { FetchLoop } from './fetch-loop.ts';
 import type { FetchLoopOptions, Subscriber } from './fetch-loop.ts';
@@ -84,6 +84,8 @@ export class FetchHub {
     place.loop = null;
     place.lostMs ??= clock.nowMs();
     const lostMs = clock.nowMs() - place.lostMs;
+    // A password that was changed, a certificate that has expired.
+    if (why instanceof StreamError) return this.#fail(subscriber, why);
     if (typeof why === 'number' && !isTransient(why) && !isMisdirected(why)) {
       return this.#fail(subscriber, this.#refusal(subscriber, why));
     }

@@ -138,6 +138,7 @@ export class TestCluster {
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       newToken: () => 'token',
       environment: () => undefined,
+      readFile: () => '',
       codecs: testCodecs,
     };
   }
@@ -176,7 +177,9 @@ export class TestCluster {
           this.fetches++;
           const fault = this.fault?.(request, broker) ?? null;
           if (fault instanceof Error) throw fault;
-          const answers = request.partitions.map((asked) =>
+          // A partition that is asked for twice counts once, as Kafka has it.
+          const byPlace = new Map(request.partitions.map((asked) => [asked.partition, asked]));
+          const answers = [...byPlace.values()].map((asked) =>
             this.#answer(asked, { broker, isolation: request.isolation, fault: fault ?? 0 }),
           );
           const isReady = answers.some(({ error, records }) => error !== 0 || records.length > 0);

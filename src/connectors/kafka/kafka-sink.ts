@@ -211,7 +211,7 @@ export class KafkaSink implements Sink {
   #connect(): KafkaClient {
     const platform = this.#platform;
     const { patienceMs = patienceMsDefault } = this.#options;
-    const address = resolveAddress(this.#options, (name) => platform.environment(name));
+    const address = resolveAddress(this.#options, platform);
     return new KafkaClient(platform.open(address), { clock: platform, patienceMs });
   }
 }

@@ -187,7 +187,7 @@ export class KafkaSource implements Source {
     const { topic, group, isolation = 'read-committed' } = this.#options;
     const { patienceMs = patienceMsDefault } = this.#options;
     const platform = this.#platform;
-    const wire = platform.open(resolveAddress(this.#options, (name) => platform.environment(name)));
+    const wire = platform.open(resolveAddress(this.#options, platform));
     const client = new KafkaClient(wire, { clock: platform, patienceMs });
     const commits =
       group === undefined ? null : new OffsetCommits({ wire, clock: platform, group, topic });

@@ -24,6 +24,7 @@ import type {
   ProducedPartition,
   ProduceRequest,
 } from '../../../ports/kafka-wire.ts';
+import type { StreamError } from '../../../base/stream-error.ts';
 import { WireFailure } from '../../../ports/kafka-wire.ts';
 import {
   commitOffsetsApi,
@@ -35,6 +36,7 @@ import {
 } from './cluster-apis.ts';
 import type { BrokerAddress, CoordinatorAsked, MetadataAnswer, TopicMade } from './cluster-apis.ts';
 import { KafkaLink } from './kafka-link.ts';
+import { loginMissing } from './link-failures.ts';
 import type { LinkAddress } from './dial.ts';
 import { FrameBuffers } from './frame-buffers.ts';
 import { fetchApi, produceApi, produceVersionMaxBefore2 } from './record-apis.ts';
@@ -187,7 +189,16 @@ export class SocketWire implements KafkaWire {
       broker === null
         ? await this.#anyLink(purpose)
         : await this.#link(await this.#address(broker), purpose);
-    return link.call(api, asked, { timeoutMs: this.#timeoutMs(waitMs), versionMax });
+    try {
+      return await link.call(api, asked, { timeoutMs: this.#timeoutMs(waitMs), versionMax });
+    } catch (error) {
+      throw (await this.#loginMissing(link)) ?? error;
+    }
+  }
+
+  async #loginMissing(link: KafkaLink): Promise<StreamError | null> {
+    if (this.#closed || this.#options.sasl !== null || !link.endedMute) return null;
+    return loginMissing({ options: this.#options, address: link.address });
   }
 
   async #metadata(broker: BrokerId, topics: readonly string[] | null): Promise<MetadataAnswer> {
