@@ -21,7 +21,7 @@ type Place = { loop: FetchLoop | null; lostMs: number | null; pauseMs: number };
 
 export class FetchHub {
   readonly #options: FetchHubOptions;
-  readonly #loops = new Map<number, FetchLoop>();
+  readonly #loops: FetchLoop[] = [];
   readonly #places = new Map<Subscriber, Place>();
 
   constructor(options: FetchHubOptions) {
@@ -58,22 +58,20 @@ export class FetchHub {
       const place = this.#places.get(subscriber);
       if (place === undefined) return;
       if (leader.topicId !== subscriber.topicId) throw topicRecreated(subscriber, leader.topicId);
-      place.loop = this.#loopOf(leader.broker);
+      place.loop = this.#loopOf(leader.broker, subscriber);
       place.loop.add(subscriber, leader);
     } catch (error) {
       this.#fail(subscriber, error as Error);
     }
   }
 
-  #loopOf(broker: number): FetchLoop {
-    let loop = this.#loops.get(broker);
-    if (loop === undefined) {
-      const onLost = (subscriber: Subscriber, why: Error | number): void => {
-        void this.#onLost(subscriber, why);
-      };
-      loop = new FetchLoop({ ...this.#options, broker, onLost });
-      this.#loops.set(broker, loop);
-    }
+  /** Two runs of one source may read the same partition: a request has it once. */
+  #loopOf(broker: number, subscriber: Subscriber): FetchLoop {
+    const found = this.#loops.find((loop) => loop.broker === broker && !loop.reads(subscriber));
+    if (found !== undefined) return found;
+    const onLost = (lost: Subscriber, why: Error | number): void => void this.#onLost(lost, why);
+    const loop = new FetchLoop({ ...this.#options, broker, onLost });
+    this.#loops.push(loop);
     return loop;
   }
 

@@ -89,6 +89,24 @@ test('a producer is seen again after its abort, within one answer', async () => 
   await all.reader.close();
 });
 
+test('two runs of one source read the same partition, each all of it', async () => {
+  const cluster = new TestCluster(1);
+  const log = cluster.logs[0]!;
+  const source = sourceOf(cluster, { fetchWaitMs: 20 });
+  const first = await opened(source);
+  const second = await opened(source);
+  const read = Promise.all([first, second].map(({ reader }) => takeOffsets(reader, 6)));
+  for (let n = 0; n < 6; n++) {
+    log.append(numbers(n, 1));
+    cluster.wake();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  const late = new Promise((resolve) => setTimeout(resolve, 2_000, 'late'));
+  assert.deepEqual(await Promise.race([read, late]), [upTo(6), upTo(6)]);
+  await first.reader.close();
+  await second.reader.close();
+});
+
 test('a change of the leader, and brokers that do not answer, are passed over', async () => {
   const cluster = new TestCluster(1);
   const log = cluster.logs[0]!;
