@@ -124,6 +124,10 @@ export class TestCluster {
     this.logs = Array.from({ length: partitions }, () => new TestLog());
   }
 
+  addPartition(): void {
+    this.logs.push(new TestLog());
+  }
+
   /** Something was written: polls that wait are answered. */
   wake(): void {
     const waiting = this.#waiting;

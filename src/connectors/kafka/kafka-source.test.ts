@@ -107,6 +107,36 @@ test('two runs of one source read the same partition, each all of it', async () 
   await second.reader.close();
 });
 
+test('partitions that the run does not read are told of, once for each number', async () => {
+  const cluster = new TestCluster(2);
+  // A minute is six milliseconds.
+  const platform = { ...cluster.platform(), nowMs: () => performance.now() * 10_000 };
+  const given = { brokers: 'test:9092', topic: 'orders', schema: columns, patienceMs: 1e9 };
+  const source = new KafkaSource({ ...given, fetchWaitMs: 2 }, platform);
+  const layout = await source.layout(sourceContext());
+  const warnings: string[] = [];
+  const context = sourceContext({ layout, warn: (text) => warnings.push(text) });
+  const readers = await Promise.all([0, 1].map((partition) => source.open(partition, context)));
+  const passing = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60));
+  await passing();
+  assert.deepEqual(warnings, []);
+  cluster.addPartition();
+  await passing();
+  await passing();
+  cluster.addPartition();
+  await passing();
+  assert.equal(warnings.length, 2, warnings.join('\n'));
+  assert.match(
+    warnings[0]!,
+    /"orders" has 3 partitions, and this run reads the 2 .*start it again/,
+  );
+  assert.match(warnings[1]!, /"orders" has 4 partitions, and this run reads the 2 /);
+  await Promise.all(readers.map((reader) => reader.close()));
+  cluster.addPartition();
+  await passing();
+  assert.equal(warnings.length, 2);
+});
+
 test('a change of the leader, and brokers that do not answer, are passed over', async () => {
   const cluster = new TestCluster(1);
   const log = cluster.logs[0]!;
