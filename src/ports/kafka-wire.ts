@@ -149,6 +149,12 @@ export type EndTransactionAsked = TransactionAsked & {
 /** Without a bump, or on an error, the identity that was given. */
 export type EndTransactionAnswer = ProducerIdentity & { readonly error: number };
 
+export type TopicConfigs = {
+  readonly error: number;
+  /** Those that were asked for; null: none, or secret. */
+  readonly configs: ReadonlyMap<string, string | null>;
+};
+
 export type OffsetCommitted = TopicPartition & { readonly offset: number };
 
 export interface KafkaWire {
@@ -163,6 +169,8 @@ export interface KafkaWire {
   ): Promise<
     readonly { readonly topic: string; readonly error: number; readonly message: string | null }[]
   >;
+  /** The settings of a topic, its brokers' defaults where it has none of its own. */
+  topicConfigs(broker: BrokerId, topic: string, names: readonly string[]): Promise<TopicConfigs>;
   listOffsets(
     broker: number,
     isolation: Isolation,

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Admin } from '@platformatic/kafka';
 import { KafkaSink } from '../../src/connectors/kafka/kafka-sink.ts';
 import type { KafkaSinkOptions } from '../../src/connectors/kafka/kafka-sink.ts';
 import { kafkaSink } from '../../src/connectors/kafka/sockets/kafka.ts';
@@ -39,6 +40,8 @@ function commit(writer: SinkWriter, batch: number, rowCount = 3): Promise<void> 
   const rows = Array.from({ length: rowCount }, (_, row) => ({ batch, row }));
   return writer.commit({ batch, rows: rowsAsBatch(counts, rows), watermarkMs: 0 });
 }
+
+const compacted = { 'cleanup.policy': 'compact' };
 
 /** Each request is a step of a process; one that is torn is carried out, unheard. */
 function halting(process: HaltingProcess, isTorn: boolean): KafkaPlatform {
@@ -95,7 +98,7 @@ for (const transactionVersion of long ? ([2, 0] as const) : ([2] as const)) {
         await reader.createTopics(null, [
           { ...made, topic, partitions: 2 },
           // Fewer than usual: there will be some hundreds of them.
-          { ...made, topic: `${topic}.mizzle-ledger`, partitions: 1 },
+          { topic: `${topic}.mizzle-ledger`, partitions: 1, replication: 1, configs: compacted },
         ]);
         // Brokers learn of it a moment later.
         const places = [
@@ -171,6 +174,27 @@ for (const transactionVersion of long ? ([2, 0] as const) : ([2] as const)) {
         rows.toSorted((left, right) => left - right),
         all,
       );
+    });
+
+    test('does not go on without its ledger, nor with one that forgets', async () => {
+      const topic = `lost-${randomUUID()}`;
+      const ledgerTopic = `${topic}.mizzle-ledger`;
+      const sink = sinkTo(topic, { create: { partitions: 1 } });
+      await sink.prepare(sinkContext(counts));
+      const writer = await sink.open(0, sinkContext(counts));
+      await commit(writer, 0);
+      const admin = new Admin({ clientId: 'test', bootstrapBrokers: kafka.bootstrap.split(',') });
+      await admin.deleteTopics({ topics: [ledgerTopic] });
+      await assert.rejects(commit(writer, 1), { code: 'ledger-missing' });
+      await writer.close();
+      const resumed = sinkContext(counts, { term: 2, resumes: true });
+      await assert.rejects(sink.prepare(resumed), { code: 'ledger-missing', message: /is gone/ });
+      const forgetful = { topic: ledgerTopic, partitions: 1, replication: 1, configs: {} };
+      await reader.createTopics(null, [forgetful]);
+      await sleep(100);
+      await assert.rejects(sink.prepare(resumed), { code: 'ledger-policy', message: /"delete"/ });
+      await admin.close();
+      assert.equal((await readCommitted(reader, { topic, partition: 0 })).length, 3);
     });
 
     test('goes on behind what is visible', async () => {

@@ -184,6 +184,10 @@ export class KafkaClient {
     });
   }
 
+  sleep(ms: number): Promise<void> {
+    return this.#clock.sleep(ms);
+  }
+
   close(): Promise<void> {
     return this.wire.close();
   }

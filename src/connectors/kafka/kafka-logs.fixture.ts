@@ -157,6 +157,7 @@ export class TestCluster {
       description: 'test:9092',
       features: unused,
       createTopics: unused,
+      topicConfigs: unused,
       produce: unused,
       deleteRecords: unused,
       initProducerId: unused,

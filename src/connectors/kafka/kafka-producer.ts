@@ -19,6 +19,7 @@ import { isMisdirected, isTransient, isWireFailure, kafkaRefusal } from './kafka
 import type { Attempt } from './kafka-errors.ts';
 import { sealed } from './record-buffer.ts';
 import type { RecordBatch } from './record-buffer.ts';
+import { topicRecreated } from './source-errors.ts';
 
 export type ProducerOptions = {
   readonly client: KafkaClient;
@@ -34,7 +35,12 @@ export type ProducerOptions = {
 /** `unsure`: it has happened or not, or was aborted. `replaced`: somebody has a newer epoch. */
 export type SendResult = 'done' | 'unsure' | 'replaced';
 
-export type Write = { readonly topic: string; readonly batch: RecordBatch };
+export type Write = {
+  readonly topic: string;
+  /** Another topic of the same name is refused. Default: it is not. */
+  readonly topicId?: string;
+  readonly batch: RecordBatch;
+};
 
 /** A request is not to grow over what a broker takes: 100 MB, if nobody has changed it. */
 const requestBytesMax = 16 * 1024 * 1024;
@@ -189,6 +195,10 @@ export class KafkaProducer {
     const attempt = this.#attempt(`write to the topic "${topics.join('", "')}"`);
     return client.retried<SendResult>(attempt, async () => {
       const leaders = await Promise.all(left.map((write) => client.leader(placeOf(write))));
+      for (const [index, { topic, topicId }] of left.entries()) {
+        const found = leaders[index]!.topicId;
+        if (topicId !== undefined && found !== topicId) throw topicRecreated({ topic }, found);
+      }
       const requests = grouped(left, (index) => leaders[index]!.broker);
       const answers = await Promise.all(
         requests.map(({ broker, part }) => this.#produce(broker, part)),
@@ -246,17 +256,15 @@ export class KafkaProducer {
     return found;
   }
 
-  #numbered({ topic, batch }: Write): Numbered {
+  #numbered(write: Write): Numbered {
+    const { topic, batch } = write;
     const { codecs, transactionalId } = this.#options;
     const name = nameOf({ topic, batch });
     const sequence = this.#sequences.get(name) ?? 0;
     this.#sequences.set(name, (sequence + batch.records) % sequences);
     const transactional = transactionalId !== null;
-    return {
-      topic,
-      batch,
-      bytes: sealed(batch, { ...this.#identity, sequence, transactional }, codecs),
-    };
+    const bytes = sealed(batch, { ...this.#identity, sequence, transactional }, codecs);
+    return { ...write, bytes };
   }
 
   #coordinator(): Promise<number> {

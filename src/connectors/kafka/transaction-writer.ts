@@ -5,10 +5,11 @@
 import { assert } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import { WireFailure } from '../../ports/kafka-wire.ts';
-import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
+import type { KafkaPlatform, TopicMetadata, TopicPartition } from '../../ports/kafka-wire.ts';
 import type { SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import { fenced, isNewer } from '../fenced.ts';
 import type { KafkaClient } from './kafka-client.ts';
+import { ledgerMissing } from './ledger-topic.ts';
 import type { KafkaProducer, SendResult, Write } from './kafka-producer.ts';
 import { SinkLedger, entryBatch, ledgerKeyOf, ledgerPartitionOf } from './sink-ledger.ts';
 import type { LedgerEntry, LedgerKey, LedgerView } from './sink-ledger.ts';
@@ -31,7 +32,7 @@ export class TransactionWriter implements SinkWriter {
   readonly #parts: WriterParts;
   readonly #key: LedgerKey;
   readonly #ledger: SinkLedger;
-  readonly #ledgerAt: { readonly topic: string; readonly partition: number };
+  readonly #ledgerAt: TopicPartition & { readonly topicId: string };
   readonly #token: string;
   #output: WriterOutput | null = null;
   /** False: only a new epoch and a look into the ledger tell how the last transaction ended. */
@@ -40,12 +41,12 @@ export class TransactionWriter implements SinkWriter {
   #committedThrough = -1;
   #through = -1;
 
-  constructor(parts: WriterParts, ledger: { readonly topic: string; readonly partitions: number }) {
+  constructor(parts: WriterParts, { topic, topicId, partitions }: TopicMetadata) {
     const { client, platform, partition, context } = parts;
     this.#parts = parts;
     this.#key = ledgerKeyOf(context, partition);
-    const at = ledgerPartitionOf(this.#key, ledger.partitions);
-    this.#ledgerAt = { topic: ledger.topic, partition: at };
+    const at = ledgerPartitionOf(this.#key, partitions.length);
+    this.#ledgerAt = { topic, topicId, partition: at };
     this.#ledger = new SinkLedger(client, platform.codecs, this.#ledgerAt);
     this.#token = platform.newToken();
   }
@@ -161,8 +162,19 @@ export class TransactionWriter implements SinkWriter {
       this.#isSettled = false;
       const isRefused = error instanceof StreamError && error.code !== 'kafka-unreachable';
       if (isRefused) await this.#parts.producer.abandon();
-      throw error;
+      throw await this.#explained(error);
     }
+  }
+
+  /** A topic that is gone is none to be made anew where it is the ledger. */
+  async #explained(error: unknown): Promise<unknown> {
+    const code = error instanceof StreamError ? error.code : '';
+    if (code === 'topic-recreated') return this.#changed('it was deleted and made anew');
+    if (code !== 'topic-unknown') return error;
+    const { client, topic } = this.#parts;
+    const ledger = this.#ledgerAt.topic;
+    const found = await client.findTopic(ledger).catch(() => undefined);
+    return found === null ? ledgerMissing({ ledger, topic }) : error;
   }
 
   /** Before and while it opens. */
@@ -188,10 +200,10 @@ export class TransactionWriter implements SinkWriter {
   #entry({ batch, state }: Pick<LedgerEntry, 'batch' | 'state'>): Write {
     const { platform, context } = this.#parts;
     const { term, incarnation } = context.run;
-    const { topic, partition } = this.#ledgerAt;
+    const { topic, topicId, partition } = this.#ledgerAt;
     const entry: LedgerEntry = { batch, term, incarnation, token: this.#token, state };
     const at = { partition, nowMs: platform.nowMs(), codecs: platform.codecs };
-    return { topic, batch: entryBatch(this.#key, entry, at) };
+    return { topic, topicId, batch: entryBatch(this.#key, entry, at) };
   }
 
   #fenced(): StreamError {

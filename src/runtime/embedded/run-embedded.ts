@@ -50,6 +50,7 @@ export async function runEmbedded(setup: JobSetup, options: RunOptions): Promise
     clock,
     config,
     inputs: setup.inputs,
+    newSinks: setup.newSinks,
   });
   await sinks.prepare();
   const storage = await driverStorage(setup);

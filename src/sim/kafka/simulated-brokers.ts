@@ -17,6 +17,7 @@ import type {
   PartitionMetadata,
   ProducedPartition,
   ProduceRequest,
+  TopicConfigs,
   TopicPartition,
 } from '../../ports/kafka-wire.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
@@ -220,6 +221,17 @@ export class SimulatedBrokers {
       })),
     });
     return kafkaErrors.none;
+  }
+
+  topicConfigs(topic: string, names: readonly string[]): TopicConfigs {
+    const found = this.#topics.get(topic);
+    if (found === undefined) {
+      return { error: kafkaErrors.unknownTopicOrPartition, configs: new Map() };
+    }
+    const settings = { 'cleanup.policy': 'delete', ...found.configs };
+    const known = new Map<string, string>(Object.entries(settings));
+    const configs = new Map(names.map((name) => [name, known.get(name) ?? null]));
+    return { error: kafkaErrors.none, configs };
   }
 
   /** The topic is gone; one of the same name is another one. */

@@ -21,6 +21,7 @@ import type {
   OffsetFound,
   ProducedPartition,
   ProduceRequest,
+  TopicConfigs,
   TopicPartition,
   TransactionAsked,
 } from '../../ports/kafka-wire.ts';
@@ -59,6 +60,10 @@ export class SimulatedWire implements KafkaWire {
       });
       reply(created);
     });
+  }
+
+  topicConfigs(broker: BrokerId, topic: string, names: readonly string[]): Promise<TopicConfigs> {
+    return this.#ask(broker, (_, reply) => reply(this.#brokers.topicConfigs(topic, names)));
   }
 
   listOffsets(

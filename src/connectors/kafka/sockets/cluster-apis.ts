@@ -9,6 +9,7 @@ import type {
   OffsetAsked,
   OffsetCommitted,
   OffsetFound,
+  TopicConfigs,
 } from '../../../ports/kafka-wire.ts';
 import type { AnswerReader } from './answer-reader.ts';
 import { readByTopic, writeByTopic } from './by-topic.ts';
@@ -122,6 +123,59 @@ export const createTopicsApi: WireApi<CreateTopicsAsked, readonly TopicMade[]> =
     });
   },
 };
+
+export type TopicConfigsAsked = { readonly topic: string; readonly names: readonly string[] };
+
+export const describeConfigsApi: WireApi<TopicConfigsAsked, TopicConfigs> = {
+  name: 'DescribeConfigs',
+  key: 32,
+  versionMin: 4,
+  versionMax: 4,
+  write(writer, { topic, names }) {
+    writer.array([topic], () => {
+      writer.int8(topicResource).text(topic);
+      writer.array(names, (name) => void writer.text(name));
+      writer.noTags();
+    });
+    // Neither synonyms nor documentation.
+    writer.boolean(false).boolean(false).noTags();
+  },
+  read(reader) {
+    reader.int32();
+    const [found] = reader.array(() => {
+      const error = reader.int16();
+      reader.nullableText();
+      reader.int8();
+      reader.text();
+      const configs = new Map(reader.array(() => readConfig(reader)));
+      reader.skipTags();
+      return { error, configs };
+    });
+    if (found === undefined) throw new Error('an answer without a topic');
+    return found;
+  },
+};
+
+const topicResource = 2;
+
+function readConfig(reader: AnswerReader): readonly [string, string | null] {
+  const config = [reader.text(), reader.nullableText()] as const;
+  // Whether it can be changed, where it comes from, whether it is secret.
+  reader.boolean();
+  reader.int8();
+  reader.boolean();
+  reader.array(() => {
+    reader.text();
+    reader.nullableText();
+    reader.int8();
+    reader.skipTags();
+  });
+  // Its type and documentation.
+  reader.int8();
+  reader.nullableText();
+  reader.skipTags();
+  return config;
+}
 
 export type ListOffsetsAsked = {
   readonly isolation: Isolation;

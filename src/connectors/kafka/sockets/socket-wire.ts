@@ -23,6 +23,7 @@ import type {
   OffsetFound,
   ProducedPartition,
   ProduceRequest,
+  TopicConfigs,
 } from '../../../ports/kafka-wire.ts';
 import type { StreamError } from '../../../base/stream-error.ts';
 import { WireFailure } from '../../../ports/kafka-wire.ts';
@@ -30,6 +31,7 @@ import {
   commitOffsetsApi,
   createTopicsApi,
   deleteRecordsApi,
+  describeConfigsApi,
   findCoordinatorApi,
   listOffsetsApi,
   metadataApi,
@@ -94,6 +96,10 @@ export class SocketWire implements KafkaWire {
     // Only brokers that have no ZooKeeper pass it on to the controller.
     const to = broker ?? (await this.#controller());
     return this.#call(createTopicsApi, { topics, timeoutMs }, { broker: to, waitMs: timeoutMs });
+  }
+
+  topicConfigs(broker: BrokerId, topic: string, names: readonly string[]): Promise<TopicConfigs> {
+    return this.#call(describeConfigsApi, { topic, names }, { broker });
   }
 
   listOffsets(
