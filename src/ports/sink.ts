@@ -91,6 +91,7 @@ export interface SinkWriter {
    * new writer and reads its `committedThrough`.
    */
   commit(output: SinkOutput): Promise<void>;
+  /** Whoever reads afterwards sees all that was committed. */
   close(): Promise<void>;
 }
 

@@ -103,7 +103,7 @@ describe('Kafka behind TLS and logins', { skip: kafkaMissing() ?? false }, () =>
       await (
         await pipeline('writes').from(written).to(sink).run({ workers: 0 })
       ).done;
-      const numbers = await untilAll(() => readAll(address, name), rows.length);
+      const numbers = await readAll(address, name);
       assert.deepEqual(
         numbers,
         rows.map(({ n }) => n),
@@ -301,7 +301,7 @@ describe('Kafka behind TLS and logins', { skip: kafkaMissing() ?? false }, () =>
 const ledgerTopic = 'ledger';
 const owner = { pipeline: 'p', history: 'h' };
 
-/** Brokers show a transaction some milliseconds after it was decided. */
+/** A run that goes on has still to copy it, and brokers have to show it. */
 async function untilAll(
   read: () => Promise<readonly number[]>,
   count: number,

@@ -133,6 +133,21 @@ export class KafkaProducer {
     return 'done';
   }
 
+  /**
+   * Whether all partitions have learnt how the last transaction ended, so that readers see it:
+   * until then the coordinator gives nobody an epoch. Takes one; for a producer that writes no
+   * more. Rejects with `WireFailure`.
+   */
+  async isShown(): Promise<boolean> {
+    const { client, transactionalId, transactionTimeoutMs: timeoutMs } = this.#options;
+    const asked = { ...this.#identity, transactionalId, timeoutMs };
+    const answer = client.wire.initProducerId(await this.#coordinator(), asked);
+    const { error } = await answer.catch((reason: unknown) => this.#lost(reason));
+    this.#misdirected(error);
+    // Who was replaced was waited for by whoever took the epoch.
+    return error === kafkaErrors.none || replacedCodes.includes(error);
+  }
+
   /** Ends a transaction that was begun and comes to nothing, so that readers need not wait. */
   async abandon(): Promise<void> {
     const { client, transactionalId } = this.#options;
@@ -160,8 +175,16 @@ export class KafkaProducer {
       if (answers === null) return { done: 'unsure' };
       const codes = answers.map(({ error }) => error).filter((code) => code !== 0);
       const worst = codes.find((code) => code !== kafkaErrors.operationNotAttempted) ?? codes[0];
+      if (worst === kafkaErrors.unknownTopicOrPartition) await this.#seek(partitions);
       return this.#judged(worst ?? kafkaErrors.none, () => this.#misdirected(worst ?? 0));
     });
+  }
+
+  /** Rejects with `topic-unknown` where a topic is gone for good. */
+  async #seek(partitions: readonly TopicPartition[]): Promise<void> {
+    const { client } = this.#options;
+    for (const { topic } of partitions) client.forgetLeaders(topic);
+    await Promise.all(partitions.map((at) => client.leader(at)));
   }
 
   async #end(committed: boolean): Promise<SendResult> {

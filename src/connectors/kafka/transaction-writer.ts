@@ -9,6 +9,7 @@ import type { KafkaPlatform, TopicMetadata, TopicPartition } from '../../ports/k
 import type { SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import { fenced, isNewer } from '../fenced.ts';
 import type { KafkaClient } from './kafka-client.ts';
+import { isWireFailure } from './kafka-errors.ts';
 import { ledgerMissing } from './ledger-topic.ts';
 import type { KafkaProducer, SendResult, Write } from './kafka-producer.ts';
 import { SinkLedger, entryBatch, ledgerKeyOf, ledgerPartitionOf } from './sink-ledger.ts';
@@ -27,6 +28,10 @@ export type WriterParts = {
 
 /** How rows become records, and of how many partitions the topic is. */
 export type WriterOutput = { readonly encoder: RecordEncoder; readonly partitions: number };
+
+/** Markers take milliseconds, or an election. */
+const shownMsMax = 5_000;
+const shownPauseMs = 2;
 
 export class TransactionWriter implements SinkWriter {
   readonly #parts: WriterParts;
@@ -69,7 +74,7 @@ export class TransactionWriter implements SinkWriter {
 
   /**
    * Resolves when the transaction is decided for good. Readers see it some milliseconds later, when
-   * the cluster has told the partitions; nobody has to wait for that, as whoever opens next does.
+   * the cluster has told the partitions; only `close` and whoever opens next wait for that.
    */
   async commit({ batch, rows }: SinkOutput): Promise<void> {
     assert(batch > this.#through, 'micro-batches are committed in order, each once');
@@ -96,10 +101,26 @@ export class TransactionWriter implements SinkWriter {
     this.#through = batch;
   }
 
+  /** Whoever reads after this sees what was committed. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    if (this.#isSettled && this.#through > this.#committedThrough) await this.#shown();
     await this.#parts.client.close();
+  }
+
+  /** What is decided appears in any case: a cluster that fails now is not waited for for ever. */
+  async #shown(): Promise<void> {
+    const { client, producer, platform } = this.#parts;
+    const endMs = platform.nowMs() + shownMsMax;
+    while (platform.nowMs() < endMs) {
+      const isShown = await producer.isShown().catch((error: unknown) => {
+        if (isWireFailure(error) || error instanceof StreamError) return false;
+        throw error;
+      });
+      if (isShown) return;
+      await client.sleep(shownPauseMs);
+    }
   }
 
   async #take(state: 'opened' | 'closed'): Promise<number> {
