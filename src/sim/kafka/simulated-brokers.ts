@@ -324,7 +324,15 @@ export class SimulatedBrokers {
     return { error: kafkaErrors.none, broker: isStale ? this.#someBroker() : broker };
   }
 
-  commitOffset(group: string, { topic, partition }: TopicPartition, offset: number): number {
+  /** The last to come counts, whoever it is. */
+  commitOffset(
+    broker: number,
+    group: string,
+    { topic, partition, offset }: TopicPartition & { readonly offset: number },
+  ): number {
+    const { broker: at, loadingUntilMs } = this.#coordinators[partOf(group)]!;
+    if (at !== broker) return kafkaErrors.notCoordinator;
+    if (this.#clock.nowMs < loadingUntilMs) return kafkaErrors.coordinatorLoadInProgress;
     if (this.#topics.get(topic)?.partitions[partition] === undefined) {
       return kafkaErrors.unknownTopicOrPartition;
     }

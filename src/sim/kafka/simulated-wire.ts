@@ -136,10 +136,10 @@ export class SimulatedWire implements KafkaWire {
     group: string,
     offsets: readonly OffsetCommitted[],
   ): Promise<readonly (TopicPartition & { readonly error: number })[]> {
-    return this.#ask(broker, (_, reply) => {
-      const answers = offsets.map(({ topic, partition, offset }) => {
-        const error = this.#brokers.commitOffset(group, { topic, partition }, offset);
-        return { topic, partition, error };
+    return this.#ask(broker, (id, reply) => {
+      const answers = offsets.map((each) => {
+        const { topic, partition } = each;
+        return { topic, partition, error: this.#brokers.commitOffset(id, group, each) };
       });
       reply(answers);
     });
