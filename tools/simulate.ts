@@ -16,7 +16,7 @@ import { withGivenRows } from '../src/sim/given-rows.ts';
 import { judgeIndependently } from '../src/sim/independent-judge.fixture.ts';
 import { randomRows } from '../src/sim/random-rows.ts';
 import { simulateKafkaPipeline } from '../src/sim/kafka/kafka-pipeline.fixture.ts';
-import { simulateKafkaSink } from '../src/sim/kafka/kafka-sink.fixture.ts';
+import { simulateKafkaSink, simulateRepeatingSink } from '../src/sim/kafka/kafka-sink.fixture.ts';
 import { simulateKafkaSource } from '../src/sim/kafka/kafka-source.fixture.ts';
 import { scenarios } from '../src/sim/scenarios.ts';
 import { shrink } from '../src/sim/shrink.ts';
@@ -98,11 +98,12 @@ async function simulateKafka(
 ): Promise<boolean> {
   const simulation = new Map<string, (seed: number) => Promise<Record<string, number>>>([
     ['sink', simulateKafkaSink],
+    ['repeating-sink', simulateRepeatingSink],
     ['source', simulateKafkaSource],
     ['pipeline', simulateKafkaPipeline],
   ]).get(name);
   if (simulation === undefined) {
-    throw new Error(`--kafka takes sink, source or pipeline, not ${name}`);
+    throw new Error(`--kafka takes sink, repeating-sink, source or pipeline, not ${name}`);
   }
   const beganMs = performance.now();
   const totals = new Map<string, number>();

@@ -22,8 +22,8 @@ const parts: readonly Part[] = [
     args: ['--expose-gc', 'bench/main.ts', 'soak', '--minutes', '3'],
   },
   {
-    name: "Kafka's sink on brokers, at any step",
-    args: ['--test', 'test/kafka/sink.test.ts'],
+    name: "Kafka's sink on brokers, at any step, and all logins",
+    args: ['--test', 'test/kafka/sink.test.ts', 'test/kafka/secure.test.ts'],
     environment: { MIZZLE_LONG: '1' },
   },
   {

@@ -6,6 +6,7 @@ import type { SourceChunk } from '../ports/source-chunk.ts';
 export function sourceContext(part: Partial<SourceContext> = {}): SourceContext {
   return {
     nowMs: () => 0,
+    warn: () => {},
     startMs: 0,
     schema: { fields: [] },
     format: { kind: 'json-lines' },

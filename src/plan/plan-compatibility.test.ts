@@ -63,13 +63,14 @@ function compatible(before: PlanStructure, now: PlanStructure, asked?: Asked) {
   const found = ask(before, now, asked);
   assert.equal(found.kind, 'compatible', JSON.stringify(found));
   assert.ok(found.kind === 'compatible');
-  const { stages, sources, ledgers, notes, replayHazard } = found;
+  const { stages, sources, ledgers, newSinks, notes, replayHazard } = found;
   return {
     stages: stages
       .map(({ from, to, isSame }) => `${from.stage}${isSame ? '=' : '~'}${to.stage}`)
       .join(' '),
     sources: [...sources].map((pair) => pair.join('<')).join(' '),
     ledgers,
+    newSinks,
     notes,
     replayHazard,
   };
@@ -81,7 +82,13 @@ function refused(before: PlanStructure, now: PlanStructure, asked?: Asked) {
   return found;
 }
 
-const all = { sources: 'source#0<source#0', ledgers: {}, notes: [], replayHazard: null };
+const all = {
+  sources: 'source#0<source#0',
+  ledgers: {},
+  newSinks: [] as readonly string[],
+  notes: [],
+  replayHazard: null,
+};
 
 test('a plan goes on from its own checkpoint with all that it has', () => {
   const before = structureOf(first);
@@ -156,6 +163,7 @@ test('operators with state are found again behind others that have come before t
   assert.equal(found.sources, 'source#0<source#0');
   assert.equal(found.stages, '0=0 1~2');
   assert.deepEqual(found.ledgers, { 'sink#0': 'sink#0@41', 'sink#1': 'sink#0' });
+  assert.deepEqual(found.newSinks, ['sink#0']);
 });
 
 test('a name may be given to what had none', () => {

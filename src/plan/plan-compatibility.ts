@@ -28,6 +28,8 @@ export type PlanMapping = {
   readonly stages: readonly StageMove[];
   /** By sink: the name in its ledger, where that is not its id. */
   readonly ledgers: { readonly [sink: string]: string };
+  /** Sinks that the pipeline before did not have. */
+  readonly newSinks: readonly string[];
   /** What is begun anew or given up, sentence by sentence, for people. */
   readonly notes: readonly string[];
   /**
@@ -134,6 +136,7 @@ class Comparison {
       sources: this.#sources,
       stages: this.#now.stages.flatMap((stage) => this.#moveTo(stage, names)),
       ledgers: this.#ledgers(sinks),
+      newSinks: this.#now.sinks.flatMap(({ id }) => (sinks.has(id) ? [] : [id])),
       notes: this.#notes,
       replayHazard:
         this.#changed ??

@@ -1,13 +1,13 @@
 // Where a Kafka cluster is and how to be let in, as users say it: plain data, in which secrets may
-// be references to the environment, which every host resolves for itself.
+// be references to the environment or to files, which every host resolves for itself.
 
-/** A text, or the environment variable that holds it. */
-export type TextOrEnv = string | { readonly env: string };
+/** A text, or the environment variable or the file that holds it. */
+export type TextOrReference = string | { readonly env: string } | { readonly file: string };
 
 export type KafkaAddress = {
   /** `host:port`, or several, also with commas between; or the variable that holds them. */
-  readonly brokers: TextOrEnv | readonly string[];
-  /** True: TLS by the system's certificates. Texts are PEM. Default: none. */
+  readonly brokers: TextOrReference | readonly string[];
+  /** True: TLS with a broker whose certificate Node trusts by itself. Default: none. */
   readonly tls?: boolean | KafkaTlsOptions;
   readonly sasl?: KafkaSaslOptions;
   /** As it shows in the brokers' logs and quotas. Default: `mizzle`. */
@@ -16,10 +16,14 @@ export type KafkaAddress = {
   readonly patienceMs?: number;
 };
 
+/** Certificates and key are PEM, here or by reference: `{ file: '/etc/kafka/ca.pem' }`. */
 export type KafkaTlsOptions = {
-  readonly ca?: TextOrEnv;
-  readonly cert?: TextOrEnv;
-  readonly key?: TextOrEnv;
+  /** Of the authorities that may have signed the brokers'. Default: those that Node trusts. */
+  readonly ca?: TextOrReference;
+  /** Ours, and its key without a passphrase, where brokers ask for one (mutual TLS). */
+  readonly cert?: TextOrReference;
+  readonly key?: TextOrReference;
+  /** What the brokers' certificates must be of. Default: the host of each. */
   readonly servername?: string;
   /** False accepts any certificate: for trials only. */
   readonly rejectUnauthorized?: boolean;
@@ -27,9 +31,9 @@ export type KafkaTlsOptions = {
 
 export type KafkaSaslOptions = {
   readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER';
-  readonly username?: TextOrEnv;
-  readonly password?: TextOrEnv;
-  readonly token?: TextOrEnv;
+  readonly username?: TextOrReference;
+  readonly password?: TextOrReference;
+  readonly token?: TextOrReference;
 };
 
 /** A range log in a topic of Kafka. */

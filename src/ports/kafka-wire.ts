@@ -151,6 +151,12 @@ export type EndTransactionAsked = TransactionAsked & {
 /** Without a bump, or on an error, the identity that was given. */
 export type EndTransactionAnswer = ProducerIdentity & { readonly error: number };
 
+export type TopicConfigs = {
+  readonly error: number;
+  /** Those that were asked for; null: none, or secret. */
+  readonly configs: ReadonlyMap<string, string | null>;
+};
+
 export type OffsetCommitted = TopicPartition & { readonly offset: number };
 
 export interface KafkaWire {
@@ -165,12 +171,8 @@ export interface KafkaWire {
   ): Promise<
     readonly { readonly topic: string; readonly error: number; readonly message: string | null }[]
   >;
-  /** A setting of a topic, whoever has set it; null: it has none. */
-  topicConfig(
-    broker: BrokerId,
-    topic: string,
-    name: string,
-  ): Promise<{ readonly error: number; readonly value: string | null }>;
+  /** The settings of a topic, its brokers' defaults where it has none of its own. */
+  topicConfigs(broker: BrokerId, topic: string, names: readonly string[]): Promise<TopicConfigs>;
   listOffsets(
     broker: number,
     isolation: Isolation,
@@ -240,6 +242,8 @@ export type KafkaPlatform = {
   newToken(): string;
   /** An environment variable of this process. */
   environment(name: string): string | undefined;
+  /** A whole file of this machine as text. Throws the system's error. */
+  readFile(path: string): string;
   readonly codecs: KafkaCodecs;
 };
 

@@ -36,6 +36,11 @@ export type SinkContext = {
   /** The name it has in the plan: for errors, and as the sink's part of the ledger's key. */
   readonly name: string;
   readonly run: SinkRun;
+  /**
+   * In `prepare` of a run that resumes: true where its checkpoint has nothing of this sink, so that
+   * it need not have been there before.
+   */
+  readonly isNew?: boolean;
   /** In `prepare`: absolute paths of the files that the job reads. */
   readonly inputs?: readonly string[];
 };
@@ -86,6 +91,7 @@ export interface SinkWriter {
    * new writer and reads its `committedThrough`.
    */
   commit(output: SinkOutput): Promise<void>;
+  /** Whoever reads afterwards sees all that was committed. */
   close(): Promise<void>;
 }
 

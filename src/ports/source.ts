@@ -9,6 +9,11 @@ import type { SourceChunk } from './source-chunk.ts';
 export type SourceContext = {
   /** Epoch ms, the run's own clock. */
   nowMs(): number;
+  /**
+   * Tells whoever operates the run something that ends nothing: in lower case, with what to do.
+   * Whose source it is need not be said.
+   */
+  warn(text: string): void;
   /** When the run started, epoch ms; the same number on all workers and on a restart. */
   readonly startMs: number;
   /** The source's schema and format as declared in the pipeline. */

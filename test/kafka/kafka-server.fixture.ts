@@ -24,6 +24,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Certificate } from './certificates.fixture.ts';
 
 export type KafkaNode = { readonly id: number; readonly port: number; readonly pid: number };
 
@@ -32,6 +33,10 @@ export type KafkaServer = {
   readonly bootstrap: string;
   /** The listeners that ask for a user of `users`. */
   readonly loginBootstrap: string;
+  /** Where `tls` was given: TLS alone, TLS that asks for a certificate, and TLS with a login. */
+  readonly tlsBootstrap: string;
+  readonly mutualBootstrap: string;
+  readonly tlsLoginBootstrap: string;
   /** The pid changes with a restart: read it anew. */
   readonly nodes: readonly KafkaNode[];
   /** Without a word, as a power failure would. Its folder and its port stay its own. */
@@ -55,15 +60,17 @@ export type KafkaServerOptions = {
   readonly jvm?: readonly string[];
   /** Feature level of the cluster from its birth. Default: the newest, 2. */
   readonly transactionVersion?: 0 | 1 | 2;
-  /** Passwords of those who may log in, by SASL PLAIN, at `loginBootstrap`. Default: nobody. */
+  /** Passwords of those who may log in by SASL PLAIN. Default: nobody. */
   readonly users?: Readonly<Record<string, string>>;
+  /** The brokers' certificate, and who signs those of clients. Default: they do not speak TLS. */
+  readonly tls?: Certificate & { readonly authority: string };
 };
 
 const version = '4.1.2';
 const clusterId = 'bWl6emxlLWthZmthLXRlc3';
 const startTimeoutMs = 240_000;
-/** Of the broker, of the controller, of logins. */
-const portsPerNode = 3;
+/** Of the broker, of the controller, of logins, and three of TLS: see `prepareNode`. */
+const portsPerNode = 6;
 const javaFlags = [
   '-Xmx320m',
   '-XX:+UseSerialGC',
@@ -113,9 +120,14 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
     await stop();
     throw error;
   }
+  const bootstrapOf = (kind: number): string =>
+    nodes.map((_, index) => `127.0.0.1:${ports[count * kind + index]}`).join(',');
   return {
-    bootstrap: nodes.map(({ port }) => `127.0.0.1:${port}`).join(','),
-    loginBootstrap: nodes.map((_, index) => `127.0.0.1:${ports[count * 2 + index]}`).join(','),
+    bootstrap: bootstrapOf(0),
+    loginBootstrap: bootstrapOf(2),
+    tlsBootstrap: bootstrapOf(3),
+    mutualBootstrap: bootstrapOf(4),
+    tlsLoginBootstrap: bootstrapOf(5),
     nodes,
     kill: (id) => find(id).kill(),
     restart: async (id) => {
@@ -214,7 +226,7 @@ class Node implements KafkaNode {
 
 type NodePlan = {
   readonly index: number;
-  /** First the brokers', then the controllers', then those of logins. */
+  /** First the brokers', then the controllers', then those of logins, and so on. */
   readonly ports: readonly number[];
   readonly formatted: string;
   readonly folder: string;
@@ -239,7 +251,9 @@ function prepareNode({ index, ports, formatted, folder: parent, options }: NodeP
     .slice(count, count * 2)
     .map((port, other) => `${other + 1}@127.0.0.1:${port}`);
   const at = (kind: number): string => `127.0.0.1:${ports[count * kind + index]}`;
-  const listeners = `PLAINTEXT://${at(0)},LOGIN://${at(2)}`;
+  const secure = [`TLS://${at(3)}`, `MUTUAL://${at(4)}`, `TLSLOGIN://${at(5)}`];
+  const open = [`PLAINTEXT://${at(0)}`, `LOGIN://${at(2)}`];
+  const listeners = [...open, ...(options.tls === undefined ? [] : secure)].join(',');
   const properties = join(folder, 'server.properties');
   const settings = {
     ...nodeSettings(data),
@@ -248,6 +262,7 @@ function prepareNode({ index, ports, formatted, folder: parent, options }: NodeP
     listeners: `${listeners},CONTROLLER://${at(1)}`,
     'advertised.listeners': listeners,
     'listener.name.login.plain.sasl.jaas.config': loginModule(options.users ?? {}),
+    ...(options.tls === undefined ? {} : tlsSettings(folder, options.tls, options.users ?? {})),
     'offsets.topic.replication.factor': count,
     'transaction.state.log.replication.factor': count,
     'transaction.state.log.min.isr': count === 1 ? 1 : 2,
@@ -265,7 +280,8 @@ function nodeSettings(data: string): Readonly<Record<string, string | number>> {
     'process.roles': 'broker,controller',
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map':
-      'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT',
+      'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT,' +
+      'TLS:SSL,MUTUAL:SSL,TLSLOGIN:SASL_SSL',
     'sasl.enabled.mechanisms': 'PLAIN',
     'log.dirs': data,
     'group.initial.rebalance.delay.ms': 0,
@@ -293,6 +309,30 @@ function nodeSettings(data: string): Readonly<Record<string, string | number>> {
     'num.network.threads': 2,
     'num.io.threads': 4,
     'background.threads': 2,
+  };
+}
+
+function tlsSettings(
+  folder: string,
+  { cert, key, authority }: NonNullable<KafkaServerOptions['tls']>,
+  users: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const own = join(folder, 'broker.pem');
+  const trusted = join(folder, 'authority.pem');
+  writeFileSync(own, key + cert);
+  writeFileSync(trusted, authority);
+  const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule required;';
+  const login = 'listener.name.tlslogin';
+  return {
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.location': own,
+    'ssl.truststore.type': 'PEM',
+    'ssl.truststore.location': trusted,
+    'listener.name.mutual.ssl.client.auth': 'required',
+    [`${login}.sasl.enabled.mechanisms`]: 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    [`${login}.plain.sasl.jaas.config`]: loginModule(users),
+    [`${login}.scram-sha-256.sasl.jaas.config`]: scram,
+    [`${login}.scram-sha-512.sasl.jaas.config`]: scram,
   };
 }
 

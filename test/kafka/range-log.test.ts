@@ -27,7 +27,7 @@ describe('KafkaRangeLog', { skip: kafkaMissing() ?? false }, () => {
   });
 
   function client(): KafkaClient {
-    const connection = resolveAddress({ brokers: kafka.bootstrap }, platform.environment);
+    const connection = resolveAddress({ brokers: kafka.bootstrap }, platform);
     const made = new KafkaClient(platform.open(connection), {
       clock: platform,
       patienceMs: 20_000,

@@ -5,13 +5,14 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Admin } from '@platformatic/kafka';
 import { KafkaSink } from '../../src/connectors/kafka/kafka-sink.ts';
 import type { KafkaSinkOptions } from '../../src/connectors/kafka/kafka-sink.ts';
 import { kafkaSink } from '../../src/connectors/kafka/sockets/kafka.ts';
 import { socketPlatform } from '../../src/connectors/kafka/sockets/platform.ts';
 import { rowsAsBatch, sinkContext } from '../../src/connectors/sink-writing.fixture.ts';
 import { generator, int32, pipeline, schema, timestamp } from '../../src/index.ts';
-import type { KafkaPlatform, KafkaWire } from '../../src/ports/kafka-wire.ts';
+import type { Isolation, KafkaPlatform, KafkaWire } from '../../src/ports/kafka-wire.ts';
 import type { SinkWriter } from '../../src/ports/sink.ts';
 import type { RowObject, RowSchema } from '../../src/schema/data-type.ts';
 import type { HaltingProcess } from '../../src/testing/halting-process.ts';
@@ -39,6 +40,8 @@ function commit(writer: SinkWriter, batch: number, rowCount = 3): Promise<void> 
   const rows = Array.from({ length: rowCount }, (_, row) => ({ batch, row }));
   return writer.commit({ batch, rows: rowsAsBatch(counts, rows), watermarkMs: 0 });
 }
+
+const compacted = { 'cleanup.policy': 'compact' };
 
 /** Each request is a step of a process; one that is torn is carried out, unheard. */
 function halting(process: HaltingProcess, isTorn: boolean): KafkaPlatform {
@@ -95,7 +98,7 @@ for (const transactionVersion of long ? ([2, 0] as const) : ([2] as const)) {
         await reader.createTopics(null, [
           { ...made, topic, partitions: 2 },
           // Fewer than usual: there will be some hundreds of them.
-          { ...made, topic: `${topic}.mizzle-ledger`, partitions: 1 },
+          { topic: `${topic}.mizzle-ledger`, partitions: 1, replication: 1, configs: compacted },
         ]);
         // Brokers learn of it a moment later.
         const places = [
@@ -172,6 +175,49 @@ for (const transactionVersion of long ? ([2, 0] as const) : ([2] as const)) {
         all,
       );
     });
+
+    test('what was committed is shown once its writer has closed', async () => {
+      const topic = `shown-${randomUUID()}`;
+      const sink = sinkTo(topic, { create: { partitions: 3 }, key: 'row' });
+      await sink.prepare(sinkContext(counts));
+      const places = [0, 1, 2].map((partition) => ({ topic, partition, timestamp: -1 }));
+      const endsOf = async (isolation: Isolation): Promise<readonly number[]> =>
+        (await reader.listOffsets(1, isolation, places)).map(({ offset }) => offset);
+      for (let life = 0; life < (long ? 20 : 5); life++) {
+        const writer = await sink.open(0, sinkContext(counts, { incarnation: life + 1 }));
+        await commit(writer, life);
+        await writer.close();
+        const ends = await endsOf('read-committed');
+        assert.deepEqual(ends, await endsOf('read-uncommitted'), `life ${life}`);
+        assert.ok(ends.reduce((sum, end) => sum + end, 0) >= 3 * (life + 1));
+      }
+    });
+
+    // The made-up cluster has it, too, without the five seconds in which a topic may be new.
+    test(
+      'does not go on without its ledger, nor with one that forgets',
+      { skip: !long },
+      async () => {
+        const topic = `lost-${randomUUID()}`;
+        const ledgerTopic = `${topic}.mizzle-ledger`;
+        const sink = sinkTo(topic, { create: { partitions: 1 } });
+        await sink.prepare(sinkContext(counts));
+        const writer = await sink.open(0, sinkContext(counts));
+        await commit(writer, 0);
+        const admin = new Admin({ clientId: 'test', bootstrapBrokers: kafka.bootstrap.split(',') });
+        await admin.deleteTopics({ topics: [ledgerTopic] });
+        await assert.rejects(commit(writer, 1), { code: 'ledger-missing' });
+        await writer.close();
+        const resumed = sinkContext(counts, { term: 2, resumes: true });
+        await assert.rejects(sink.prepare(resumed), { code: 'ledger-missing', message: /is gone/ });
+        const forgetful = { topic: ledgerTopic, partitions: 1, replication: 1, configs: {} };
+        await reader.createTopics(null, [forgetful]);
+        await sleep(100);
+        await assert.rejects(sink.prepare(resumed), { code: 'ledger-policy', message: /"delete"/ });
+        await admin.close();
+        assert.equal((await readCommitted(reader, { topic, partition: 0 })).length, 3);
+      },
+    );
 
     test('goes on behind what is visible', async () => {
       await checkReopening(worldOf({ isTorn: true }));

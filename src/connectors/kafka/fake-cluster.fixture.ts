@@ -62,17 +62,19 @@ type Transactions = {
 
 const through: Hook = (_, act) => act();
 
+type Topic = { readonly id: string; readonly logs: Log[]; readonly policy: string };
+
 export class FakeCluster {
   readonly transactionVersion: number;
   readonly brokers: number;
   /** Bytes of the greatest record batch. */
   messageBytesMax = 1_048_588;
   nowMs = 1_000;
-  cleanupPolicy = 'delete';
   /** All requests, in order of their being carried out. */
   readonly requests: { readonly api: keyof KafkaWire; readonly asked: unknown }[] = [];
   wires = 0;
-  readonly #topics = new Map<string, { readonly id: string; readonly logs: Log[] }>();
+  readonly #topics = new Map<string, Topic>();
+  #topicIds = 0;
   readonly #transactions = new Map<string, Transactions>();
   #producers = 0;
   #tokens = 0;
@@ -91,6 +93,7 @@ export class FakeCluster {
       },
       newToken: () => `token${this.#tokens++}`,
       environment: () => undefined,
+      readFile: () => '',
       codecs: {
         crc32c: (bytes, from, to) => crc32c(bytes.subarray(from, to)) >>> 0,
         compress: () => assert.fail('nothing is compressed here'),
@@ -99,11 +102,15 @@ export class FakeCluster {
     };
   }
 
-  addTopic(topic: string, partitions: number): void {
+  addTopic(topic: string, partitions: number, policy = 'delete'): void {
     const logs = Array.from({ length: partitions }, (): Log => {
       return { batches: [], start: 0, end: 0, producers: new Map() };
     });
-    this.#topics.set(topic, { id: `id of ${topic}`, logs });
+    this.#topics.set(topic, { id: `${topic} ${this.#topicIds++}`, logs, policy });
+  }
+
+  deleteTopic(topic: string): void {
+    this.#topics.delete(topic);
   }
 
   hasTopic(topic: string): boolean {
@@ -171,11 +178,12 @@ export class FakeCluster {
         })),
       createTopics: (_, topics) =>
         call('createTopics', topics, () => topics.map((topic) => this.#create(topic))),
-      topicConfig: (_, topic, name) =>
-        call('topicConfig', { topic, name }, () => ({
-          error: 0,
-          value: name === 'cleanup.policy' ? this.cleanupPolicy : null,
-        })),
+      topicConfigs: (_, topic) =>
+        call('topicConfigs', topic, () => {
+          const policy = this.#topics.get(topic)?.policy;
+          const error = policy === undefined ? kafkaErrors.unknownTopicOrPartition : 0;
+          return { error, configs: new Map([['cleanup.policy', policy ?? null]]) };
+        }),
       listOffsets: (_, __, asked) =>
         call('listOffsets', asked, () =>
           asked.map(({ topic, partition, timestamp }) => {
@@ -220,9 +228,13 @@ export class FakeCluster {
     return { topic, topicId: found.id, error: 0, partitions };
   }
 
-  #create({ topic, partitions }: NewTopic): { topic: string; error: number; message: null } {
+  #create({ topic, partitions, configs }: NewTopic): {
+    topic: string;
+    error: number;
+    message: null;
+  } {
     const isThere = this.#topics.has(topic);
-    if (!isThere) this.addTopic(topic, partitions);
+    if (!isThere) this.addTopic(topic, partitions, configs['cleanup.policy']);
     return { topic, error: isThere ? kafkaErrors.topicAlreadyExists : 0, message: null };
   }
 

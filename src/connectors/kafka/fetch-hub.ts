@@ -1,7 +1,7 @@
 // All readers of one source in one thread: each is served by the loop of the broker that leads its
 // partition, and led to another one when the leader changes, for as long as there is patience.
 
-import type { StreamError } from '../../base/stream-error.ts';
+import { StreamError } from '../../base/stream-error.ts';
 import { kafkaErrors } from './error-codes.ts';
 import { FetchLoop } from './fetch-loop.ts';
 import type { FetchLoopOptions, Subscriber } from './fetch-loop.ts';
@@ -21,7 +21,7 @@ type Place = { loop: FetchLoop | null; lostMs: number | null; pauseMs: number };
 
 export class FetchHub {
   readonly #options: FetchHubOptions;
-  readonly #loops = new Map<number, FetchLoop>();
+  readonly #loops: FetchLoop[] = [];
   readonly #places = new Map<Subscriber, Place>();
 
   constructor(options: FetchHubOptions) {
@@ -58,22 +58,20 @@ export class FetchHub {
       const place = this.#places.get(subscriber);
       if (place === undefined) return;
       if (leader.topicId !== subscriber.topicId) throw topicRecreated(subscriber, leader.topicId);
-      place.loop = this.#loopOf(leader.broker);
+      place.loop = this.#loopOf(leader.broker, subscriber);
       place.loop.add(subscriber, leader);
     } catch (error) {
       this.#fail(subscriber, error as Error);
     }
   }
 
-  #loopOf(broker: number): FetchLoop {
-    let loop = this.#loops.get(broker);
-    if (loop === undefined) {
-      const onLost = (subscriber: Subscriber, why: Error | number): void => {
-        void this.#onLost(subscriber, why);
-      };
-      loop = new FetchLoop({ ...this.#options, broker, onLost });
-      this.#loops.set(broker, loop);
-    }
+  /** Two runs of one source may read the same partition: a request has it once. */
+  #loopOf(broker: number, subscriber: Subscriber): FetchLoop {
+    const found = this.#loops.find((loop) => loop.broker === broker && !loop.reads(subscriber));
+    if (found !== undefined) return found;
+    const onLost = (lost: Subscriber, why: Error | number): void => void this.#onLost(lost, why);
+    const loop = new FetchLoop({ ...this.#options, broker, onLost });
+    this.#loops.push(loop);
     return loop;
   }
 
@@ -84,6 +82,8 @@ export class FetchHub {
     place.loop = null;
     place.lostMs ??= clock.nowMs();
     const lostMs = clock.nowMs() - place.lostMs;
+    // A password that was changed, a certificate that has expired.
+    if (why instanceof StreamError) return this.#fail(subscriber, why);
     if (typeof why === 'number' && !isTransient(why) && !isMisdirected(why)) {
       return this.#fail(subscriber, this.#refusal(subscriber, why));
     }

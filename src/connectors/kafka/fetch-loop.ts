@@ -4,7 +4,12 @@
 
 import { kafkaErrors } from './error-codes.ts';
 import type { KafkaClient, KafkaClock, Leader } from './kafka-client.ts';
-import type { FetchedPartition, FetchRequest, Isolation } from '../../ports/kafka-wire.ts';
+import type {
+  FetchedPartition,
+  FetchRequest,
+  Isolation,
+  TopicPartition,
+} from '../../ports/kafka-wire.ts';
 
 /** Somebody who wants one partition's records from an offset on. */
 export type Subscriber = {
@@ -56,6 +61,17 @@ export class FetchLoop {
 
   constructor(options: FetchLoopOptions) {
     this.#options = options;
+  }
+
+  get broker(): number {
+    return this.#options.broker;
+  }
+
+  /** Whether it asks for that partition already. */
+  reads({ topic, partition }: TopicPartition): boolean {
+    return this.#subscribers.some(
+      ({ subscriber: other }) => other.topic === topic && other.partition === partition,
+    );
   }
 
   add(subscriber: Subscriber, leader: Leader): void {

@@ -1,8 +1,10 @@
 // What becomes of an address of Kafka on a host: its secrets are looked up.
 
 import { StreamError } from '../../base/stream-error.ts';
-import type { KafkaAddress, TextOrEnv } from '../../ports/kafka-address.ts';
-import type { KafkaConnection, KafkaPlatform, KafkaTls } from '../../ports/kafka-wire.ts';
+import type { KafkaAddress, TextOrReference } from '../../ports/kafka-address.ts';
+import type { KafkaConnection, KafkaTls } from '../../ports/kafka-wire.ts';
+import { describeReference, lookUp } from './text-reference.ts';
+import type { Surroundings } from './text-reference.ts';
 
 export const patienceMsDefault = 60_000;
 
@@ -11,28 +13,14 @@ const requestTimeoutMs = 30_000;
 
 /** For error texts and plans: never a secret. */
 export function describeBrokers({ brokers }: KafkaAddress): string {
-  if (typeof brokers === 'string') return brokers;
-  return 'env' in brokers ? `$${brokers.env}` : brokers.join(',');
+  return isList(brokers) ? brokers.join(',') : describeReference(brokers);
 }
 
-/** Throws `option-invalid` and `environment-missing`. */
-export function resolveAddress(
-  address: KafkaAddress,
-  environment: KafkaPlatform['environment'],
-): KafkaConnection {
-  const text = (value: TextOrEnv): string => {
-    if (typeof value === 'string') return value;
-    const found = environment(value.env);
-    if (found !== undefined && found !== '') return found;
-    throw new StreamError({
-      code: 'environment-missing',
-      message: `could not reach Kafka: the environment variable ${value.env} is not set`,
-      hint: `set ${value.env} on every host that runs the pipeline`,
-      fields: { variable: value.env },
-    });
-  };
+/** Throws `option-invalid`, `environment-missing` and `file-unreadable`. */
+export function resolveAddress(address: KafkaAddress, from: Surroundings): KafkaConnection {
+  const text = (value: TextOrReference): string => lookUp(value, 'reach Kafka', from);
   const { brokers: given, tls, sasl, clientId = 'mizzle' } = address;
-  const listed = typeof given === 'string' || 'env' in given ? text(given).split(',') : given;
+  const listed = isList(given) ? given : text(given).split(',');
   const brokers = listed.map((broker) => broker.trim()).filter((broker) => broker !== '');
   for (const broker of brokers) checkBroker(broker);
   if (brokers.length === 0) refuse('no brokers are given', "give one as 'host:9092'");
@@ -40,19 +28,36 @@ export function resolveAddress(
   return {
     brokers,
     clientId,
-    tls: typeof tls === 'object' ? (optionalTexts(tls, text) as KafkaTls) : (tls ?? false),
+    tls: typeof tls === 'object' ? checkTls(optionalTexts(tls, text)) : (tls ?? false),
     sasl: login as KafkaConnection['sasl'],
     connectTimeoutMs,
     requestTimeoutMs,
   };
 }
 
-function optionalTexts(options: object, text: (value: TextOrEnv) => string): object {
+function isList(brokers: KafkaAddress['brokers']): brokers is readonly string[] {
+  return Array.isArray(brokers);
+}
+
+function optionalTexts(options: object, text: (value: TextOrReference) => string): object {
   const entries = Object.entries(options).map(([name, value]: [string, unknown]) => {
-    const isReference = typeof value === 'object' && value !== null && 'env' in value;
-    return [name, isReference ? text(value as TextOrEnv) : value] as const;
+    const isReference = typeof value === 'object' && value !== null;
+    return [name, isReference ? text(value as TextOrReference) : value] as const;
   });
   return Object.fromEntries(entries);
+}
+
+/** Anything else would be passed over, and nobody be trusted. */
+function checkTls(tls: KafkaTls): KafkaTls {
+  for (const name of ['ca', 'cert', 'key'] as const) {
+    const text = tls[name];
+    if (text === undefined || text.includes('-----BEGIN ')) continue;
+    refuse(`tls.${name} is not PEM`, `give the text, or { file: '/path/to/${name}.pem' }`);
+  }
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+    refuse('of tls.cert and tls.key only one is given', 'give both, or none');
+  }
+  return tls;
 }
 
 function checkBroker(broker: string): void {

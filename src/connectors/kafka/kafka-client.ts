@@ -84,9 +84,9 @@ export class KafkaClient {
   async topicConfig(topic: string, name: string): Promise<string | null> {
     const attempt = this.#attempt(`read "${name}" of the topic "${topic}"`);
     return this.retried(attempt, async () => {
-      const { error, value } = await this.wire.topicConfig(null, topic, name);
-      const isRefused = error !== kafkaErrors.none && !isTransient(error);
-      return error === kafkaErrors.none || isRefused ? { done: value } : { again: error };
+      const { error, configs } = await this.wire.topicConfigs(null, topic, [name]);
+      if (error === kafkaErrors.none) return { done: configs.get(name) ?? null };
+      return isTransient(error) ? { again: error } : { done: null };
     });
   }
 
@@ -192,6 +192,10 @@ export class KafkaClient {
       const isDone = error === kafkaErrors.none || expected.includes(error);
       return isDone ? { done: answer! } : { again: error, forget };
     });
+  }
+
+  sleep(ms: number): Promise<void> {
+    return this.#clock.sleep(ms);
   }
 
   /** From now on it gives up after so long, ms. */

@@ -124,6 +124,10 @@ export class TestCluster {
     this.logs = Array.from({ length: partitions }, () => new TestLog());
   }
 
+  addPartition(): void {
+    this.logs.push(new TestLog());
+  }
+
   /** Something was written: polls that wait are answered. */
   wake(): void {
     const waiting = this.#waiting;
@@ -138,6 +142,7 @@ export class TestCluster {
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       newToken: () => 'token',
       environment: () => undefined,
+      readFile: () => '',
       codecs: testCodecs,
     };
   }
@@ -151,8 +156,8 @@ export class TestCluster {
     return {
       description: 'test:9092',
       features: unused,
-      topicConfig: unused,
       createTopics: unused,
+      topicConfigs: unused,
       produce: unused,
       deleteRecords: unused,
       initProducerId: unused,
@@ -177,7 +182,9 @@ export class TestCluster {
           this.fetches++;
           const fault = this.fault?.(request, broker) ?? null;
           if (fault instanceof Error) throw fault;
-          const answers = request.partitions.map((asked) =>
+          // A partition that is asked for twice counts once, as Kafka has it.
+          const byPlace = new Map(request.partitions.map((asked) => [asked.partition, asked]));
+          const answers = [...byPlace.values()].map((asked) =>
             this.#answer(asked, { broker, isolation: request.isolation, fault: fault ?? 0 }),
           );
           const isReady = answers.some(({ error, records }) => error !== 0 || records.length > 0);

@@ -19,6 +19,7 @@ import { isMisdirected, isTransient, isWireFailure, kafkaRefusal } from './kafka
 import type { Attempt } from './kafka-errors.ts';
 import { sealed } from './record-buffer.ts';
 import type { RecordBatch } from './record-buffer.ts';
+import { topicRecreated } from './source-errors.ts';
 
 export type ProducerOptions = {
   readonly client: KafkaClient;
@@ -35,7 +36,12 @@ export type ProducerOptions = {
 /** `unsure`: it has happened or not, or was aborted. `replaced`: somebody has a newer epoch. */
 export type SendResult = 'done' | 'unsure' | 'replaced';
 
-export type Write = { readonly topic: string; readonly batch: RecordBatch };
+export type Write = {
+  readonly topic: string;
+  /** Another topic of the same name is refused. Default: it is not. */
+  readonly topicId?: string;
+  readonly batch: RecordBatch;
+};
 
 export type AppendResult = {
   readonly result: SendResult;
@@ -187,6 +193,21 @@ export class KafkaProducer {
     return 'done';
   }
 
+  /**
+   * Whether all partitions have learnt how the last transaction ended, so that readers see it:
+   * until then the coordinator gives nobody an epoch. Takes one; for a producer that writes no
+   * more. Rejects with `WireFailure`.
+   */
+  async isShown(): Promise<boolean> {
+    const { client, transactionalId, transactionTimeoutMs: timeoutMs } = this.#options;
+    const asked = { ...this.#identity, transactionalId, timeoutMs };
+    const answer = client.wire.initProducerId(await this.#coordinator(), asked);
+    const { error } = await answer.catch((reason: unknown) => this.#lost(reason));
+    this.#misdirected(error);
+    // Who was replaced was waited for by whoever took the epoch.
+    return error === kafkaErrors.none || replacedCodes.includes(error);
+  }
+
   /** Ends a transaction that was begun and comes to nothing, so that readers need not wait. */
   async abandon(): Promise<void> {
     const { client, transactionalId } = this.#options;
@@ -214,8 +235,16 @@ export class KafkaProducer {
       if (answers === null) return { done: 'unsure' };
       const codes = answers.map(({ error }) => error).filter((code) => code !== 0);
       const worst = codes.find((code) => code !== kafkaErrors.operationNotAttempted) ?? codes[0];
+      if (worst === kafkaErrors.unknownTopicOrPartition) await this.#seek(partitions);
       return this.#judged(worst ?? kafkaErrors.none, () => this.#misdirected(worst ?? 0));
     });
+  }
+
+  /** Rejects with `topic-unknown` where a topic is gone for good. */
+  async #seek(partitions: readonly TopicPartition[]): Promise<void> {
+    const { client } = this.#options;
+    for (const { topic } of partitions) client.forgetLeaders(topic);
+    await Promise.all(partitions.map((at) => client.leader(at)));
   }
 
   async #end({ bumps }: { readonly bumps: boolean }): Promise<SendResult> {
@@ -253,6 +282,10 @@ export class KafkaProducer {
     const attempt = this.#attempt(`write to the topic "${topics.join('", "')}"`);
     return client.retried<SendResult>(attempt, async () => {
       const leaders = await Promise.all(left.map((write) => client.leader(placeOf(write))));
+      for (const [index, { topic, topicId }] of left.entries()) {
+        const found = leaders[index]!.topicId;
+        if (topicId !== undefined && found !== topicId) throw topicRecreated({ topic }, found);
+      }
       const requests = grouped(left, (index) => leaders[index]!.broker);
       if (how === 'outside' && this.#isStale()) return { done: 'unsure' };
       const answers = await Promise.all(
@@ -311,10 +344,15 @@ export class KafkaProducer {
         onOffset(answer?.offset ?? -1);
         continue;
       }
-      const isRepeatable = isOutside && isTransient(code);
+      // The end of the transaction before it is still on its way to the partition.
+      const isEarly = isOutside && code === kafkaErrors.invalidTxnState;
+      const isRepeatable = isOutside && (isTransient(code) || isEarly);
       const result = isRepeatable ? null : this.#resultOf(code);
       if (result !== null) found.result = found.result === 'replaced' ? 'replaced' : result;
-      else if (isTransient(code) || isMisdirected(code)) {
+      else if (isEarly) {
+        found.left.push(write);
+        found.again = kafkaErrors.concurrentTransactions;
+      } else if (isTransient(code) || isMisdirected(code)) {
         if (isMisdirected(code)) client.forgetLeaders(topic);
         found.left.push(write);
         found.again = code;
@@ -331,16 +369,14 @@ export class KafkaProducer {
     return true;
   }
 
-  #numbered({ topic, batch }: Write, transactional: boolean): Numbered {
+  #numbered(write: Write, transactional: boolean): Numbered {
+    const { topic, batch } = write;
     const { codecs } = this.#options;
     const name = nameOf({ topic, batch });
     const sequence = this.#sequences.get(name) ?? 0;
     this.#sequences.set(name, (sequence + batch.records) % sequences);
-    return {
-      topic,
-      batch,
-      bytes: sealed(batch, { ...this.#identity, sequence, transactional }, codecs),
-    };
+    const bytes = sealed(batch, { ...this.#identity, sequence, transactional }, codecs);
+    return { ...write, bytes };
   }
 
   #coordinator(): Promise<number> {

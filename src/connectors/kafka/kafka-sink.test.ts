@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { murmur2 as referenceMurmur2 } from '@platformatic/kafka';
 import type { StreamError } from '../../base/stream-error.ts';
 import type { FetchRequest, KafkaWire, ProduceRequest } from '../../ports/kafka-wire.ts';
@@ -276,8 +277,7 @@ test('kafka: records that are gone, and told what was committed, are an error', 
 
 test('kafka: a compacted topic gets transactions only', async () => {
   const cluster = new FakeCluster();
-  cluster.cleanupPolicy = 'compact,delete';
-  cluster.addTopic('out', 1);
+  cluster.addTopic('out', 1, 'compact,delete');
   const writer = await opened(sinkOn(cluster));
   await commit(writer, 0);
   assert.equal(cluster.requests.at(-1)!.api, 'endTransaction');
@@ -618,4 +618,88 @@ test('kafka: names what the cluster does not permit, and what does not pass', as
     await assert.rejects(opened(sinkOn(cluster, { hook })), { code, message });
     assert.equal(cluster.wires, 0, 'all connections are closed');
   }
+});
+
+const ledger = 'out.mizzle-ledger';
+const resuming = sinkContext(counts, { term: 2, resumes: true });
+
+async function withOutput(): Promise<FakeCluster> {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 2);
+  const writer = await opened(sinkOn(cluster));
+  await commit(writer, 0);
+  await writer.close();
+  return cluster;
+}
+
+test('a run that resumes does not believe that nothing is visible', async () => {
+  const cluster = await withOutput();
+  cluster.deleteTopic(ledger);
+  await assert.rejects(sinkOn(cluster).prepare(resuming), {
+    code: 'ledger-missing',
+    message: /writing to "out": its ledger "out\.mizzle-ledger".* is gone/,
+    hint: /--fresh/,
+  });
+  await assert.rejects(sinkOn(cluster).open(0, resuming), { code: 'ledger-missing' });
+  assert.ok(!cluster.hasTopic(ledger), 'and makes none');
+  await sinkOn(cluster).prepare({ ...resuming, isNew: true });
+  assert.ok(cluster.hasTopic(ledger), 'the sink is new in the pipeline');
+  const unused = new FakeCluster();
+  unused.addTopic('out', 1);
+  await sinkOn(unused).prepare(resuming);
+  assert.ok(unused.hasTopic(ledger), 'where nothing was ever written, nothing is visible');
+  assert.equal(cluster.wires + unused.wires, 0);
+});
+
+test('a ledger that forgets is refused', async () => {
+  for (const policy of ['delete', 'compact,delete']) {
+    const cluster = new FakeCluster();
+    cluster.addTopic('out', 1);
+    cluster.addTopic(ledger, 1, policy);
+    await assert.rejects(sinkOn(cluster).prepare(sinkContext(counts)), {
+      code: 'ledger-policy',
+      message: new RegExp(`its cleanup\\.policy is "${policy}"`),
+      hint: /cleanup\.policy=compact/,
+    });
+  }
+});
+
+test('a ledger that goes while a run lasts ends it, also where it is made anew', async () => {
+  for (const isMadeAnew of [false, true]) {
+    const cluster = new FakeCluster();
+    cluster.addTopic('out', 2);
+    let isDue = false;
+    const hook: Hook = async ({ api }, act) => {
+      if (!isDue || api !== 'produce') return act();
+      isDue = false;
+      cluster.deleteTopic(ledger);
+      const answer = await act();
+      if (isMadeAnew) cluster.addTopic(ledger, 16, 'compact');
+      return answer;
+    };
+    const writer = await opened(sinkOn(cluster, { hook, onePhase: false }));
+    await commit(writer, 0);
+    isDue = true;
+    await assert.rejects(commit(writer, 1), (error: StreamError) => {
+      assert.equal(error.code, isMadeAnew ? 'ledger-changed' : 'ledger-missing', String(error));
+      return true;
+    });
+    await writer.close();
+    assert.deepEqual(seen(cluster), expected(1));
+    assert.equal(cluster.openTransactions('out'), 0, 'readers need not wait');
+  }
+});
+
+test('a ledger that goes ends also a run that writes to it afterwards', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 2);
+  const writer = await opened(sinkOn(cluster));
+  await commit(writer, 0);
+  cluster.deleteTopic(ledger);
+  await commit(writer, 1);
+  // Some turns of the event loop later it knows.
+  await setTimeout(20);
+  await assert.rejects(commit(writer, 2), { code: 'ledger-missing' });
+  await writer.close();
+  assert.deepEqual(seen(cluster), expected(2));
 });

@@ -6,6 +6,7 @@ import type { KafkaPlatform, NewTopic, TopicMetadata } from '../../ports/kafka-w
 import type { Sink, SinkContext, SinkWriter } from '../../ports/sink.ts';
 import type { TypedSink } from '../../ports/typed.ts';
 import { kafkaErrors } from './error-codes.ts';
+import { awaitedTopic, knownLedger, openLedgerTopic } from './ledger-topic.ts';
 import { describeBrokers, patienceMsDefault, resolveAddress } from './kafka-address.ts';
 import type { KafkaAddress } from '../../ports/kafka-address.ts';
 import { KafkaClient } from './kafka-client.ts';
@@ -95,7 +96,10 @@ export class KafkaSink implements Sink {
       if (create === undefined) await client.topic(topic);
       else await made(client, { topic, replication: -1, configs: {}, ...create });
       if (!this.#isExact) return;
-      const { partitions } = await made(client, ledgerTopic(this.#ledgerTopic));
+      const { run, isNew = false } = context;
+      const mustBeThere = run.resumes && !isNew;
+      const ledger = ledgerTopic(this.#ledgerTopic);
+      const { partitions } = await openLedgerTopic(client, ledger, { topic, mustBeThere });
       for (const history of context.run.keeps ?? []) {
         const former = { ...context, run: { ...context.run, history } };
         await this.#close(former, client, partitions.length);
@@ -189,9 +193,9 @@ export class KafkaSink implements Sink {
     context: SinkContext,
     client: KafkaClient,
   ): Promise<TransactionWriter> {
-    const found = await awaited(client, this.#ledgerTopic);
-    const ledger = { topic: this.#ledgerTopic, partitions: found.partitions.length };
-    return new TransactionWriter(this.#parts(partition, context, client), ledger);
+    const ledger = this.#ledgerTopic;
+    const found = await knownLedger(client, { ledger, topic: this.#options.topic });
+    return new TransactionWriter(this.#parts(partition, context, client), found);
   }
 
   #parts(partition: number, context: SinkContext, client: KafkaClient): WriterParts {
@@ -230,7 +234,7 @@ export class KafkaSink implements Sink {
   #connect(): KafkaClient {
     const platform = this.#platform;
     const { patienceMs = patienceMsDefault } = this.#options;
-    const address = resolveAddress(this.#options, (name) => platform.environment(name));
+    const address = resolveAddress(this.#options, platform);
     return new KafkaClient(platform.open(address), { clock: platform, patienceMs });
   }
 }
@@ -240,18 +244,7 @@ async function made(client: KafkaClient, topic: NewTopic): Promise<TopicMetadata
   const found = await client.findTopic(topic.topic);
   if (found !== null) return found;
   await client.createTopic(topic);
-  return awaited(client, topic.topic);
-}
-
-/** The topic was made a moment ago: brokers learn of it one after the other. */
-async function awaited(client: KafkaClient, topic: string): Promise<TopicMetadata> {
-  const attempt = { what: `find the topic "${topic}"`, at: client.wire.description };
-  return client.retried(attempt, async () => {
-    const found = await client.findTopic(topic);
-    if (found === null) return { again: kafkaErrors.unknownTopicOrPartition };
-    const hasLeaders = found.partitions.every(({ leader }) => leader >= 0);
-    return hasLeaders ? { done: found } : { again: kafkaErrors.leaderNotAvailable };
-  });
+  return awaitedTopic(client, topic.topic);
 }
 
 function refuse(what: string, hint: string): never {

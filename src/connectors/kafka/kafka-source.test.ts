@@ -89,6 +89,54 @@ test('a producer is seen again after its abort, within one answer', async () => 
   await all.reader.close();
 });
 
+test('two runs of one source read the same partition, each all of it', async () => {
+  const cluster = new TestCluster(1);
+  const log = cluster.logs[0]!;
+  const source = sourceOf(cluster, { fetchWaitMs: 20 });
+  const first = await opened(source);
+  const second = await opened(source);
+  const read = Promise.all([first, second].map(({ reader }) => takeOffsets(reader, 6)));
+  for (let n = 0; n < 6; n++) {
+    log.append(numbers(n, 1));
+    cluster.wake();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  const late = new Promise((resolve) => setTimeout(resolve, 2_000, 'late'));
+  assert.deepEqual(await Promise.race([read, late]), [upTo(6), upTo(6)]);
+  await first.reader.close();
+  await second.reader.close();
+});
+
+test('partitions that the run does not read are told of, once for each number', async () => {
+  const cluster = new TestCluster(2);
+  // A minute is six milliseconds.
+  const platform = { ...cluster.platform(), nowMs: () => performance.now() * 10_000 };
+  const given = { brokers: 'test:9092', topic: 'orders', schema: columns, patienceMs: 1e9 };
+  const source = new KafkaSource({ ...given, fetchWaitMs: 2 }, platform);
+  const layout = await source.layout(sourceContext());
+  const warnings: string[] = [];
+  const context = sourceContext({ layout, warn: (text) => warnings.push(text) });
+  const readers = await Promise.all([0, 1].map((partition) => source.open(partition, context)));
+  const passing = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60));
+  await passing();
+  assert.deepEqual(warnings, []);
+  cluster.addPartition();
+  await passing();
+  await passing();
+  cluster.addPartition();
+  await passing();
+  assert.equal(warnings.length, 2, warnings.join('\n'));
+  assert.match(
+    warnings[0]!,
+    /"orders" has 3 partitions, and this run reads the 2 .*start it again/,
+  );
+  assert.match(warnings[1]!, /"orders" has 4 partitions, and this run reads the 2 /);
+  await Promise.all(readers.map((reader) => reader.close()));
+  cluster.addPartition();
+  await passing();
+  assert.equal(warnings.length, 2);
+});
+
 test('a change of the leader, and brokers that do not answer, are passed over', async () => {
   const cluster = new TestCluster(1);
   const log = cluster.logs[0]!;

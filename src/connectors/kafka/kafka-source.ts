@@ -18,6 +18,7 @@ import type { KafkaLayout } from './kafka-layout.ts';
 import { KafkaReader, prepareAll } from './kafka-reader.ts';
 import { KafkaReplayer } from './kafka-replayer.ts';
 import { OffsetCommits } from './offset-commits.ts';
+import { PartitionWatch } from './partition-watch.ts';
 import { RecordStream } from './record-stream.ts';
 import type { RecordForm } from './record-stream.ts';
 import { RowDecoder } from './row-decoder.ts';
@@ -47,6 +48,7 @@ type Connection = {
   readonly client: KafkaClient;
   readonly hub: FetchHub;
   readonly commits: OffsetCommits | null;
+  readonly watches: Set<PartitionWatch>;
   users: number;
 };
 
@@ -88,14 +90,23 @@ export class KafkaSource implements Source {
   }
 
   async open(partition: number, context: SourceContext): Promise<SourceReader> {
-    const { topicId, starts, ends } = await this.#layoutOf(context);
+    const layout = await this.#layoutOf(context);
+    const { topicId, starts, ends } = layout;
     const start = starts[partition]!;
     const bounds = this.#bounds(starts.length);
     const connection = this.#connect();
-    const { hub, commits } = connection;
+    const { hub, commits, watches } = connection;
+    // One reader of the run is enough.
+    const watch = partition === 0 ? this.#watchOf(connection, layout, context) : null;
+    if (watch !== null) watches.add(watch);
+    const shared = this.#shared(connection, partition, start);
     const form = this.#formOf(partition);
     return new KafkaReader({
-      ...this.#shared(connection, partition, start),
+      ...shared,
+      onClose: () => {
+        if (watch !== null) watches.delete(watch);
+        return shared.onClose();
+      },
       topicId,
       hub,
       platform: this.#platform,
@@ -121,6 +132,18 @@ export class KafkaSource implements Source {
         if (decoder !== null) await prepareAll(decoder, records, codecs);
       },
     });
+  }
+
+  /** Null: a bounded run ends where the topic ended when it began. */
+  #watchOf(
+    { client: { wire } }: Connection,
+    { topicId, starts, ends }: KafkaLayout,
+    { warn }: SourceContext,
+  ): PartitionWatch | null {
+    if (ends !== null) return null;
+    const { topic } = this.#options;
+    const clock = this.#platform;
+    return new PartitionWatch({ wire, clock, topic, topicId, count: starts.length, warn });
   }
 
   #shared(connection: Connection, partition: number, start: number) {
@@ -187,14 +210,18 @@ export class KafkaSource implements Source {
     const { topic, group, isolation = 'read-committed' } = this.#options;
     const { patienceMs = patienceMsDefault } = this.#options;
     const platform = this.#platform;
-    const wire = platform.open(resolveAddress(this.#options, (name) => platform.environment(name)));
+    const wire = platform.open(resolveAddress(this.#options, platform));
     const client = new KafkaClient(wire, { clock: platform, patienceMs });
     const commits =
       group === undefined ? null : new OffsetCommits({ wire, clock: platform, group, topic });
-    const onTurn = (): void => commits?.tick();
+    const watches = new Set<PartitionWatch>();
+    const onTurn = (): void => {
+      commits?.tick();
+      for (const watch of watches) watch.tick();
+    };
     const bounds = this.#bounds(1);
     const hub = new FetchHub({ client, clock: platform, isolation, bounds, patienceMs, onTurn });
-    return { client, hub, commits, users: 0 };
+    return { client, hub, commits, watches, users: 0 };
   }
 
   async #release(connection: Connection): Promise<void> {

@@ -11,12 +11,14 @@
 import { assert } from '../../base/assert.ts';
 import { StreamError } from '../../base/stream-error.ts';
 import { WireFailure } from '../../ports/kafka-wire.ts';
-import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
+import type { KafkaPlatform, TopicMetadata, TopicPartition } from '../../ports/kafka-wire.ts';
 import type { SinkContext, SinkOutput, SinkWriter } from '../../ports/sink.ts';
 import { fenced, isNewer } from '../fenced.ts';
 import { commitHeader, commitOwner } from './commit-header.ts';
 import { scanCommits } from './commit-scan.ts';
 import type { KafkaClient } from './kafka-client.ts';
+import { isWireFailure } from './kafka-errors.ts';
+import { ledgerMissing } from './ledger-topic.ts';
 import type { KafkaProducer, SendResult, Write } from './kafka-producer.ts';
 import { endOfOwn } from './own-topic.ts';
 import type { RecordBatch } from './record-buffer.ts';
@@ -41,12 +43,15 @@ export type WriterOutput = { readonly encoder: RecordEncoder; readonly partition
 const tellAfterMs = 1_000;
 /** A writer that closes tries for so long to tell the ledger, ms. */
 const closingPatienceMs = 1_000;
+/** Markers take milliseconds, or an election. */
+const shownMsMax = 5_000;
+const shownPauseMs = 2;
 
 export class TransactionWriter implements SinkWriter {
   readonly #parts: WriterParts;
   readonly #key: LedgerKey;
   readonly #ledger: SinkLedger;
-  readonly #ledgerAt: { readonly topic: string; readonly partition: number };
+  readonly #ledgerAt: TopicPartition & { readonly topicId: string };
   readonly #token: string;
   readonly #owner: string;
   #output: WriterOutput | null = null;
@@ -56,6 +61,8 @@ export class TransactionWriter implements SinkWriter {
   #from: number[] | null = null;
   /** False: only a new epoch and a look into the ledger tell how the last commit ended. */
   #isSettled = false;
+  /** Readers may not see yet how a transaction ended. */
+  #mayLag = false;
   /** A transaction may have been committed or not: an older entry must not come behind its own. */
   #isInDoubt = false;
   /** Rows, or a word to the ledger, that were sent outside of a transaction may still arrive. */
@@ -70,13 +77,13 @@ export class TransactionWriter implements SinkWriter {
   /** What is written to the ledger waits for its turn. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: WriterParts, ledger: { readonly topic: string; readonly partitions: number }) {
+  constructor(parts: WriterParts, { topic, topicId, partitions }: TopicMetadata) {
     const { client, platform, partition, context } = parts;
     this.#parts = parts;
     this.#key = ledgerKeyOf(context, partition);
     this.#owner = commitOwner(keyText(this.#key));
-    const at = ledgerPartitionOf(this.#key, ledger.partitions);
-    this.#ledgerAt = { topic: ledger.topic, partition: at };
+    const at = ledgerPartitionOf(this.#key, partitions.length);
+    this.#ledgerAt = { topic, topicId, partition: at };
     this.#ledger = new SinkLedger(client, platform.codecs, this.#ledgerAt);
     this.#token = platform.newToken();
   }
@@ -101,8 +108,8 @@ export class TransactionWriter implements SinkWriter {
 
   /**
    * Resolves when the micro-batch is visible or, in a transaction, when that is decided for good.
-   * Readers see it some milliseconds later then, when the cluster has told the partitions; nobody
-   * has to wait for that, as whoever opens next does.
+   * Readers see it some milliseconds later then, when the cluster has told the partitions; only
+   * `close` and whoever opens next wait for that.
    */
   async commit({ batch, rows }: SinkOutput): Promise<void> {
     assert(batch > this.#through, 'micro-batches are committed in order, each once');
@@ -128,17 +135,32 @@ export class TransactionWriter implements SinkWriter {
     this.#tellLater();
   }
 
-  /** What was committed stays so; the next writer need not look for it. */
+  /** Whoever reads after this sees what was committed, and whoever opens finds it at once. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const { client } = this.#parts;
-    const isClean = this.#from !== null && this.#isSettled && !this.#isFenceDue;
-    if (isClean) {
+    const isClean = this.#isSettled && !this.#isFenceDue;
+    if (isClean && this.#from !== null) {
       client.hurry(closingPatienceMs);
       await this.#tell({ isLast: true });
     }
+    if (isClean && this.#mayLag) await this.#shown();
     await client.close();
+  }
+
+  /** What is decided appears in any case: a cluster that fails now is not waited for for ever. */
+  async #shown(): Promise<void> {
+    const { client, producer, platform } = this.#parts;
+    const endMs = platform.nowMs() + shownMsMax;
+    while (platform.nowMs() < endMs) {
+      const isShown = await producer.isShown().catch((error: unknown) => {
+        if (isWireFailure(error) || error instanceof StreamError) return false;
+        throw error;
+      });
+      if (isShown) return;
+      await client.sleep(shownPauseMs);
+    }
   }
 
   async #take(state: 'opened' | 'closed'): Promise<number> {
@@ -262,6 +284,7 @@ export class TransactionWriter implements SinkWriter {
     const entry = this.#entry({ batch, state: 'committed', ...from });
     const result = await this.#transact([...writes, entry]);
     if (result === 'done') this.#told = batch;
+    this.#mayLag = true;
     return result;
   }
 
@@ -344,8 +367,19 @@ export class TransactionWriter implements SinkWriter {
       this.#isSettled = false;
       const isRefused = error instanceof StreamError && error.code !== 'kafka-unreachable';
       if (isRefused) await this.#parts.producer.abandon();
-      throw error;
+      throw await this.#explained(error);
     }
+  }
+
+  /** A topic that is gone is none to be made anew where it is the ledger. */
+  async #explained(error: unknown): Promise<unknown> {
+    const code = error instanceof StreamError ? error.code : '';
+    if (code === 'topic-recreated') return this.#changed('it was deleted and made anew');
+    if (code !== 'topic-unknown') return error;
+    const { client, topic } = this.#parts;
+    const ledger = this.#ledgerAt.topic;
+    const found = await client.findTopic(ledger).catch(() => undefined);
+    return found === null ? ledgerMissing({ ledger, topic }) : error;
   }
 
   /** Before and while it opens. */
@@ -371,11 +405,11 @@ export class TransactionWriter implements SinkWriter {
   #entry({ batch, state, from }: Pick<LedgerEntry, 'batch' | 'state' | 'from'>): Write {
     const { platform, context } = this.#parts;
     const { term, incarnation } = context.run;
-    const { topic, partition } = this.#ledgerAt;
+    const { topic, topicId, partition } = this.#ledgerAt;
     const common = { batch, term, incarnation, token: this.#token, state };
     const entry: LedgerEntry = from === undefined ? common : { ...common, from };
     const at = { partition, nowMs: platform.nowMs(), codecs: platform.codecs };
-    return { topic, batch: entryBatch(this.#key, entry, at) };
+    return { topic, topicId, batch: entryBatch(this.#key, entry, at) };
   }
 
   #fenced(): StreamError {

@@ -47,6 +47,7 @@ export async function runCluster(
     clock,
     config,
     inputs: setup.inputs,
+    newSinks: setup.newSinks,
   });
   await sinks.prepare();
   const storage = await driverStorage(setup);

@@ -47,6 +47,7 @@ export async function runEmbedded(
     clock,
     config,
     inputs: setup.inputs,
+    newSinks: setup.newSinks,
   });
   const threads = new Threads(pool, setup);
   const first = Array.from({ length: setup.threads }, (_, worker) =>

@@ -12,6 +12,7 @@ export class ClientSinks {
   readonly #sinks: ReadonlyMap<SinkId, Sink>;
   readonly #writers: SinkWriters;
   readonly #inputs: readonly string[];
+  readonly #newSinks: ReadonlySet<string>;
 
   constructor(options: {
     readonly plan: LogicalPlan;
@@ -20,8 +21,11 @@ export class ClientSinks {
     readonly config: JobConfig;
     /** Absolute paths of the files that the job reads. */
     readonly inputs: readonly string[];
+    /** Of which the checkpoint that the run resumes has nothing. */
+    readonly newSinks: readonly string[];
   }) {
-    const { plan, sinks, clock, config, inputs } = options;
+    const { plan, sinks, clock, config, inputs, newSinks } = options;
+    this.#newSinks = new Set(newSinks);
     this.#sinks = sinks;
     this.#inputs = inputs;
     const run = sinkRun(plan.name, config);
@@ -32,7 +36,8 @@ export class ClientSinks {
   async prepare(): Promise<void> {
     try {
       for (const [id, sink] of this.#sinks) {
-        await sink.prepare({ ...this.#writers.context(id), inputs: this.#inputs });
+        const isNew = this.#newSinks.has(id);
+        await sink.prepare({ ...this.#writers.context(id), isNew, inputs: this.#inputs });
       }
     } catch (error) {
       await this.abandon();

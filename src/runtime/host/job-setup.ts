@@ -42,6 +42,8 @@ export type JobSetup = {
   readonly clock: RunClock;
   /** Absolute paths of the files that the job reads. */
   readonly inputs: readonly string[];
+  /** Sinks of which the checkpoint that the run resumes has nothing. */
+  readonly newSinks: readonly string[];
   readonly pace: Pace;
   readonly mode: ExecutionMode;
   readonly partMs: number;
@@ -184,7 +186,22 @@ export async function setUpJob(
       bytesPerTask,
     };
     if (durable !== null) await beginHistory(durable, { config, plan, nowMs, warn }, change);
-    const own = { config, clock, inputs, pace, mode, partMs, threads, statusIntervalMs, runForMs };
+    const hasOutput = latest !== null && latest.batch >= 0;
+    const newSinks: readonly string[] = hasOutput
+      ? (change?.newSinks ?? [])
+      : logical.sinks.map(({ id }) => id);
+    const own = {
+      config,
+      clock,
+      inputs,
+      newSinks,
+      pace,
+      mode,
+      partMs,
+      threads,
+      statusIntervalMs,
+      runForMs,
+    };
     return { logical, plan, bindings, durable, ...own };
   });
 }

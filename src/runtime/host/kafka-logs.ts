@@ -64,7 +64,7 @@ export function checkLogAddress(address: KafkaLogAddress): void {
     throw new StreamError({
       code: 'invalid-option',
       message: `could not use checkpoints.rangeLog: its ${name} is a text`,
-      hint: "name an environment variable that holds it: { env: 'KAFKA_PASSWORD' }",
+      hint: "name what holds it: { env: 'KAFKA_PASSWORD' } or { file: '/path' }",
       fields: { option: `checkpoints.rangeLog.kafka.${name}` },
     });
   }

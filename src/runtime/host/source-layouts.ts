@@ -43,6 +43,7 @@ export async function layOutSources(request: LayoutRequest): Promise<SourceLayou
     const known = same === undefined ? undefined : former.get(same);
     const context = {
       ...run,
+      warn: (text: string) => warn(`source "${spec.name}": ${text}`),
       schema,
       format,
       ...(known === undefined ? {} : { layout: known }),

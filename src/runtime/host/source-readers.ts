@@ -1,6 +1,7 @@
 // The open readers of one worker's source partitions: what a task may read now, and ranges that
 // were read before and must be read again exactly.
 
+import process from 'node:process';
 import { assert } from '../../base/assert.ts';
 import type { StreamError } from '../../base/stream-error.ts';
 import { asStreamError } from '../../base/stream-error.ts';
@@ -156,6 +157,9 @@ export class SourceReaders {
     const spec = plan.sources.find(({ id }) => id === input.scan.source)!;
     const context = {
       nowMs: () => clock.nowMs(),
+      warn: (text: string) => {
+        process.stderr.write(`mizzle: source "${spec.name}": ${text}\n`);
+      },
       startMs: config.startMs,
       schema: spec.schema,
       format: spec.format,

@@ -34,6 +34,7 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     clock,
     config,
     inputs: setup.inputs,
+    newSinks: setup.newSinks,
   });
   await sinks.prepare();
   const storage = await driverStorage(setup);

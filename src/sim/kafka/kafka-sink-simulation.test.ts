@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { simulateKafkaSink } from './kafka-sink.fixture.ts';
+import { simulateKafkaSink, simulateRepeatingSink } from './kafka-sink.fixture.ts';
 import { ledgerTopic, makeMinimalSink } from './minimal-sink.fixture.ts';
 import type { MinimalSinkBug } from './minimal-sink.fixture.ts';
 import type { SinkSimulation } from './sink-simulation.fixture.ts';
@@ -22,6 +22,14 @@ for (let part = 0; part < partCount; part++) {
     assert.ok(fenced > seedsPerPart, 'writers are replaced while they write');
   });
 }
+
+test('at-least-once: nothing is lost, and without faults no writer repeats itself', async () => {
+  let opened = 0;
+  for (let seed = 0; seed < seedsPerPart; seed++) {
+    opened += (await simulateRepeatingSink(seed).catch(said(seed))).opened;
+  }
+  assert.ok(opened > 3 * seedsPerPart, 'writers are replaced while they write');
+});
 
 test('simulateKafkaSink does the same again by the same seed', async () => {
   for (let seed = 0; seed < 5; seed++) {

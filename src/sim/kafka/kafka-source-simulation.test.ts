@@ -8,16 +8,20 @@ import { simulateKafkaSource } from './kafka-source.fixture.ts';
 const seedCount = 100;
 
 test('KafkaSource gives each visible record once, in order, and again on replay', async () => {
-  const totals = { records: 0, reopened: 0 };
+  const totals = { records: 0, reopened: 0, committed: 0 };
   for (let seed = 0; seed < seedCount; seed++) {
-    const { records, reopened } = await simulateKafkaSource(seed).catch((error: unknown) => {
-      throw new Error(`seed ${seed} failed`, { cause: error });
-    });
+    const { records, reopened, committed } = await simulateKafkaSource(seed).catch(
+      (error: unknown) => {
+        throw new Error(`seed ${seed} failed`, { cause: error });
+      },
+    );
     totals.records += records;
     totals.reopened += reopened;
+    totals.committed += committed;
   }
   assert.ok(totals.records > 50 * seedCount, 'there is something to read');
   assert.ok(totals.reopened > seedCount, 'readers go on elsewhere');
+  assert.ok(totals.committed > 0, 'groups are at the end where nothing goes wrong');
 });
 
 test('simulateKafkaSource does the same again by the same seed', async () => {

@@ -19,6 +19,7 @@ import { newKafka, runInTime } from './kafka-run.fixture.ts';
 import type { SimulatedClient, SimulatedKafka } from './simulated-kafka.ts';
 
 const topic = 'input';
+const group = 'lag';
 const columns = schema({ v: int32(), at: float64() });
 
 export type SourceSimulation = {
@@ -26,6 +27,8 @@ export type SourceSimulation = {
   readonly chunks: number;
   readonly reopened: number;
   readonly failed: number;
+  /** Partitions whose group was found at their end. */
+  readonly committed: number;
 };
 
 type Range = { readonly from: number; readonly to: number; readonly texts: readonly string[] };
@@ -37,6 +40,8 @@ type Drawn = {
   readonly spliced: boolean;
   readonly small: boolean;
   readonly compacted: boolean;
+  /** Positions are committed to a group. */
+  readonly grouped: boolean;
 };
 
 /** Throws what was wrong. */
@@ -61,6 +66,7 @@ export async function simulateKafkaSource(seed: number): Promise<SourceSimulatio
     spliced: random.chance(0.5),
     small: random.chance(0.5),
     compacted: random.chance(0.5),
+    grouped: random.chance(0.5),
   };
   kafka.createTopic(topic, drawn.partitionCount, {
     'cleanup.policy': drawn.compacted ? 'compact' : 'delete',
@@ -71,7 +77,7 @@ export async function simulateKafkaSource(seed: number): Promise<SourceSimulatio
 }
 
 class World {
-  readonly totals = { records: 0, chunks: 0, reopened: 0, failed: 0 };
+  readonly totals = { records: 0, chunks: 0, reopened: 0, failed: 0, committed: 0 };
   readonly #kafka: SimulatedKafka;
   readonly #random: Random;
   readonly #drawn: Drawn;
@@ -140,7 +146,10 @@ class World {
       try {
         const reader = await this.#source(client).open(partition, context);
         const isDone = await this.#read(partition, reader, losesAfter);
-        if (isDone) return await reader.close();
+        if (isDone) {
+          await reader.close();
+          return this.#judgeGroup(partition, { lives: tries + 1 });
+        }
       } catch (error) {
         this.#failed(error);
       }
@@ -189,6 +198,20 @@ class World {
     return this.#drawn.isolation === 'read-committed' ? log.lastStableOffset : log.highWatermark;
   }
 
+  /** Whoever looks at the lag sees how far the run has come, and never further. */
+  #judgeGroup(partition: number, { lives }: { readonly lives: number }): void {
+    const offset = this.#kafka.brokers.groupOffset(group, { topic, partition });
+    const ends = this.#ranges[partition]!.map(({ to }) => to);
+    if (!this.#drawn.grouped) return assert.equal(offset, -1);
+    assert.ok(offset === -1 || ends.includes(offset), `${offset} was never reached`);
+    // What others have left behind may come late, and faults may last.
+    const isAlone = lives === 1 && this.#kafka.options.faults === noKafkaFaults;
+    const last = ends.findLast((to, index) => to > (ends[index - 1] ?? this.#startOf(partition)));
+    if (!isAlone || last === undefined) return;
+    assert.equal(offset, last, `partition ${partition} was read to ${last}`);
+    this.totals.committed++;
+  }
+
   #judge(partition: number): void {
     const log = this.#kafka.brokers.log({ topic, partition });
     const ranges = this.#ranges[partition]!;
@@ -233,13 +256,14 @@ class World {
   }
 
   #source(client: SimulatedClient): KafkaSource {
-    const { isolation, bounded, spliced, small } = this.#drawn;
+    const { isolation, bounded, spliced, small, grouped } = this.#drawn;
     return new KafkaSource(
       {
         brokers: 'simulated:9092',
         topic,
         schema: columns,
         isolation,
+        ...(grouped ? { group } : {}),
         ...(bounded ? { until: 'latest' as const } : {}),
         ...(spliced ? { columns: { at: 'offset' as const } } : {}),
         ...(small ? { bufferBytes: 200, fetchBytes: 150, fetchWaitMs: 20 } : {}),

@@ -29,7 +29,7 @@ async function simulate(seed: number): Promise<void> {
   let clients = 0;
   const open = (): KafkaRangeLog => {
     const { platform } = kafka.client(`client-${clients++}`);
-    const connection = resolveAddress({ brokers: 'kafka:9092' }, platform.environment);
+    const connection = resolveAddress({ brokers: 'kafka:9092' }, platform);
     const wire = platform.open(connection);
     const client = new KafkaClient(wire, { clock: platform, patienceMs: 60_000 });
     const own = { client, platform, owner, replication: 1, releaseRecordsMin: 2 };

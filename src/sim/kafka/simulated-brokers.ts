@@ -18,6 +18,7 @@ import type {
   PartitionMetadata,
   ProducedPartition,
   ProduceRequest,
+  TopicConfigs,
   TopicPartition,
 } from '../../ports/kafka-wire.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
@@ -66,8 +67,6 @@ type Topic = {
 };
 
 type Broker = { isUp: boolean; generation: number };
-
-const defaults: Readonly<Record<string, string>> = { 'cleanup.policy': 'delete' };
 
 /** Transactional ids are spread over so many parts, each with a coordinator. */
 const coordinatorCount = 5;
@@ -227,13 +226,15 @@ export class SimulatedBrokers {
     return kafkaErrors.none;
   }
 
-  topicConfig(
-    topic: string,
-    name: string,
-  ): { readonly error: number; readonly value: string | null } {
+  topicConfigs(topic: string, names: readonly string[]): TopicConfigs {
     const found = this.#topics.get(topic);
-    if (found === undefined) return { error: kafkaErrors.unknownTopicOrPartition, value: null };
-    return { error: kafkaErrors.none, value: found.configs[name] ?? defaults[name] ?? null };
+    if (found === undefined) {
+      return { error: kafkaErrors.unknownTopicOrPartition, configs: new Map() };
+    }
+    const settings = { 'cleanup.policy': 'delete', ...found.configs };
+    const known = new Map<string, string>(Object.entries(settings));
+    const configs = new Map(names.map((name) => [name, known.get(name) ?? null]));
+    return { error: kafkaErrors.none, configs };
   }
 
   /** The topic is gone; one of the same name is another one. */
@@ -326,7 +327,15 @@ export class SimulatedBrokers {
     return { error: kafkaErrors.none, broker: isStale ? this.#someBroker() : broker };
   }
 
-  commitOffset(group: string, { topic, partition }: TopicPartition, offset: number): number {
+  /** The last to come counts, whoever it is. */
+  commitOffset(
+    broker: number,
+    group: string,
+    { topic, partition, offset }: TopicPartition & { readonly offset: number },
+  ): number {
+    const { broker: at, loadingUntilMs } = this.#coordinators[partOf(group)]!;
+    if (at !== broker) return kafkaErrors.notCoordinator;
+    if (this.#clock.nowMs < loadingUntilMs) return kafkaErrors.coordinatorLoadInProgress;
     if (this.#topics.get(topic)?.partitions[partition] === undefined) {
       return kafkaErrors.unknownTopicOrPartition;
     }

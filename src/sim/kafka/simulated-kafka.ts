@@ -117,6 +117,7 @@ export class SimulatedClient {
       sleep: (ms) => new Promise((resolve) => this.later(ms, resolve)),
       newToken: () => kafka.newToken(),
       environment: () => undefined,
+      readFile: noFile,
       codecs: simulatedCodecs,
     };
   }
@@ -229,6 +230,10 @@ export class SimulatedClient {
       });
     });
   }
+}
+
+function noFile(path: string): never {
+  throw new Error(`there is no file "${path}" here`);
 }
 
 /** What is compressed only looks so. */

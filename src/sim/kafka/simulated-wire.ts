@@ -21,6 +21,7 @@ import type {
   OffsetFound,
   ProducedPartition,
   ProduceRequest,
+  TopicConfigs,
   TopicPartition,
   TransactionAsked,
 } from '../../ports/kafka-wire.ts';
@@ -61,12 +62,8 @@ export class SimulatedWire implements KafkaWire {
     });
   }
 
-  topicConfig(
-    broker: BrokerId,
-    topic: string,
-    name: string,
-  ): Promise<{ readonly error: number; readonly value: string | null }> {
-    return this.#ask(broker, (_, reply) => reply(this.#brokers.topicConfig(topic, name)));
+  topicConfigs(broker: BrokerId, topic: string, names: readonly string[]): Promise<TopicConfigs> {
+    return this.#ask(broker, (_, reply) => reply(this.#brokers.topicConfigs(topic, names)));
   }
 
   listOffsets(
@@ -139,10 +136,10 @@ export class SimulatedWire implements KafkaWire {
     group: string,
     offsets: readonly OffsetCommitted[],
   ): Promise<readonly (TopicPartition & { readonly error: number })[]> {
-    return this.#ask(broker, (_, reply) => {
-      const answers = offsets.map(({ topic, partition, offset }) => {
-        const error = this.#brokers.commitOffset(group, { topic, partition }, offset);
-        return { topic, partition, error };
+    return this.#ask(broker, (id, reply) => {
+      const answers = offsets.map((each) => {
+        const { topic, partition } = each;
+        return { topic, partition, error: this.#brokers.commitOffset(id, group, each) };
       });
       reply(answers);
     });

@@ -17,6 +17,8 @@ import type { SimulatedClient, SimulatedKafka, SimulatedKafkaOptions } from './s
 export type SinkUnderTest = {
   /** It knows of histories that follow each other. */
   readonly keepsHistories: boolean;
+  /** It has no ledger and fences nobody: whoever opens repeats everything. */
+  readonly repeats?: boolean;
   /** Topics that are there before; the sink makes others by itself. */
   readonly prepare?: (kafka: SimulatedKafka, of: SinkDrawn) => void;
   readonly make: (platform: KafkaPlatform, of: SinkDrawn) => Sink;
@@ -308,6 +310,7 @@ class World {
 
   #onOpen(life: Life, through: number): void {
     life.through = through;
+    if (this.#sink.repeats === true) return assert.equal(through, -1);
     assert.ok(life.history === this.#history || this.#kept === null, 'a history that is over');
     for (const { life: other, batch } of this.#done) {
       if (!isBeside(other, life)) continue;
@@ -373,6 +376,7 @@ class World {
   judge(): void {
     if (this.#broken !== null) throw this.#broken;
     const seen = this.#visible();
+    if (this.#sink.repeats === true) return this.#judgeRepeated(seen);
     for (const partition of this.#script.keys()) {
       for (let history = 1; history <= this.#history; history++) {
         const mine = seen.filter((row) => row.partition === partition && row.history === history);
@@ -382,6 +386,25 @@ class World {
     if (this.#kept === null) return;
     const former = seen.filter(({ history }) => history === 1);
     assert.deepEqual(former, this.#kept, 'a history that is over stays as it is');
+  }
+
+  /** Everything at least once, also of each writer that has said so; without faults just once. */
+  #judgeRepeated(seen: readonly Seen[]): void {
+    assert.equal(this.fenced, 0);
+    const isCalm = this.#kafka.options.faults === noKafkaFaults;
+    for (const [partition, counts] of this.#script.entries()) {
+      for (const [batch, count] of counts.entries()) {
+        const name = `micro-batch ${batch} of partition ${partition}`;
+        const mine = seen.filter((row) => row.partition === partition && row.batch === batch);
+        const wanted = Array.from({ length: count }, (_, row) => row);
+        assert.deepEqual(placesOf(mine, false), wanted, name);
+        for (const { life } of this.#done.filter((done) => done.batch === batch)) {
+          if (life.partition !== partition) continue;
+          const own = mine.filter(({ by }) => by === life.by);
+          assert.deepEqual(placesOf(own, isCalm), wanted, `${name} by writer ${life.by}`);
+        }
+      }
+    }
   }
 
   #judgePartition(
@@ -415,6 +438,7 @@ class World {
       const rows = recordsOf(log.visible('read-committed')).map(({ value }) => {
         return JSON.parse(value!) as Seen;
       });
+      if (this.#sink.repeats === true) return rows;
       for (const sinkPartition of this.#script.keys()) {
         const mine = rows.filter((row) => row.partition === sinkPartition);
         const places = mine.map((row) => row.history * 1e6 + row.batch * 1000 + row.row);
@@ -439,6 +463,11 @@ class World {
       assert.ok(isAllowed, `${what}though ${other.by} opened behind ${other.through}`);
     }
   }
+}
+
+function placesOf(rows: readonly Row[], countsAll: boolean): readonly number[] {
+  const places = rows.map(({ row }) => row).toSorted((a, b) => a - b);
+  return countsAll ? places : [...new Set(places)];
 }
 
 function batchOf(rows: readonly RowObject[]): ReturnType<typeof rowsToBatch> {

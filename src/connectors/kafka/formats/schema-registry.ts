@@ -1,19 +1,21 @@
 // A client of schema registries that speak Confluent's HTTP API (Confluent, Karapace, Redpanda,
 // Apicurio's /apis/ccompat). Schemas never change once they have an id, so they are kept for good.
 
+import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StreamError } from '../../../base/stream-error.ts';
 import type { StreamErrorOptions } from '../../../base/stream-error.ts';
-import type { TextOrEnv } from '../../../ports/kafka-address.ts';
+import type { TextOrReference } from '../../../ports/kafka-address.ts';
+import { describeReference, lookUp } from '../text-reference.ts';
 
 export type RegistryAddress = {
   /** `https://registry:8081`, or several with commas between, which are tried in turn. */
-  readonly url: TextOrEnv;
+  readonly url: TextOrReference;
   /** Default: none is sent. */
   readonly auth?:
-    | { readonly username: TextOrEnv; readonly password: TextOrEnv }
-    | { readonly token: TextOrEnv };
+    | { readonly username: TextOrReference; readonly password: TextOrReference }
+    | { readonly token: TextOrReference };
   /** For how long a registry that fails is asked again before the run fails, ms. Default 60,000. */
   readonly patienceMs?: number;
 };
@@ -49,6 +51,10 @@ const pauseMsMax = 2_000;
 /** A schema with more references than this is taken for a ring or an attack. */
 const referenceCountMax = 1_000;
 const transientStatuses: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
+const surroundings = {
+  environment: (name: string) => process.env[name],
+  readFile: (path: string) => readFileSync(path, 'utf8'),
+};
 const accepted = 'application/vnd.schemaregistry.v1+json, application/json';
 
 type Asked = {
@@ -73,7 +79,7 @@ export class SchemaRegistry {
   /** For messages and plans: never a secret. */
   get description(): string {
     const { url } = this.#address;
-    return typeof url === 'string' ? url.replaceAll(/\/\/[^/@,]*@/g, '//') : `$${url.env}`;
+    return describeReference(url).replaceAll(/\/\/[^/@,]*@/g, '//');
   }
 
   /** Rejects with `schema-unknown` where the registry has no such id. */
@@ -260,16 +266,8 @@ export class SchemaRegistry {
     return headers;
   }
 
-  #text(what: string, value: TextOrEnv): string {
-    if (typeof value === 'string') return value;
-    const found = process.env[value.env];
-    if (found !== undefined && found !== '') return found;
-    throw new StreamError({
-      code: 'environment-missing',
-      message: `could not ${what}: the environment variable ${value.env} is not set`,
-      hint: `set ${value.env} on every host that runs the pipeline`,
-      fields: { variable: value.env },
-    });
+  #text(what: string, value: TextOrReference): string {
+    return lookUp(value, what, surroundings);
   }
 
   #givenUp(what: string, cause: unknown): StreamError {

@@ -9,6 +9,7 @@ import type {
   OffsetAsked,
   OffsetCommitted,
   OffsetFound,
+  TopicConfigs,
 } from '../../../ports/kafka-wire.ts';
 import type { AnswerReader } from './answer-reader.ts';
 import { readByTopic, writeByTopic } from './by-topic.ts';
@@ -73,62 +74,6 @@ function readTopic(reader: AnswerReader): ClusterMetadata['topics'][number] {
   return { topic, topicId, error, partitions };
 }
 
-export type ConfigAsked = { readonly topic: string; readonly name: string };
-
-export type ConfigFound = { readonly error: number; readonly value: string | null };
-
-export const topicConfigApi: WireApi<ConfigAsked, ConfigFound> = {
-  name: 'DescribeConfigs',
-  key: 32,
-  versionMin: 4,
-  versionMax: 4,
-  write(writer, { topic, name }) {
-    writer.array([topic], () => {
-      // The type of a topic.
-      writer.int8(2).text(topic);
-      writer.array([name], () => void writer.text(name));
-      writer.noTags();
-    });
-    // Neither synonyms nor documentation.
-    writer.boolean(false).boolean(false).noTags();
-  },
-  read(reader, { name }) {
-    reader.int32();
-    const [found] = reader.array(() => {
-      const error = reader.int16();
-      reader.nullableText();
-      reader.int8();
-      reader.text();
-      const values = reader.array(() => readConfig(reader));
-      reader.skipTags();
-      return { error, value: values.find((config) => config.name === name)?.value ?? null };
-    });
-    return found ?? { error: 0, value: null };
-  },
-};
-
-function readConfig(reader: AnswerReader): {
-  readonly name: string;
-  readonly value: string | null;
-} {
-  const name = reader.text();
-  const value = reader.nullableText();
-  // Read only, its source, secret; synonyms; its type; documentation.
-  reader.boolean();
-  reader.int8();
-  reader.boolean();
-  reader.array(() => {
-    reader.text();
-    reader.nullableText();
-    reader.int8();
-    reader.skipTags();
-  });
-  reader.int8();
-  reader.nullableText();
-  reader.skipTags();
-  return { name, value };
-}
-
 export type TopicMade = {
   readonly topic: string;
   readonly error: number;
@@ -178,6 +123,59 @@ export const createTopicsApi: WireApi<CreateTopicsAsked, readonly TopicMade[]> =
     });
   },
 };
+
+export type TopicConfigsAsked = { readonly topic: string; readonly names: readonly string[] };
+
+export const describeConfigsApi: WireApi<TopicConfigsAsked, TopicConfigs> = {
+  name: 'DescribeConfigs',
+  key: 32,
+  versionMin: 4,
+  versionMax: 4,
+  write(writer, { topic, names }) {
+    writer.array([topic], () => {
+      writer.int8(topicResource).text(topic);
+      writer.array(names, (name) => void writer.text(name));
+      writer.noTags();
+    });
+    // Neither synonyms nor documentation.
+    writer.boolean(false).boolean(false).noTags();
+  },
+  read(reader) {
+    reader.int32();
+    const [found] = reader.array(() => {
+      const error = reader.int16();
+      reader.nullableText();
+      reader.int8();
+      reader.text();
+      const configs = new Map(reader.array(() => readConfig(reader)));
+      reader.skipTags();
+      return { error, configs };
+    });
+    if (found === undefined) throw new Error('an answer without a topic');
+    return found;
+  },
+};
+
+const topicResource = 2;
+
+function readConfig(reader: AnswerReader): readonly [string, string | null] {
+  const config = [reader.text(), reader.nullableText()] as const;
+  // Whether it can be changed, where it comes from, whether it is secret.
+  reader.boolean();
+  reader.int8();
+  reader.boolean();
+  reader.array(() => {
+    reader.text();
+    reader.nullableText();
+    reader.int8();
+    reader.skipTags();
+  });
+  // Its type and documentation.
+  reader.int8();
+  reader.nullableText();
+  reader.skipTags();
+  return config;
+}
 
 export type ListOffsetsAsked = {
   readonly isolation: Isolation;

@@ -2,7 +2,7 @@
 // where neither is asked for, a socket is enough, which then reads into one buffer over and over:
 // a new one for every 64 KiB that arrive makes V8 collect all of its heap again and again.
 
-import { createConnection } from 'node:net';
+import { createConnection, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Connection } from '@platformatic/kafka';
 import type { KafkaConnection } from '../../../ports/kafka-wire.ts';
@@ -24,7 +24,7 @@ export type BrokerAbilities = {
 
 export type Dial = {
   /** Connects, secures, logs in, asks for versions. Once. */
-  connect(address: LinkAddress): Promise<BrokerAbilities>;
+  connect(): Promise<BrokerAbilities>;
   /** Null before there is one. */
   readonly socket: Socket | null;
   /** Whether a chunk is overwritten by the next one. */
@@ -35,10 +35,17 @@ export type Dial = {
   abandon(): void;
 };
 
-export function newDial(options: KafkaConnection, onRetire: () => void): Dial {
+export function newDial(
+  options: KafkaConnection,
+  address: LinkAddress,
+  onRetire: () => void,
+): Dial {
   const isPlain = options.tls === false && options.sasl === null;
-  return isPlain ? new PlainDial(options) : new PackageDial(options, onRetire);
+  return isPlain ? new PlainDial(options, address) : new PackageDial(options, address, onRetire);
 }
+
+/** As the package says it, too. */
+export const requiresTls = 'Broker requires TLS.';
 
 const readBytes = 256 * 1024;
 const apiVersionsKey = 18;
@@ -47,18 +54,21 @@ const unsupportedVersion = 35;
 class PlainDial implements Dial {
   readonly reusesChunks = true;
   readonly #options: KafkaConnection;
+  readonly #address: LinkAddress;
   #socket: Socket | null = null;
   #onChunk: (chunk: Buffer) => void = () => {};
 
-  constructor(options: KafkaConnection) {
+  constructor(options: KafkaConnection, address: LinkAddress) {
     this.#options = options;
+    this.#address = address;
   }
 
   get socket(): Socket | null {
     return this.#socket;
   }
 
-  connect({ host, port }: LinkAddress): Promise<BrokerAbilities> {
+  connect(): Promise<BrokerAbilities> {
+    const { host, port } = this.#address;
     const { connectTimeoutMs } = this.#options;
     return new Promise((resolve, reject) => {
       const socket = createConnection({
@@ -117,7 +127,7 @@ class PlainDial implements Dial {
     );
     this.#onChunk = (chunk) => {
       // An alert of TLS: it takes our request for a broken handshake.
-      if (chunk[0] === 0x15 && chunk[1] === 0x03) return settle(new Error('Broker requires TLS.'));
+      if (chunk[0] === 0x15 && chunk[1] === 0x03) return settle(new Error(requiresTls));
       try {
         frames.push(chunk);
       } catch (error) {
@@ -162,13 +172,17 @@ const finalizedFeaturesTag = 2;
 
 class PackageDial implements Dial {
   readonly reusesChunks = false;
+  readonly #address: LinkAddress;
   readonly #connection: Connection;
+  #failure: unknown = null;
 
-  constructor(options: KafkaConnection, onRetire: () => void) {
+  constructor(options: KafkaConnection, address: LinkAddress, onRetire: () => void) {
     const { Connection: PackageConnection } = kafkaPackage();
-    this.#connection = new PackageConnection(options.clientId, connectionOptions(options));
-    // Without a listener its errors would end the process; each is told where it matters.
-    this.#connection.on('error', () => {});
+    this.#address = address;
+    this.#connection = new PackageConnection(options.clientId, connectionOptions(options, address));
+    // Without a listener its errors would end the process. A request that fails with the
+    // connection does not say why: a broker that refuses our certificate does so after it was made.
+    this.#connection.on('error', (error: unknown) => (this.#failure ??= error));
     // Logging in again, before a session ends, would go by the package's own reading: the next
     // request gets a new connection instead.
     this.#connection.reauthenticate = onRetire;
@@ -178,7 +192,8 @@ class PackageDial implements Dial {
     return (this.#connection.socket as Socket | undefined) ?? null;
   }
 
-  async connect({ host, port }: LinkAddress): Promise<BrokerAbilities> {
+  async connect(): Promise<BrokerAbilities> {
+    const { host, port } = this.#address;
     await this.#connection.connect(host, port);
     const { apiVersionsV3 } = kafkaPackage();
     let answer: Awaited<ReturnType<typeof apiVersionsV3.api.async>>;
@@ -187,7 +202,7 @@ class PackageDial implements Dial {
     } catch (error) {
       const isOld = isUnsupported(error);
       if (isOld) throw tooOld(`${host}:${port}`, 'it does not know ApiVersions 3');
-      throw error;
+      throw this.#failure ?? error;
     }
     return {
       versions: new Map(
@@ -220,15 +235,17 @@ class PackageDial implements Dial {
   }
 }
 
-function connectionOptions(options: KafkaConnection): object {
+function connectionOptions(options: KafkaConnection, { host }: LinkAddress): object {
   const { tls, sasl } = options;
+  // Without a name of its own, the host's, which certificates are of; an address is no such name,
+  // and is compared with the certificate all the same.
+  const serverName = (tls !== true && tls !== false && tls.servername) || isIP(host) === 0;
   return {
     connectTimeout: options.connectTimeoutMs,
     // Of the requests by which it connects: a broker that hangs must not be waited for.
     requestTimeout: options.connectTimeoutMs,
     ...(tls === false ? {} : { tls: tls === true ? {} : tls }),
-    // Without a name of its own, the host's, which certificates are of.
-    ...(tls === false ? {} : { tlsServerName: (tls !== true && tls.servername) || true }),
+    ...(tls === false ? {} : { tlsServerName: serverName }),
     ...(sasl === null ? {} : { sasl }),
   };
 }

@@ -34,9 +34,9 @@ const correlationBytes = 4;
 
 export class KafkaLink {
   readonly broker: string;
+  readonly address: LinkAddress;
   readonly #options: KafkaConnection;
   readonly #hooks: LinkHooks;
-  readonly #address: LinkAddress;
   readonly #dial: Dial;
   readonly #buffers: FrameBuffers;
   readonly #waiting = new Map<number, Waiting>();
@@ -46,6 +46,7 @@ export class KafkaLink {
   #correlation = 0;
   #failure: WireFailure | null = null;
   #retired = false;
+  #hasAnswered = false;
 
   constructor(
     options: KafkaConnection,
@@ -55,14 +56,19 @@ export class KafkaLink {
     this.#options = options;
     this.#hooks = hooks;
     this.#buffers = hooks.buffers;
-    this.#address = address;
+    this.address = address;
     this.broker = `${address.host}:${address.port}`;
-    this.#dial = newDial(options, () => this.#retire());
+    this.#dial = newDial(options, address, () => this.#retire());
   }
 
   /** Levels of the cluster's features, by their names, as of connecting. */
   get features(): ReadonlyMap<string, number> {
     return this.#features;
+  }
+
+  /** It ended before it had answered anything, as those do that demand a login. */
+  get endedMute(): boolean {
+    return this.#failure !== null && !this.#hasAnswered;
   }
 
   get usable(): boolean {
@@ -72,11 +78,12 @@ export class KafkaLink {
   /** Once, before the first call. Rejects with `WireFailure`, or where trying again cannot help. */
   async connect(): Promise<void> {
     try {
-      const { versions, features } = await this.#dial.connect(this.#address);
+      const { versions, features } = await this.#dial.connect();
       this.#versions = versions;
       this.#features = features;
     } catch (error) {
-      const failure = connectFailure(this.#failure ?? error, this.broker);
+      const tried = { options: this.#options, address: this.address };
+      const failure = await connectFailure(this.#failure ?? error, tried);
       this.end(failure instanceof WireFailure ? failure : wireFailure(failure.message, failure));
       throw failure instanceof WireFailure ? unsent(failure) : failure;
     }
@@ -194,6 +201,7 @@ export class KafkaLink {
       if (this.#failure === null) throw new Error(`an answer to no request, ${correlation}`);
       return;
     }
+    this.#hasAnswered = true;
     this.#waiting.delete(correlation);
     waiting.answer(frame);
     if (this.#retired && this.#waiting.size === 0) this.end(this.#worn());

@@ -13,7 +13,7 @@ export type {
   KafkaAddress,
   KafkaSaslOptions,
   KafkaTlsOptions,
-  TextOrEnv,
+  TextOrReference,
 } from '../../../ports/kafka-address.ts';
 export { avro } from '../formats/avro.ts';
 export type { AvroOptions } from '../formats/avro.ts';

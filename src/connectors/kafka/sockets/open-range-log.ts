@@ -13,7 +13,7 @@ export function openKafkaLog(
   owner: { readonly pipeline: string; readonly history: string },
 ): RangeLog {
   const platform = socketPlatform;
-  const wire = platform.open(resolveAddress(address, platform.environment));
+  const wire = platform.open(resolveAddress(address, platform));
   const { patienceMs = patienceMsDefault, replication = -1 } = address;
   const client = new KafkaClient(wire, { clock: platform, patienceMs });
   const topic = address.topic ?? `mizzle.${topicPart(owner.pipeline)}.ranges`;

@@ -23,25 +23,22 @@ import type {
   OffsetFound,
   ProducedPartition,
   ProduceRequest,
+  TopicConfigs,
 } from '../../../ports/kafka-wire.ts';
+import type { StreamError } from '../../../base/stream-error.ts';
 import { WireFailure } from '../../../ports/kafka-wire.ts';
 import {
   commitOffsetsApi,
   createTopicsApi,
   deleteRecordsApi,
+  describeConfigsApi,
   findCoordinatorApi,
   listOffsetsApi,
   metadataApi,
-  topicConfigApi,
 } from './cluster-apis.ts';
-import type {
-  BrokerAddress,
-  ConfigFound,
-  CoordinatorAsked,
-  MetadataAnswer,
-  TopicMade,
-} from './cluster-apis.ts';
+import type { BrokerAddress, CoordinatorAsked, MetadataAnswer, TopicMade } from './cluster-apis.ts';
 import { KafkaLink } from './kafka-link.ts';
+import { loginMissing } from './link-failures.ts';
 import type { LinkAddress } from './dial.ts';
 import { FrameBuffers } from './frame-buffers.ts';
 import { fetchApi, produceApi, produceVersionMaxUnjoined } from './record-apis.ts';
@@ -94,15 +91,15 @@ export class SocketWire implements KafkaWire {
     return this.#metadata(broker, topics);
   }
 
-  topicConfig(broker: BrokerId, topic: string, name: string): Promise<ConfigFound> {
-    return this.#call(topicConfigApi, { topic, name }, { broker });
-  }
-
   async createTopics(broker: BrokerId, topics: readonly NewTopic[]): Promise<readonly TopicMade[]> {
     const timeoutMs = this.#options.requestTimeoutMs;
     // Only brokers that have no ZooKeeper pass it on to the controller.
     const to = broker ?? (await this.#controller());
     return this.#call(createTopicsApi, { topics, timeoutMs }, { broker: to, waitMs: timeoutMs });
+  }
+
+  topicConfigs(broker: BrokerId, topic: string, names: readonly string[]): Promise<TopicConfigs> {
+    return this.#call(describeConfigsApi, { topic, names }, { broker });
   }
 
   listOffsets(
@@ -195,7 +192,16 @@ export class SocketWire implements KafkaWire {
       broker === null
         ? await this.#anyLink(purpose)
         : await this.#link(await this.#address(broker), purpose);
-    return link.call(api, asked, { timeoutMs: this.#timeoutMs(waitMs), versionMax });
+    try {
+      return await link.call(api, asked, { timeoutMs: this.#timeoutMs(waitMs), versionMax });
+    } catch (error) {
+      throw (await this.#loginMissing(link)) ?? error;
+    }
+  }
+
+  async #loginMissing(link: KafkaLink): Promise<StreamError | null> {
+    if (this.#closed || this.#options.sasl !== null || !link.endedMute) return null;
+    return loginMissing({ options: this.#options, address: link.address });
   }
 
   async #metadata(broker: BrokerId, topics: readonly string[] | null): Promise<MetadataAnswer> {
