@@ -31,9 +31,10 @@ import { Network } from './network.ts';
 import { RecoveryChecker } from './recovery-checker.ts';
 import type { SourceModel } from './simulated-source.ts';
 import { SimulatedDriver } from './simulated-driver.ts';
+import { SimulatedCommits } from './simulated-commits.ts';
 import { SimulatedLog } from './simulated-log.ts';
 import { SimulatedSinks } from './simulated-sinks.ts';
-import { SimulatedSource } from './simulated-source.ts';
+import { SimulatedSources } from './simulated-sources.ts';
 import { SimulatedSpill } from './simulated-spill.ts';
 import type { CostModel } from './simulated-worker.ts';
 import { SimulatedWorker, storeError } from './simulated-worker.ts';
@@ -41,6 +42,7 @@ import { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 import { Trace } from './trace.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import type { WorkerHost, WorkerIo } from './worker-io.ts';
 
 export type ClusterOptions = {
   readonly seed: number;
@@ -375,13 +377,8 @@ class Cluster {
       trace: this.#trace,
       runner: runnerOf(worker),
       log: this.#log,
-      sinks: this.#sinks,
+      ioOf: (host) => this.#ioOf(host),
       isSource: (stage) => shape.stages[stage]?.source === true,
-      openSource: ({ stage, partition }, from) => {
-        const { recordCount, sources: model } = this.#options;
-        const options = { random: random.fork(), model, from };
-        return new SimulatedSource({ ...options, recordCount: recordCount(stage, partition) });
-      },
       onTask: (task) => {
         this.#checkNew(task);
         this.#tasks.push({ task, by: member, atMs: this.#clock.nowMs });
@@ -401,6 +398,19 @@ class Cluster {
     const member: Member = { worker, incarnation, shell, ...fate };
     this.#workers.push(member);
     return member;
+  }
+
+  #ioOf(host: WorkerHost): WorkerIo {
+    const { costs, recordCount, sources: model } = this.#options;
+    const { commitMsMax } = costs;
+    const nothing = (): void => {};
+    return {
+      sources: new SimulatedSources(host, { model, stores: this.#stores, recordCount }),
+      sinks: new SimulatedCommits(host, { sinks: this.#sinks, commitMsMax, trace: this.#trace }),
+      crash: nothing,
+      pause: nothing,
+      close: nothing,
+    };
   }
 
   /** What can be seen must never have to be taken back. */

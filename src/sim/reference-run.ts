@@ -139,7 +139,7 @@ function sequentialCommits(
     });
     const ends = { part: 0, last: true };
     const given = { inputs: stage.source ? null : inputs, range, triggerMs, replay: null };
-    const order = { task, ...ends, ...given };
+    const order = { task, ...ends, ...given, chunk: null };
     const outcome = runner.run(order);
     if (!inParts)
       outcome.outputs.forEach((output, index) => {
