@@ -42,7 +42,7 @@ import { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 import { Trace } from './trace.ts';
 import { VirtualClock } from './virtual-clock.ts';
-import type { WorkerHost, WorkerIo } from './worker-io.ts';
+import type { ClusterWorld, WorkerHost, WorkerIo } from './worker-io.ts';
 
 export type ClusterOptions = {
   readonly seed: number;
@@ -61,10 +61,16 @@ export type ClusterOptions = {
   /** What goes wrong; absent: nothing does, and nothing is kept for it. */
   readonly faults?: FaultModel | undefined;
   /** What happens to the driver from outside, by time since the start. */
-  readonly interventions: readonly { readonly afterMs: number; readonly event: DriverEvent }[];
+  readonly interventions: readonly Intervention[];
+  /** The same for runs that go on with one that was suspended; absent: nothing. */
+  readonly laterInterventions?: readonly Intervention[] | undefined;
+  /** What is read and written; absent: the simulator's own. */
+  readonly world?: ClusterWorld | undefined;
   /** Gets the trace line by line, as far as the run comes. */
   readonly onTrace?: ((line: string) => void) | undefined;
 };
+
+export type Intervention = { readonly afterMs: number; readonly event: DriverEvent };
 
 export type ClusterRun = {
   readonly outcome:
@@ -94,13 +100,23 @@ export type ClusterRun = {
 
 /** Throws an AssertionError as soon as something is wrong, or when the job does not end. */
 export function runCluster(options: ClusterOptions): ClusterRun {
+  const steps = clusterSteps(options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same, event by event: in between promises may settle. */
+export function* clusterSteps(options: ClusterOptions): Generator<void, ClusterRun> {
   let cluster = new Cluster(options, newStores(options));
-  let run = cluster.run();
+  let run = yield* cluster.run();
   for (let runs = 1; options.faults !== undefined && isSuspended(run); runs++) {
     // What it asks of the first run is asked once; what goes wrong may go wrong again.
-    const again = { ...options, seed: options.seed + runs, interventions: [] };
+    const interventions = options.laterInterventions ?? [];
+    const again = { ...options, seed: options.seed + runs, interventions };
     cluster = new Cluster(again, cluster.leaves(run));
-    run = together(run, cluster.run());
+    run = together(run, yield* cluster.run());
   }
   return run;
 }
@@ -124,13 +140,13 @@ type Stores = {
   readonly suspended: ClusterRun | null;
 };
 
-function newStores({ mode, onTrace }: ClusterOptions): Stores {
+function newStores({ mode, onTrace, world }: ClusterOptions): Stores {
   return {
     term: 1 as Term,
     log: new SimulatedLog(),
     sinks: new SimulatedSinks(mode === 'continuous'),
     trace: new Trace(onTrace),
-    beganMs: startMs,
+    beganMs: world?.clock.nowMs ?? startMs,
     latest: noCheckpoint,
     published: -1 as PlacementVersion,
     drainAt: noBatch,
@@ -207,7 +223,8 @@ class Cluster {
     this.#sinks = kept.sinks;
     this.#log.reopen();
     this.#sinks.reopen();
-    this.#clock = new VirtualClock(random.fork(), kept.beganMs);
+    const clock = new VirtualClock(random.fork(), kept.beganMs);
+    this.#clock = options.world?.clock ?? clock;
     this.#network = new Network(this.#clock, random.fork(), options.network);
     const { shape, workerCount, faults } = options;
     this.#checker = faults === undefined ? new ScheduleChecker() : null;
@@ -246,21 +263,16 @@ class Cluster {
     };
   }
 
-  run(): ClusterRun {
-    for (const { afterMs, event } of this.#options.interventions) {
-      this.#clock.after(afterMs, () => this.#tellDriver(event));
-    }
-    this.#injector.start();
-    const joinMsMax = this.#options.faults?.joinMsMax ?? 0;
-    for (const worker of this.#workers) {
-      this.#clock.after(this.#random.float() * joinMsMax, () => this.#join(worker));
-    }
+  *run(): Generator<void, ClusterRun> {
+    this.#prepare(() => this.#start());
     for (let steps = 0; !this.#over(); steps++) {
       assert(steps < stepsMax, `the job has not ended after ${stepsMax} steps`);
       const boundMs = this.#injector.overMs + endsWithinMs;
       assert(this.#clock.nowMs < boundMs, 'the job makes no progress');
       assert(this.#clock.advance(), 'everything waits and nothing will come');
+      yield;
     }
+    if (this.#options.world !== undefined) this.#silence();
     const outcome = this.#outcome;
     assert(outcome !== null, 'a run that is over has an outcome');
     const elapsedMs = this.#clock.nowMs - this.#kept.beganMs;
@@ -284,6 +296,30 @@ class Cluster {
       runs: 1,
       faults: this.#injector.counts,
     };
+  }
+
+  #start(): void {
+    for (const { afterMs, event } of this.#options.interventions) {
+      this.#clock.after(afterMs, () => this.#tellDriver(event));
+    }
+    this.#injector.start();
+    const joinMsMax = this.#options.faults?.joinMsMax ?? 0;
+    for (const worker of this.#workers) {
+      this.#clock.after(this.#random.float() * joinMsMax, () => this.#join(worker));
+    }
+  }
+
+  /** As the driver in charge does before it lets anybody come. */
+  #prepare(prepared: () => void): void {
+    const { world } = this.#options;
+    if (world === undefined) prepared();
+    else world.begin(this.#driver.term, prepared);
+  }
+
+  /** The clock goes on without this run: only what it has sent is still on its way. */
+  #silence(): void {
+    this.#driver.crash();
+    for (const { shell } of this.#workers) if (!shell.crashed) shell.crash();
   }
 
   /** What the next run finds. */
@@ -401,6 +437,8 @@ class Cluster {
   }
 
   #ioOf(host: WorkerHost): WorkerIo {
+    const { world } = this.#options;
+    if (world !== undefined) return world.ioOf(host);
     const { costs, recordCount, sources: model } = this.#options;
     const { commitMsMax } = costs;
     const nothing = (): void => {};
@@ -447,7 +485,7 @@ class Cluster {
 
   #tellDriver(event: DriverEvent): void {
     // A new driver hears of those who come; whoever is lost meanwhile does not.
-    if (!this.#succession.isGathering) this.#driver.tell(event);
+    if (!this.#succession.hasNext) this.#driver.tell(event);
   }
 
   #beforeStep(event: DriverEvent): void {
@@ -492,7 +530,7 @@ class Cluster {
     const former = this.#driver;
     const members = this.#living();
     this.#trace.note(`${former.name} is lost`);
-    this.#succession.begin();
+    const whenReady = this.#succession.begin();
     if (zombieMs === 0) former.crash();
     else this.#clock.after(zombieMs, () => former.crash());
     const nowMs = this.#clock.nowMs;
@@ -506,9 +544,9 @@ class Cluster {
         former.tell({ kind: 'worker-lost', worker, error: lostError });
       });
       const returnsMs = Math.max(leavesMs, backMs) + this.#random.float() * returnMsMax;
-      this.#clock.at(nowMs + returnsMs, () => this.#return(member, members));
+      this.#clock.at(nowMs + returnsMs, () => whenReady(() => this.#return(member, members)));
     }
-    this.#clock.after(backMs + waitMs, () => this.#takeOver());
+    this.#clock.after(backMs + waitMs, () => whenReady(() => this.#takeOver()));
     return true;
   }
 
@@ -519,7 +557,8 @@ class Cluster {
     this.#driver = this.#newDriver(term, this.#latest);
     this.#network.announce(this.#driver.endpoint);
     this.#recoveryChecker?.driverChanged(this.#latest.batch);
-    this.#succession.gather();
+    this.#succession.prepare();
+    this.#prepare(() => this.#succession.gather());
   }
 
   #return(member: Member, all: readonly Member[]): void {
@@ -725,7 +764,9 @@ class Cluster {
 
 /** From the loss of a driver until the next one goes on. */
 class Succession {
-  #phase: 'none' | 'vacant' | 'gathering' = 'none';
+  #phase: 'none' | 'vacant' | 'preparing' | 'gathering' = 'none';
+  /** What waits for the next driver to be ready. */
+  #waiting: (() => void)[] = [];
   /** Workers that have come back to the next driver with what they have. */
   returned: Member[] = [];
   /** Workers that have come meanwhile and have nothing. */
@@ -740,12 +781,29 @@ class Succession {
     return this.#phase === 'gathering';
   }
 
-  begin(): void {
+  get hasNext(): boolean {
+    return this.#phase === 'preparing' || this.#phase === 'gathering';
+  }
+
+  /** Gives what lets something happen at once, or as soon as this next driver is ready. */
+  begin(): (action: () => void) => void {
     this.#phase = 'vacant';
+    const waiting: (() => void)[] = [];
+    this.#waiting = waiting;
+    return (action) => {
+      const mustWait = this.#phase === 'preparing' && this.#waiting === waiting;
+      if (mustWait) waiting.push(action);
+      else action();
+    };
+  }
+
+  prepare(): void {
+    this.#phase = 'preparing';
   }
 
   gather(): void {
     this.#phase = 'gathering';
+    for (const action of this.#waiting) action();
   }
 
   end(): { readonly returned: readonly Member[]; readonly arrivals: readonly Member[] } {

@@ -79,6 +79,7 @@ export class SimulatedWorker {
   /** What it sends and receives by. */
   readonly endpoint: Endpoint;
   readonly #io: WorkerIo;
+  #isOpening = false;
   readonly #positions = new Map<string, Position>();
   /** Output of tasks that waits for `commit-output`. */
   readonly #outputs = new Map<string, readonly Commit[]>();
@@ -191,6 +192,9 @@ export class SimulatedWorker {
     } as const;
     const isFirst = message.kind === 'install-template' && this.machine.template === null;
     if (!isFirst) return this.#step(event);
+    // A copy of it: the first one waits for its sources.
+    if (this.#isOpening) return;
+    this.#isOpening = true;
     const places = this.#sourcesOf(message.template);
     this.#openAll(places, () => {
       this.#step(event);

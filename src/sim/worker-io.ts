@@ -5,11 +5,12 @@
 
 import type { Random } from '../base/random.ts';
 import type { StreamErrorData } from '../base/stream-error.ts';
-import type { PlacementVersion } from '../control/protocol/ids.ts';
+import type { PlacementVersion, Term } from '../control/protocol/ids.ts';
 import type { Place, TaskName } from '../control/protocol/messages.ts';
 import type { SourceChunk } from '../ports/source-chunk.ts';
 import type { ChosenRange } from './simulated-source.ts';
 import type { Commit } from './task-runner.ts';
+import type { VirtualClock } from './virtual-clock.ts';
 
 /** How far a source partition has been read. */
 export type Position = { readonly to: number; readonly ended: boolean };
@@ -26,6 +27,15 @@ export type WorkerHost = {
   inOrder(name: string, takesMs: number, action: () => void): void;
   /** A source partition can be read again. */
   sourceReady(place: Place): void;
+};
+
+/** What a whole cluster reads and writes, where that is not the simulator's own. */
+export type ClusterWorld = {
+  /** The cluster goes by it, and so does the next run after one that was suspended. */
+  readonly clock: VirtualClock;
+  ioOf(host: WorkerHost): WorkerIo;
+  /** A driver begins: it lays out sources and prepares sinks. */
+  begin(term: Term, prepared: () => void): void;
 };
 
 export type WorkerIo = {

@@ -1,4 +1,4 @@
-// Bugs of the Kafka connector that its simulations must find.
+// Bugs of the Kafka connector, and of the way from the engine to it, that simulations must find.
 //
 // Not here, because the brokers keep it out by themselves: a Produce of a transaction that is sent
 // again under its old numbers after no answer has come. Its sequence numbers are used up by then,
@@ -150,5 +150,54 @@ export const sourceMutations: readonly Mutation[] = [
     file: 'src/connectors/kafka/fetch-loop.ts',
     text: 'else this.#options.onLost(subscriber, answer.error);',
     replacement: '',
+  },
+];
+
+const writers = 'src/runtime/host/sink-writers.ts';
+const readers = 'src/runtime/host/source-readers.ts';
+
+/** Only the whole engine shows them. */
+export const betweenMutations: readonly Mutation[] = [
+  {
+    name: 'kafka-engine-equal-writers',
+    breaks: 'writers of one term do not know which of them is the newer one',
+    file: writers,
+    text: 'incarnation: since + 1 }',
+    replacement: 'incarnation: 1 }',
+  },
+  {
+    name: 'kafka-engine-keep-writer',
+    breaks: 'a sink partition that comes back to a worker is written by the writer it had before',
+    file: writers,
+    text: 'if (opened !== undefined && opened.since >= since) return opened;',
+    replacement: 'if (opened !== undefined) return opened;',
+  },
+  {
+    name: 'kafka-engine-ignore-ledger',
+    breaks: 'output that is visible already is written again',
+    file: writers,
+    text: 'through: writer.committedThrough }',
+    replacement: 'through: -1 }',
+  },
+  {
+    name: 'kafka-engine-all-at-once',
+    breaks: 'a micro-batch is written while the one before is',
+    file: writers,
+    text: 'const before = this.#commits.get(key) ?? Promise.resolve();',
+    replacement: 'const before = Promise.resolve();',
+  },
+  {
+    name: 'kafka-engine-read-from-the-start',
+    breaks: 'a reader that is opened again begins where the topic does',
+    file: readers,
+    text: 'const at = from === null ? {} : { from: from.to };',
+    replacement: 'const at = {};',
+  },
+  {
+    name: 'kafka-engine-skip-a-restore',
+    breaks: 'a source that goes on elsewhere leaves a record out',
+    file: readers,
+    text: '{ from: from.to };',
+    replacement: '{ from: from.to + 1 };',
   },
 ];

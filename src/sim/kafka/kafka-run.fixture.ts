@@ -61,7 +61,7 @@ export async function runInTime<Result>(
 }
 
 /** Until all that can go on at this moment has. */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
