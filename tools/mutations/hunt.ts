@@ -1,6 +1,6 @@
 // `node hunt.ts NAME SEEDS [FINDER]`: runs seeds until one fails, with one mutation in the engine,
-// and prints what it found as JSON. A process of its own, since modules are loaded once. FINDER: who
-// looks for it, where it is not who is to find it.
+// and prints what it found as JSON. A process of its own, since modules are loaded once. FINDER:
+// who looks for it, where it is not who is to find it.
 
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
