@@ -20,7 +20,12 @@ import type {
   WorkerId,
 } from '../control/protocol/ids.ts';
 import { noBatch } from '../control/protocol/ids.ts';
-import type { DriverMessage, Place } from '../control/protocol/messages.ts';
+import type {
+  DriverMessage,
+  KnownRanges,
+  Place,
+  WorkerLife,
+} from '../control/protocol/messages.ts';
 import { ScheduleChecker } from './checker.ts';
 import { lostError } from './fault-injector.ts';
 import type { FaultHost, Member } from './fault-injector.ts';
@@ -33,6 +38,7 @@ import type { SourceModel } from './simulated-source.ts';
 import { SimulatedDriver } from './simulated-driver.ts';
 import { SimulatedCommits } from './simulated-commits.ts';
 import { SimulatedLog } from './simulated-log.ts';
+import { SimulatedLogWriter } from './simulated-log-writer.ts';
 import { SimulatedSinks } from './simulated-sinks.ts';
 import { SimulatedSources } from './simulated-sources.ts';
 import { SimulatedSpill } from './simulated-spill.ts';
@@ -42,7 +48,7 @@ import { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 import { Trace } from './trace.ts';
 import { VirtualClock } from './virtual-clock.ts';
-import type { ClusterWorld, WorkerHost, WorkerIo } from './worker-io.ts';
+import type { ClusterWorld, WorkerHost, WorkerIo, WorkerLog } from './worker-io.ts';
 
 export type ClusterOptions = {
   readonly seed: number;
@@ -412,8 +418,8 @@ class Cluster {
       lifeChecker: this.#recoveryChecker?.lifeOf(worker) ?? null,
       trace: this.#trace,
       runner: runnerOf(worker),
-      log: this.#log,
       ioOf: (host) => this.#ioOf(host),
+      logOf: (host) => this.#logOf(host, { worker, incarnation }),
       isSource: (stage) => shape.stages[stage]?.source === true,
       onTask: (task) => {
         this.#checkNew(task);
@@ -449,6 +455,18 @@ class Cluster {
       pause: nothing,
       close: nothing,
     };
+  }
+
+  #logOf(host: WorkerHost, life: WorkerLife): WorkerLog {
+    const log = this.#log;
+    const { world } = this.#options;
+    if (world === undefined || world.log === null) {
+      return new SimulatedLogWriter(host, { log, stores: this.#stores });
+    }
+    // Beside a log that is not its own the simulator's keeps account of what is durable.
+    return world.log.writerOf(host, life, (record) => {
+      assert(log.append(host.name, record), 'an account is never closed');
+    });
   }
 
   /** What can be seen must never have to be taken back. */
@@ -624,7 +642,7 @@ class Cluster {
         return this.#readLog(driver, effect);
       case 'log-ranges':
         this.#injector.onMoment('ranges-ordered', null);
-        return this.#store(() => {
+        return this.#addRanges(driver, effect.ranges, () => {
           if (driver !== this.#driver) return driver.crash();
           this.#log.add(effect.ranges);
           driver.tell({ kind: 'ranges-logged', round: effect.round });
@@ -670,7 +688,26 @@ class Cluster {
     for (const member of this.#living()) member.deadSinceMs = Infinity;
   }
 
-  #readLog(driver: SimulatedDriver, order: Extract<DriverEffect, { kind: 'read-log' }>): void {
+  #addRanges(driver: SimulatedDriver, ranges: readonly KnownRanges[], onAdded: () => void): void {
+    const log = this.#options.world?.log ?? null;
+    if (log === null) this.#store(onAdded);
+    else log.add(driver.term, ranges, onAdded);
+  }
+
+  #readLog(driver: SimulatedDriver, order: ReadLog): void {
+    const log = this.#options.world?.log ?? null;
+    if (log === null) return this.#readOwnLog(driver, order);
+    if (driver !== this.#driver) return driver.crash();
+    const { after, round } = order;
+    const durable = this.#log.read(after);
+    log.read(driver.term, order, (ranges) => {
+      assertHolds(ranges, durable);
+      this.#log.add(ranges);
+      driver.tell({ kind: 'log-read', round, ranges });
+    });
+  }
+
+  #readOwnLog(driver: SimulatedDriver, order: ReadLog): void {
     const { after, closesAll, dead, living, round, version } = order;
     for (const { worker, incarnation } of dead) {
       const life = this.#lifeOf(worker, incarnation);
@@ -710,6 +747,7 @@ class Cluster {
       if (order.savepoint !== null) this.#savepoints++;
       this.#log.coverThrough(batch);
       this.#latest = { batch, snapshots };
+      this.#options.world?.log?.release(driver.term, batch);
       this.#injector.onMoment('checkpoint-durable', null);
       driver.tell({ kind: 'checkpoint-committed', batch });
     });
@@ -759,6 +797,16 @@ class Cluster {
     for (const member of this.#living()) member.lost ||= member.shell.driver === null;
     for (const member of this.#succession.arrivals) member.lost = true;
     this.#trace.note(`${outcome.kind}`);
+  }
+}
+
+/** What a worker was told is durable is in the log for whoever reads it later. */
+function assertHolds(found: readonly KnownRanges[], durable: readonly KnownRanges[]): void {
+  for (const { stage, partition, first, ranges } of durable) {
+    const place = found.find((one) => one.stage === stage && one.partition === partition);
+    const count = place?.ranges.length ?? 0;
+    const lost = `the log has lost s${stage}p${partition}@${first + count}, which was durable`;
+    assert(count >= ranges.length, lost);
   }
 }
 
@@ -815,6 +863,7 @@ class Succession {
   }
 }
 
+type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;
 type CommitCheckpoint = Extract<DriverEffect, { kind: 'commit-checkpoint' }>;
 type DriverLoss = Extract<Fault, { kind: 'driver-loss' }>;
 

@@ -14,13 +14,12 @@ import type { ScheduleChecker } from './checker.ts';
 import type { Moment } from './faults.ts';
 import type { Endpoint, Message, Network } from './network.ts';
 import type { LifeChecker } from './recovery-checker.ts';
-import type { SimulatedLog } from './simulated-log.ts';
 import type { SimulatedSpill } from './simulated-spill.ts';
 import type { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
 import type { Trace } from './trace.ts';
 import type { Timer, VirtualClock } from './virtual-clock.ts';
-import type { Position, Taken, WorkerHost, WorkerIo } from './worker-io.ts';
+import type { Position, Taken, WorkerHost, WorkerIo, WorkerLog } from './worker-io.ts';
 
 export type CostModel = {
   /** Usual time of a task, ms; each takes a random share of it up to twice as long. */
@@ -48,8 +47,8 @@ export type SimulatedWorkerOptions = {
   readonly spill: SimulatedSpill | null;
   readonly trace: Trace;
   readonly runner: TaskRunner;
-  readonly log: SimulatedLog;
   readonly ioOf: (host: WorkerHost) => WorkerIo;
+  readonly logOf: (host: WorkerHost) => WorkerLog;
   readonly isSource: (stage: number) => boolean;
   readonly onTask: (task: Omit<RanTask, 'zombie'>) => void;
   readonly onVisible: (commit: Commit) => void;
@@ -79,6 +78,7 @@ export class SimulatedWorker {
   /** What it sends and receives by. */
   readonly endpoint: Endpoint;
   readonly #io: WorkerIo;
+  readonly #log: WorkerLog;
   #isOpening = false;
   readonly #positions = new Map<string, Position>();
   /** Output of tasks that waits for `commit-output`. */
@@ -110,14 +110,16 @@ export class SimulatedWorker {
     this.endpoint = network.attach(worker, (from, message) => {
       this.#act(() => this.#receive(from, message));
     });
-    this.#io = options.ioOf({
+    const host: WorkerHost = {
       name: this.name,
       random: options.random,
       act: (action) => this.#act(action),
       after: (delayMs, action) => this.#after(delayMs, action),
       inOrder: (name, takesMs, action) => this.#inOrder(name, takesMs, action),
       sourceReady: ({ stage, partition }) => this.#step({ kind: 'source-ready', stage, partition }),
-    });
+    };
+    this.#io = options.ioOf(host);
+    this.#log = options.logOf(host);
   }
 
   /** Of a partition: output through a micro-batch that was given and is not visible. */
@@ -280,10 +282,10 @@ export class SimulatedWorker {
       }
       case 'log-range': {
         const { kind: _kind, ...record } = effect;
-        return this.#inOrder('log', stores.successMs(random), () => {
+        return this.#log.append(record, this.machine.template!, (refused) => {
           const { task, since, last } = record;
-          if (!this.#options.log.append(this.name, record)) {
-            return this.#step({ kind: 'log-failed', task, since, error: fencedError });
+          if (refused !== null) {
+            return this.#step({ kind: 'log-failed', task, since, error: refused });
           }
           if (this.#diesAt('range-logged')) return;
           if (last) this.#step({ kind: 'range-logged', task, since });
@@ -357,6 +359,7 @@ export class SimulatedWorker {
     for (const key of this.#uncommitted.keys()) {
       if (key.startsWith(`${name}@`)) this.#uncommitted.delete(key);
     }
+    this.#log.restored(place);
     runner.restore(place, { snapshot: state, behind });
     const from = behind === null ? position : runner.rangeOf(behind);
     const { to, ended } = readsBehind === null ? from : runner.rangeOf(readsBehind);
@@ -499,14 +502,6 @@ const gapMs = 1e-6;
 export const storeError: StreamErrorData = {
   code: 'store-unreachable',
   message: 'could not write to the store',
-  hint: null,
-  fields: {},
-  stack: null,
-};
-
-const fencedError: StreamErrorData = {
-  code: 'fenced',
-  message: 'could not commit: another writer has opened the sink partition',
   hint: null,
   fields: {},
   stack: null,

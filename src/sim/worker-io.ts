@@ -5,9 +5,12 @@
 
 import type { Random } from '../base/random.ts';
 import type { StreamErrorData } from '../base/stream-error.ts';
-import type { PlacementVersion, Term } from '../control/protocol/ids.ts';
-import type { Place, TaskName } from '../control/protocol/messages.ts';
+import type { DriverEffect } from '../control/driver/events.ts';
+import type { BatchNumber, PlacementVersion, Term } from '../control/protocol/ids.ts';
+import type { KnownRanges, Place, TaskName, WorkerLife } from '../control/protocol/messages.ts';
+import type { Template } from '../control/protocol/template.ts';
 import type { SourceChunk } from '../ports/source-chunk.ts';
+import type { LogRecord } from './simulated-log.ts';
 import type { ChosenRange } from './simulated-source.ts';
 import type { Commit } from './task-runner.ts';
 import type { VirtualClock } from './virtual-clock.ts';
@@ -36,6 +39,31 @@ export type ClusterWorld = {
   ioOf(host: WorkerHost): WorkerIo;
   /** A driver begins: it lays out sources and prepares sinks. */
   begin(term: Term, prepared: () => void): void;
+  /** Where ranges are logged; null: in the simulator's own log. */
+  readonly log: ClusterLog | null;
+};
+
+export type ClusterLog = {
+  /** `onDurable`: the log says that a task's range is in it. */
+  writerOf(host: WorkerHost, life: WorkerLife, onDurable: (record: LogRecord) => void): WorkerLog;
+  /** As the driver of the term. */
+  read(term: Term, order: ReadLog, onRead: (ranges: readonly KnownRanges[]) => void): void;
+  add(term: Term, ranges: readonly KnownRanges[], onAdded: () => void): void;
+  /** What was read through this micro-batch is needed no more. */
+  release(term: Term, through: BatchNumber): void;
+};
+
+type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;
+
+export type WorkerLog = {
+  /** `by`: the placement that the worker goes by. `refused` null: the task's range is durable. */
+  append(
+    record: LogRecord,
+    by: Pick<Template, 'reach' | 'version'>,
+    onDone: (refused: StreamErrorData | null) => void,
+  ): void;
+  /** The partition is made anew: a task that was open there is not. */
+  restored(place: Place): void;
 };
 
 export type WorkerIo = {

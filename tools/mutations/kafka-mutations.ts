@@ -200,4 +200,25 @@ export const betweenMutations: readonly Mutation[] = [
     text: '{ from: from.to };',
     replacement: '{ from: from.to + 1 };',
   },
+  {
+    name: 'kafka-engine-count-behind-seal',
+    breaks: 'what a dead worker adds to the range log behind its seal counts for it',
+    file: 'src/connectors/kafka/kafka-range-log.ts',
+    text: 'if (own?.token !== this.#token || isSealed) throw logFenced(this.#name);',
+    replacement: 'if (own?.token !== this.#token && isSealed) throw logFenced(this.#name);',
+  },
+  {
+    name: 'kafka-engine-leave-the-log-open',
+    breaks: 'a driver reads the range log while the dead may add to it',
+    file: 'src/runtime/host/driver-storage.ts',
+    text: 'await Promise.all(this.#namesOf(closed, order).map((name) => open.log.seal(name)));',
+    replacement: 'this.#namesOf(closed, order);',
+  },
+  {
+    name: 'kafka-engine-leave-former-logs',
+    breaks: 'logs of those who wrote for a driver before stay open',
+    file: 'src/runtime/host/driver-storage.ts',
+    text: 'await Promise.all(closed.map((name) => log.seal(name)));',
+    replacement: '',
+  },
 ];

@@ -28,6 +28,8 @@ export type DrawnEngine = {
     readonly bytesPerTask: number;
     /** Buffers have room for a few records only. */
     readonly small: boolean;
+    /** Ranges are logged in a topic; otherwise in the simulator's own log. */
+    readonly logsInTopic: boolean;
   };
   readonly writing: {
     readonly topicPartitions: number;
@@ -66,7 +68,11 @@ export function drawKafkaEngine(seed: number, pipeline?: string): DrawnEngine {
       timeoutMs: random.pick([20, 100, 1000]),
       faults,
     },
-    reading: { bytesPerTask: random.pick([200, 1000, 10_000]), small: random.chance(0.3) },
+    reading: {
+      bytesPerTask: random.pick([200, 1000, 10_000]),
+      small: random.chance(0.3),
+      logsInTopic: random.chance(0.5),
+    },
     writing: {
       topicPartitions: random.integer(1, 3),
       keyed: random.chance(0.5),

@@ -16,6 +16,7 @@ import type { Commit } from '../task-runner.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
 import type { ClusterWorld, WorkerHost } from '../worker-io.ts';
 import type { DrawnEngine } from './engine-draw.fixture.ts';
+import { EngineLog } from './engine-log.fixture.ts';
 import { Feeder } from './feeder.fixture.ts';
 import { PortIo } from './port-io.fixture.ts';
 import { rawRecords } from './batch-bytes.ts';
@@ -37,12 +38,21 @@ export class EngineWorld implements ClusterWorld {
   #layouts: Readonly<Record<SourceId, JsonValue>> = {};
   #term = 0;
   #processes = 0;
+  readonly #clients = new WeakMap<WorkerHost, SimulatedClient>();
+  readonly #log: EngineLog | null;
 
   constructor(drawn: DrawnEngine, kafka: SimulatedKafka, random: Random) {
     this.#drawn = drawn;
     this.#kafka = kafka;
     this.clock = kafka.clock;
     this.#startMs = kafka.clock.nowMs;
+    const log = {
+      plan: this.#plan,
+      nowMs: () => this.clock.nowMs,
+      clientOf: (host: WorkerHost) => this.#clientOf(host),
+      onBroken: (error: unknown) => this.#onBroken(error),
+    };
+    this.#log = drawn.reading.logsInTopic ? new EngineLog(log) : null;
     for (const source of this.#plan.sources) this.#fillTopic(source, random);
     for (const { id } of this.#plan.sinks) {
       kafka.createTopic(outputTopic(id), drawn.writing.topicPartitions);
@@ -54,8 +64,12 @@ export class EngineWorld implements ClusterWorld {
     this.#begin(term).then(prepared).catch(this.#onBroken);
   }
 
+  get log(): EngineLog | null {
+    return this.#log;
+  }
+
   ioOf(host: WorkerHost): PortIo {
-    const client = this.#client(host.name);
+    const client = this.#clientOf(host);
     const { plan, bindings, cluster } = this.#drawn.simulation;
     const sources = new Map(
       this.#plan.sources.map((spec) => [spec.id, this.#source(spec, client)]),
@@ -124,6 +138,7 @@ export class EngineWorld implements ClusterWorld {
     for (const spec of this.#plan.sinks) {
       await this.#sink(spec, client).prepare(this.#sinkContext(spec));
     }
+    this.#log?.begin(term, client);
   }
 
   get #run(): SinkRun {
@@ -165,6 +180,13 @@ export class EngineWorld implements ClusterWorld {
       ...(compressed ? { compression: 'lz4' as const } : {}),
     };
     return makeKafkaSink(options, platform) as Sink;
+  }
+
+  /** One for each life of a worker. */
+  #clientOf(host: WorkerHost): SimulatedClient {
+    const client = this.#clients.get(host) ?? this.#client(host.name);
+    this.#clients.set(host, client);
+    return client;
   }
 
   #client(name: string): SimulatedClient {
