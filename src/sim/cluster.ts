@@ -747,7 +747,7 @@ class Cluster {
       if (order.savepoint !== null) this.#savepoints++;
       this.#log.coverThrough(batch);
       this.#latest = { batch, snapshots };
-      this.#options.world?.log?.release(driver.term, batch);
+      this.#options.world?.log?.checkpointed(driver.term, batch);
       this.#injector.onMoment('checkpoint-durable', null);
       driver.tell({ kind: 'checkpoint-committed', batch });
     });

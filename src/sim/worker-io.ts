@@ -49,8 +49,8 @@ export type ClusterLog = {
   /** As the driver of the term. */
   read(term: Term, order: ReadLog, onRead: (ranges: readonly KnownRanges[]) => void): void;
   add(term: Term, ranges: readonly KnownRanges[], onAdded: () => void): void;
-  /** What was read through this micro-batch is needed no more. */
-  release(term: Term, through: BatchNumber): void;
+  /** A checkpoint counts: what the oldest one that is kept covers may be forgotten. */
+  checkpointed(term: Term, batch: BatchNumber): void;
 };
 
 type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;

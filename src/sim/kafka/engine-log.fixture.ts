@@ -6,7 +6,9 @@ import type { StreamErrorData } from '../../base/stream-error.ts';
 import { resolveAddress } from '../../connectors/kafka/kafka-address.ts';
 import { KafkaClient } from '../../connectors/kafka/kafka-client.ts';
 import { KafkaRangeLog } from '../../connectors/kafka/kafka-range-log.ts';
+import { checkpointsKeptDefault } from '../../control/limits.ts';
 import type { BatchNumber, Term } from '../../control/protocol/ids.ts';
+import { noBatch } from '../../control/protocol/ids.ts';
 import type { KnownRanges, Place, WorkerLife } from '../../control/protocol/messages.ts';
 import type { RangeRecord } from '../../data/task/task.ts';
 import type { PhysicalPlan } from '../../plan/physical-plan.ts';
@@ -32,6 +34,8 @@ const patienceMs = 60_000;
 export class EngineLog implements ClusterLog {
   readonly #options: EngineLogOptions;
   readonly #drivers = new Map<Term, { readonly storage: DriverStorage; readonly log: RangeLog }>();
+  /** Those that are kept; a history begins with one of nothing. */
+  readonly #checkpoints: BatchNumber[] = [noBatch];
   #client: SimulatedClient | null = null;
 
   constructor(options: EngineLogOptions) {
@@ -71,8 +75,10 @@ export class EngineLog implements ClusterLog {
     this.#settle(this.#drivers.get(term)!.storage.logRanges(ranges), onAdded);
   }
 
-  release(term: Term, through: BatchNumber): void {
-    this.#settle(this.#drivers.get(term)!.log.release(through), () => {});
+  checkpointed(term: Term, batch: BatchNumber): void {
+    this.#checkpoints.push(batch);
+    if (this.#checkpoints.length > checkpointsKeptDefault) this.#checkpoints.shift();
+    this.#settle(this.#drivers.get(term)!.log.release(this.#checkpoints[0]!), () => {});
   }
 
   #open({ platform }: SimulatedClient): OpenDurability {
