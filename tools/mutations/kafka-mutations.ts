@@ -3,6 +3,9 @@
 // Not here, because the brokers keep it out by themselves: a Produce of a transaction that is sent
 // again under its old numbers after no answer has come. Its sequence numbers are used up by then,
 // and the coordinator knows what is in the transaction [KIP-890].
+// Nor, because they only cost a round: writers of one term whose order is lost, and one that goes
+// on when its sink partition has been elsewhere. Who should not be fenced is taken for dead, and
+// somebody else writes the same.
 
 import type { Mutation } from './mutations.ts';
 
@@ -158,20 +161,6 @@ const readers = 'src/runtime/host/source-readers.ts';
 
 /** Only the whole engine shows them. */
 export const betweenMutations: readonly Mutation[] = [
-  {
-    name: 'kafka-engine-equal-writers',
-    breaks: 'writers of one term do not know which of them is the newer one',
-    file: writers,
-    text: 'incarnation: since + 1 }',
-    replacement: 'incarnation: 1 }',
-  },
-  {
-    name: 'kafka-engine-keep-writer',
-    breaks: 'a sink partition that comes back to a worker is written by the writer it had before',
-    file: writers,
-    text: 'if (opened !== undefined && opened.since >= since) return opened;',
-    replacement: 'if (opened !== undefined) return opened;',
-  },
   {
     name: 'kafka-engine-ignore-ledger',
     breaks: 'output that is visible already is written again',

@@ -31,7 +31,9 @@ export type EngineSimulation = {
   readonly commits: number;
   readonly checkpoints: number;
   readonly recoveries: number;
+  /** Of workers, drivers and stores. */
   readonly faults: number;
+  readonly brokerFaults: number;
   readonly runs: number;
   readonly virtualMs: number;
 };
@@ -86,6 +88,7 @@ export async function runKafkaEngine(
     checkpoints: run.checkpoints,
     recoveries: run.rounds,
     faults: [...run.faults.values()].reduce((sum, count) => sum + count, 0),
+    brokerFaults: drawn.kafka.faults.events.length,
     runs: run.runs,
     virtualMs: run.elapsedMs,
   };
