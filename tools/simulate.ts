@@ -2,7 +2,7 @@
 // simulates clusters, seed by seed, and judges what became visible. Of each seed that fails it
 // prints how to replay it and the fewest faults by which it still fails. With `--mutations`, and
 // perhaps `--only NAME`, it puts known bugs into the engine instead, one at a time, and shows after
-// how many seeds each is found.
+// how many seeds each is found. With `--kafka NAME`: simulate-kafka.ts.
 
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -15,14 +15,12 @@ import { faultText } from '../src/sim/faults.ts';
 import { withGivenRows } from '../src/sim/given-rows.ts';
 import { judgeIndependently } from '../src/sim/independent-judge.fixture.ts';
 import { randomRows } from '../src/sim/random-rows.ts';
-import { simulateKafkaPipeline } from '../src/sim/kafka/kafka-pipeline.fixture.ts';
-import { simulateKafkaSink, simulateRepeatingSink } from '../src/sim/kafka/kafka-sink.fixture.ts';
-import { simulateKafkaSource } from '../src/sim/kafka/kafka-source.fixture.ts';
 import { scenarios } from '../src/sim/scenarios.ts';
 import { shrink } from '../src/sim/shrink.ts';
 import type { DrawnSimulation, Simulation } from '../src/sim/simulate.ts';
 import { drawFor, drawSimulation, runSimulation } from '../src/sim/simulate.ts';
 import { runMutations } from './mutations/run-mutations.ts';
+import { simulateKafka } from './simulate-kafka.ts';
 
 const { values } = parseArgs({
   allowNegative: true,
@@ -62,15 +60,18 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
+  const { kafka, pipeline, trace } = values;
   if (values.mutations) {
-    if (!(await runMutations(count, values.only))) process.exitCode = 1;
+    const finder = kafka === 'engine' ? 'kafka-engine' : null;
+    if (!(await runMutations(count, { only: values.only, finder }))) process.exitCode = 1;
     return;
   }
-  if (values.kafka !== undefined) {
-    if (!(await simulateKafka(values.kafka, { from, count }))) process.exitCode = 1;
+  if (kafka !== undefined) {
+    const seeds = { from, count, failuresMax, pipeline, trace, commit };
+    if (!(await simulateKafka(kafka, seeds))) process.exitCode = 1;
     return;
   }
-  const draw = await drawerOf(values.pipeline);
+  const draw = await drawerOf(pipeline);
   const beganMs = performance.now();
   const faults = new Map<string, number>();
   const none = { tasks: 0, groups: 0, cuts: 0, virtualMs: 0, rounds: 0, checkpoints: 0 };
@@ -89,42 +90,6 @@ async function main(): Promise<void> {
   }
   summarize(totals, { ran: seed - from, failures, seconds: (performance.now() - beganMs) / 1000 });
   if (failures > 0) process.exitCode = 1;
-}
-
-/** True when no seed has failed. */
-async function simulateKafka(
-  name: string,
-  { from, count }: { readonly from: number; readonly count: number },
-): Promise<boolean> {
-  const simulation = new Map<string, (seed: number) => Promise<Record<string, number>>>([
-    ['sink', simulateKafkaSink],
-    ['repeating-sink', simulateRepeatingSink],
-    ['source', simulateKafkaSource],
-    ['pipeline', simulateKafkaPipeline],
-  ]).get(name);
-  if (simulation === undefined) {
-    throw new Error(`--kafka takes sink, repeating-sink, source or pipeline, not ${name}`);
-  }
-  const beganMs = performance.now();
-  const totals = new Map<string, number>();
-  let failures = 0;
-  let seed = from;
-  for (; seed < from + count && failures < failuresMax; seed++) {
-    try {
-      for (const [what, amount] of Object.entries(await simulation(seed))) {
-        totals.set(what, (totals.get(what) ?? 0) + amount);
-      }
-    } catch (error) {
-      failures++;
-      console.error(`seed ${seed} failed at ${commit()}:`, error);
-      console.error(`replay: npm run simulate -- --kafka ${name} --seeds 1 --from ${seed}`);
-    }
-  }
-  const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
-  const counts = [...totals].map(([what, amount]) => `${Math.round(amount)} ${what}`).join(', ');
-  console.log(`${seed - from} seeds of the Kafka ${name} in ${seconds} s: ${counts}`);
-  console.log(`${failures} failed`);
-  return failures === 0;
 }
 
 /** A pipeline of the simulator by name, or one of a file over random rows. */

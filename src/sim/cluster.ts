@@ -20,7 +20,12 @@ import type {
   WorkerId,
 } from '../control/protocol/ids.ts';
 import { noBatch } from '../control/protocol/ids.ts';
-import type { DriverMessage, Place } from '../control/protocol/messages.ts';
+import type {
+  DriverMessage,
+  KnownRanges,
+  Place,
+  WorkerLife,
+} from '../control/protocol/messages.ts';
 import { ScheduleChecker } from './checker.ts';
 import { lostError } from './fault-injector.ts';
 import type { FaultHost, Member } from './fault-injector.ts';
@@ -31,9 +36,11 @@ import { Network } from './network.ts';
 import { RecoveryChecker } from './recovery-checker.ts';
 import type { SourceModel } from './simulated-source.ts';
 import { SimulatedDriver } from './simulated-driver.ts';
+import { SimulatedCommits } from './simulated-commits.ts';
 import { SimulatedLog } from './simulated-log.ts';
+import { SimulatedLogWriter } from './simulated-log-writer.ts';
 import { SimulatedSinks } from './simulated-sinks.ts';
-import { SimulatedSource } from './simulated-source.ts';
+import { SimulatedSources } from './simulated-sources.ts';
 import { SimulatedSpill } from './simulated-spill.ts';
 import type { CostModel } from './simulated-worker.ts';
 import { SimulatedWorker, storeError } from './simulated-worker.ts';
@@ -41,6 +48,7 @@ import { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 import { Trace } from './trace.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import type { ClusterWorld, WorkerHost, WorkerIo, WorkerLog } from './worker-io.ts';
 
 export type ClusterOptions = {
   readonly seed: number;
@@ -59,10 +67,16 @@ export type ClusterOptions = {
   /** What goes wrong; absent: nothing does, and nothing is kept for it. */
   readonly faults?: FaultModel | undefined;
   /** What happens to the driver from outside, by time since the start. */
-  readonly interventions: readonly { readonly afterMs: number; readonly event: DriverEvent }[];
+  readonly interventions: readonly Intervention[];
+  /** The same for runs that go on with one that was suspended; absent: nothing. */
+  readonly laterInterventions?: readonly Intervention[] | undefined;
+  /** What is read and written; absent: the simulator's own. */
+  readonly world?: ClusterWorld | undefined;
   /** Gets the trace line by line, as far as the run comes. */
   readonly onTrace?: ((line: string) => void) | undefined;
 };
+
+export type Intervention = { readonly afterMs: number; readonly event: DriverEvent };
 
 export type ClusterRun = {
   readonly outcome:
@@ -92,13 +106,23 @@ export type ClusterRun = {
 
 /** Throws an AssertionError as soon as something is wrong, or when the job does not end. */
 export function runCluster(options: ClusterOptions): ClusterRun {
+  const steps = clusterSteps(options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same, event by event: in between promises may settle. */
+export function* clusterSteps(options: ClusterOptions): Generator<void, ClusterRun> {
   let cluster = new Cluster(options, newStores(options));
-  let run = cluster.run();
+  let run = yield* cluster.run();
   for (let runs = 1; options.faults !== undefined && isSuspended(run); runs++) {
     // What it asks of the first run is asked once; what goes wrong may go wrong again.
-    const again = { ...options, seed: options.seed + runs, interventions: [] };
+    const interventions = options.laterInterventions ?? [];
+    const again = { ...options, seed: options.seed + runs, interventions };
     cluster = new Cluster(again, cluster.leaves(run));
-    run = together(run, cluster.run());
+    run = together(run, yield* cluster.run());
   }
   return run;
 }
@@ -122,13 +146,13 @@ type Stores = {
   readonly suspended: ClusterRun | null;
 };
 
-function newStores({ mode, onTrace }: ClusterOptions): Stores {
+function newStores({ mode, onTrace, world }: ClusterOptions): Stores {
   return {
     term: 1 as Term,
     log: new SimulatedLog(),
     sinks: new SimulatedSinks(mode === 'continuous'),
     trace: new Trace(onTrace),
-    beganMs: startMs,
+    beganMs: world?.clock.nowMs ?? startMs,
     latest: noCheckpoint,
     published: -1 as PlacementVersion,
     drainAt: noBatch,
@@ -205,7 +229,8 @@ class Cluster {
     this.#sinks = kept.sinks;
     this.#log.reopen();
     this.#sinks.reopen();
-    this.#clock = new VirtualClock(random.fork(), kept.beganMs);
+    const clock = new VirtualClock(random.fork(), kept.beganMs);
+    this.#clock = options.world?.clock ?? clock;
     this.#network = new Network(this.#clock, random.fork(), options.network);
     const { shape, workerCount, faults } = options;
     this.#checker = faults === undefined ? new ScheduleChecker() : null;
@@ -244,21 +269,16 @@ class Cluster {
     };
   }
 
-  run(): ClusterRun {
-    for (const { afterMs, event } of this.#options.interventions) {
-      this.#clock.after(afterMs, () => this.#tellDriver(event));
-    }
-    this.#injector.start();
-    const joinMsMax = this.#options.faults?.joinMsMax ?? 0;
-    for (const worker of this.#workers) {
-      this.#clock.after(this.#random.float() * joinMsMax, () => this.#join(worker));
-    }
+  *run(): Generator<void, ClusterRun> {
+    this.#prepare(() => this.#start());
     for (let steps = 0; !this.#over(); steps++) {
       assert(steps < stepsMax, `the job has not ended after ${stepsMax} steps`);
       const boundMs = this.#injector.overMs + endsWithinMs;
       assert(this.#clock.nowMs < boundMs, 'the job makes no progress');
       assert(this.#clock.advance(), 'everything waits and nothing will come');
+      yield;
     }
+    if (this.#options.world !== undefined) this.#silence();
     const outcome = this.#outcome;
     assert(outcome !== null, 'a run that is over has an outcome');
     const elapsedMs = this.#clock.nowMs - this.#kept.beganMs;
@@ -282,6 +302,30 @@ class Cluster {
       runs: 1,
       faults: this.#injector.counts,
     };
+  }
+
+  #start(): void {
+    for (const { afterMs, event } of this.#options.interventions) {
+      this.#clock.after(afterMs, () => this.#tellDriver(event));
+    }
+    this.#injector.start();
+    const joinMsMax = this.#options.faults?.joinMsMax ?? 0;
+    for (const worker of this.#workers) {
+      this.#clock.after(this.#random.float() * joinMsMax, () => this.#join(worker));
+    }
+  }
+
+  /** As the driver in charge does before it lets anybody come. */
+  #prepare(prepared: () => void): void {
+    const { world } = this.#options;
+    if (world === undefined) prepared();
+    else world.begin(this.#driver.term, prepared);
+  }
+
+  /** The clock goes on without this run: only what it has sent is still on its way. */
+  #silence(): void {
+    this.#driver.crash();
+    for (const { shell } of this.#workers) if (!shell.crashed) shell.crash();
   }
 
   /** What the next run finds. */
@@ -374,14 +418,9 @@ class Cluster {
       lifeChecker: this.#recoveryChecker?.lifeOf(worker) ?? null,
       trace: this.#trace,
       runner: runnerOf(worker),
-      log: this.#log,
-      sinks: this.#sinks,
+      ioOf: (host) => this.#ioOf(host),
+      logOf: (host) => this.#logOf(host, { worker, incarnation }),
       isSource: (stage) => shape.stages[stage]?.source === true,
-      openSource: ({ stage, partition }, from) => {
-        const { recordCount, sources: model } = this.#options;
-        const options = { random: random.fork(), model, from };
-        return new SimulatedSource({ ...options, recordCount: recordCount(stage, partition) });
-      },
       onTask: (task) => {
         this.#checkNew(task);
         this.#tasks.push({ task, by: member, atMs: this.#clock.nowMs });
@@ -401,6 +440,33 @@ class Cluster {
     const member: Member = { worker, incarnation, shell, ...fate };
     this.#workers.push(member);
     return member;
+  }
+
+  #ioOf(host: WorkerHost): WorkerIo {
+    const { world } = this.#options;
+    if (world !== undefined) return world.ioOf(host);
+    const { costs, recordCount, sources: model } = this.#options;
+    const { commitMsMax } = costs;
+    const nothing = (): void => {};
+    return {
+      sources: new SimulatedSources(host, { model, stores: this.#stores, recordCount }),
+      sinks: new SimulatedCommits(host, { sinks: this.#sinks, commitMsMax, trace: this.#trace }),
+      crash: nothing,
+      pause: nothing,
+      close: nothing,
+    };
+  }
+
+  #logOf(host: WorkerHost, life: WorkerLife): WorkerLog {
+    const log = this.#log;
+    const { world } = this.#options;
+    if (world === undefined || world.log === null) {
+      return new SimulatedLogWriter(host, { log, stores: this.#stores });
+    }
+    // Beside a log that is not its own the simulator's keeps account of what is durable.
+    return world.log.writerOf(host, life, (record) => {
+      assert(log.append(host.name, record), 'an account is never closed');
+    });
   }
 
   /** What can be seen must never have to be taken back. */
@@ -437,7 +503,7 @@ class Cluster {
 
   #tellDriver(event: DriverEvent): void {
     // A new driver hears of those who come; whoever is lost meanwhile does not.
-    if (!this.#succession.isGathering) this.#driver.tell(event);
+    if (!this.#succession.hasNext) this.#driver.tell(event);
   }
 
   #beforeStep(event: DriverEvent): void {
@@ -482,7 +548,7 @@ class Cluster {
     const former = this.#driver;
     const members = this.#living();
     this.#trace.note(`${former.name} is lost`);
-    this.#succession.begin();
+    const whenReady = this.#succession.begin();
     if (zombieMs === 0) former.crash();
     else this.#clock.after(zombieMs, () => former.crash());
     const nowMs = this.#clock.nowMs;
@@ -496,9 +562,9 @@ class Cluster {
         former.tell({ kind: 'worker-lost', worker, error: lostError });
       });
       const returnsMs = Math.max(leavesMs, backMs) + this.#random.float() * returnMsMax;
-      this.#clock.at(nowMs + returnsMs, () => this.#return(member, members));
+      this.#clock.at(nowMs + returnsMs, () => whenReady(() => this.#return(member, members)));
     }
-    this.#clock.after(backMs + waitMs, () => this.#takeOver());
+    this.#clock.after(backMs + waitMs, () => whenReady(() => this.#takeOver()));
     return true;
   }
 
@@ -509,7 +575,8 @@ class Cluster {
     this.#driver = this.#newDriver(term, this.#latest);
     this.#network.announce(this.#driver.endpoint);
     this.#recoveryChecker?.driverChanged(this.#latest.batch);
-    this.#succession.gather();
+    this.#succession.prepare();
+    this.#prepare(() => this.#succession.gather());
   }
 
   #return(member: Member, all: readonly Member[]): void {
@@ -575,7 +642,7 @@ class Cluster {
         return this.#readLog(driver, effect);
       case 'log-ranges':
         this.#injector.onMoment('ranges-ordered', null);
-        return this.#store(() => {
+        return this.#addRanges(driver, effect.ranges, () => {
           if (driver !== this.#driver) return driver.crash();
           this.#log.add(effect.ranges);
           driver.tell({ kind: 'ranges-logged', round: effect.round });
@@ -621,7 +688,26 @@ class Cluster {
     for (const member of this.#living()) member.deadSinceMs = Infinity;
   }
 
-  #readLog(driver: SimulatedDriver, order: Extract<DriverEffect, { kind: 'read-log' }>): void {
+  #addRanges(driver: SimulatedDriver, ranges: readonly KnownRanges[], onAdded: () => void): void {
+    const log = this.#options.world?.log ?? null;
+    if (log === null) this.#store(onAdded);
+    else log.add(driver.term, ranges, onAdded);
+  }
+
+  #readLog(driver: SimulatedDriver, order: ReadLog): void {
+    const log = this.#options.world?.log ?? null;
+    if (log === null) return this.#readOwnLog(driver, order);
+    if (driver !== this.#driver) return driver.crash();
+    const { after, round } = order;
+    const durable = this.#log.read(after);
+    log.read(driver.term, order, (ranges) => {
+      assertHolds(ranges, durable);
+      this.#log.add(ranges);
+      driver.tell({ kind: 'log-read', round, ranges });
+    });
+  }
+
+  #readOwnLog(driver: SimulatedDriver, order: ReadLog): void {
     const { after, closesAll, dead, living, round, version } = order;
     for (const { worker, incarnation } of dead) {
       const life = this.#lifeOf(worker, incarnation);
@@ -661,6 +747,7 @@ class Cluster {
       if (order.savepoint !== null) this.#savepoints++;
       this.#log.coverThrough(batch);
       this.#latest = { batch, snapshots };
+      this.#options.world?.log?.checkpointed(driver.term, batch);
       this.#injector.onMoment('checkpoint-durable', null);
       driver.tell({ kind: 'checkpoint-committed', batch });
     });
@@ -713,9 +800,21 @@ class Cluster {
   }
 }
 
+/** What a worker was told is durable is in the log for whoever reads it later. */
+function assertHolds(found: readonly KnownRanges[], durable: readonly KnownRanges[]): void {
+  for (const { stage, partition, first, ranges } of durable) {
+    const place = found.find((one) => one.stage === stage && one.partition === partition);
+    const count = place?.ranges.length ?? 0;
+    const lost = `the log has lost s${stage}p${partition}@${first + count}, which was durable`;
+    assert(count >= ranges.length, lost);
+  }
+}
+
 /** From the loss of a driver until the next one goes on. */
 class Succession {
-  #phase: 'none' | 'vacant' | 'gathering' = 'none';
+  #phase: 'none' | 'vacant' | 'preparing' | 'gathering' = 'none';
+  /** What waits for the next driver to be ready. */
+  #waiting: (() => void)[] = [];
   /** Workers that have come back to the next driver with what they have. */
   returned: Member[] = [];
   /** Workers that have come meanwhile and have nothing. */
@@ -730,12 +829,29 @@ class Succession {
     return this.#phase === 'gathering';
   }
 
-  begin(): void {
+  get hasNext(): boolean {
+    return this.#phase === 'preparing' || this.#phase === 'gathering';
+  }
+
+  /** Gives what lets something happen at once, or as soon as this next driver is ready. */
+  begin(): (action: () => void) => void {
     this.#phase = 'vacant';
+    const waiting: (() => void)[] = [];
+    this.#waiting = waiting;
+    return (action) => {
+      const mustWait = this.#phase === 'preparing' && this.#waiting === waiting;
+      if (mustWait) waiting.push(action);
+      else action();
+    };
+  }
+
+  prepare(): void {
+    this.#phase = 'preparing';
   }
 
   gather(): void {
     this.#phase = 'gathering';
+    for (const action of this.#waiting) action();
   }
 
   end(): { readonly returned: readonly Member[]; readonly arrivals: readonly Member[] } {
@@ -747,6 +863,7 @@ class Succession {
   }
 }
 
+type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;
 type CommitCheckpoint = Extract<DriverEffect, { kind: 'commit-checkpoint' }>;
 type DriverLoss = Extract<Fault, { kind: 'driver-loss' }>;
 

@@ -3,14 +3,24 @@
 
 import assert from 'node:assert/strict';
 import { runReference } from '../testing/reference.ts';
+import type { RowObject } from '../schema/data-type.ts';
 import type { ReferenceBatch, ReferenceInput } from '../testing/reference.ts';
 import { rowsDifference } from '../testing/rows-difference.ts';
 import { sourceOfStage } from './pipeline-runner.ts';
 import { attemptsThatCount } from './reference-run.ts';
 import type { Simulation } from './simulate.ts';
+import type { ChosenRange } from './simulated-source.ts';
 import type { RanTask, TaskOrder } from './task-runner.ts';
 
-export function judgeIndependently(simulation: Simulation): void {
+/** By stage, partition and range: what was read. */
+export type RowsOf = (stage: number, partition: number, range: ChosenRange) => readonly RowObject[];
+
+export function judgeIndependently(
+  simulation: Simulation,
+  rowsOf: RowsOf = (stage, partition, range) => {
+    return sourceOfStage(simulation, stage).rowsOf(partition, range);
+  },
+): void {
   const { logical, bindings, run, scenario } = simulation;
   assert(run.outcome.kind === 'finished');
   const inParts = run.tasks.some(({ last }) => !last);
@@ -19,7 +29,7 @@ export function judgeIndependently(simulation: Simulation): void {
   const reads = attemptsThatCount(run.tasks).filter(({ range }) => range !== null);
   const byBatch = Map.groupBy(reads, ({ task }) => task.batch as number);
   const batches = Array.from({ length: run.outcome.lastBatch + 1 }, (_, batch) =>
-    batchOf(simulation, byBatch.get(batch) ?? []),
+    batchOf(simulation, rowsOf, byBatch.get(batch) ?? []),
   );
   const reference = runReference(logical, bindings, batches);
   for (const [sink, expected] of reference.sinks) {
@@ -33,8 +43,11 @@ export function judgeIndependently(simulation: Simulation): void {
   }
 }
 
-function batchOf(simulation: Simulation, tasks: readonly RanTask[]): ReferenceBatch {
-  const { logical, plan } = simulation;
+function batchOf(
+  { logical, plan }: Simulation,
+  rowsOf: RowsOf,
+  tasks: readonly RanTask[],
+): ReferenceBatch {
   const inputs = new Map(logical.sources.map(({ id }) => [id, new Array<ReferenceInput>()]));
   let batchTimeMs = -Infinity;
   for (const order of tasks) {
@@ -43,14 +56,14 @@ function batchOf(simulation: Simulation, tasks: readonly RanTask[]): ReferenceBa
     assert(input?.kind === 'scan');
     const partitions = inputs.get(input.scan.source);
     assert(partitions !== undefined);
-    partitions[task.partition] = inputOf(simulation, order);
+    partitions[task.partition] = inputOf(order, rowsOf);
     batchTimeMs = Math.max(batchTimeMs, triggerMs);
   }
   return { batchTimeMs, sources: inputs };
 }
 
-function inputOf(simulation: Simulation, { task, range }: TaskOrder): ReferenceInput {
+function inputOf({ task, range }: TaskOrder, rowsOf: RowsOf): ReferenceInput {
   assert(range !== null);
-  const rows = sourceOfStage(simulation, task.stage).rowsOf(task.partition, range);
+  const rows = rowsOf(task.stage, task.partition, range);
   return { rows, ended: range.ended };
 }

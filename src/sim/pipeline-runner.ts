@@ -64,7 +64,9 @@ export class PipelineRunner implements TaskRunner {
       order.replay?.rerun === true ? [] : this.#openRows.add(task, result.sinks, order.last);
     const commits = rows.map((output): Commit => {
       const place = this.#sinkPartitions.of(output.sink, stage, partition);
-      return { sink: output.sink, partition: place, batch, rows: batchToRows(output.batch) };
+      const given = { batch, rows: output.batch, watermarkMs: result.watermarkMs };
+      const rows = batchToRows(output.batch);
+      return { sink: output.sink, partition: place, batch, rows, output: given };
     });
     return { outputs: result.outputs, commits, range: result.range };
   }
@@ -118,7 +120,7 @@ export class PipelineRunner implements TaskRunner {
     return this.#executor.replay(task, { chunk: input.chunk, ...ranges });
   }
 
-  #input({ task, inputs, range, triggerMs }: TaskOrder): TaskInput {
+  #input({ task, inputs, range, chunk: given, triggerMs }: TaskOrder): TaskInput {
     if (inputs !== null) {
       const { plan } = this.#options;
       const input = plan.stages[task.stage]?.input;
@@ -131,8 +133,7 @@ export class PipelineRunner implements TaskRunner {
       return { kind: 'blocks', blocks };
     }
     assert(range !== null, 'a source task has a range');
-    const source = sourceOfStage(this.#options, task.stage);
-    const chunk = source.chunk(task.partition, range);
+    const chunk = given ?? sourceOfStage(this.#options, task.stage).chunk(task.partition, range);
     return { kind: 'scan', chunk, triggerMs: triggerMs + this.#aheadMs };
   }
 }

@@ -12,18 +12,8 @@ import type { Commit, RanTask, TaskRunner } from './task-runner.ts';
 
 /** Throws an AssertionError at the first difference. `runner` is a fresh one. */
 export function compareWithReference(run: ClusterRun, shape: PlanShape, runner: TaskRunner): void {
-  assert(run.outcome.kind === 'finished', 'only a finished run has a whole output');
-  const { lastBatch } = run.outcome;
-  const inParts = run.tasks.some(({ last }) => !last);
-  const counted = attemptsThatCount(run.tasks);
-  const whole = inParts ? wholeTasks(counted) : counted;
-  const tasks = whole.filter(({ task }) => task.batch <= lastBatch);
-  assertEachRecordOnce(tasks);
-  const expected = new Map<string, Commit>();
-  for (const commit of sequentialCommits(tasks, shape, { runner, inParts })) {
-    assert(!expected.has(nameOf(commit)), `${nameOf(commit)} has output twice`);
-    expected.set(nameOf(commit), commit);
-  }
+  const { commits, inParts, lastBatch } = referenceOf(run, shape, runner);
+  const expected = new Map(commits.map((commit) => [nameOf(commit), commit]));
   const latest = new Map<string, number>();
   for (const commit of run.visible) {
     const place = `${commit.sink}/${commit.partition}`;
@@ -41,6 +31,32 @@ export function compareWithReference(run: ClusterRun, shape: PlanShape, runner: 
   }
   const [lost] = expected.keys();
   assert(lost === undefined, `${lost} never became visible`);
+}
+
+export type Reference = {
+  /** In the order of a sequential run; each sink partition has one of a micro-batch at most. */
+  readonly commits: readonly Commit[];
+  /** Tasks stayed open: rows of a micro-batch may come in another order. */
+  readonly inParts: boolean;
+  readonly lastBatch: number;
+};
+
+/** What a finished run should have made visible. Throws where its tasks gave other bytes. */
+export function referenceOf(run: ClusterRun, shape: PlanShape, runner: TaskRunner): Reference {
+  assert(run.outcome.kind === 'finished', 'only a finished run has a whole output');
+  const { lastBatch } = run.outcome;
+  const inParts = run.tasks.some(({ last }) => !last);
+  const counted = attemptsThatCount(run.tasks);
+  const whole = inParts ? wholeTasks(counted) : counted;
+  const tasks = whole.filter(({ task }) => task.batch <= lastBatch);
+  assertEachRecordOnce(tasks);
+  const commits = sequentialCommits(tasks, shape, { runner, inParts });
+  const names = new Set<string>();
+  for (const commit of commits) {
+    assert(!names.has(nameOf(commit)), `${nameOf(commit)} has output twice`);
+    names.add(nameOf(commit));
+  }
+  return { commits, inParts, lastBatch };
 }
 
 /** Ranges of a source partition follow one another: no record is read twice, and none left out. */
@@ -139,7 +155,7 @@ function sequentialCommits(
     });
     const ends = { part: 0, last: true };
     const given = { inputs: stage.source ? null : inputs, range, triggerMs, replay: null };
-    const order = { task, ...ends, ...given };
+    const order = { task, ...ends, ...given, chunk: null };
     const outcome = runner.run(order);
     if (!inParts)
       outcome.outputs.forEach((output, index) => {

@@ -11,19 +11,21 @@ export type ShrinkOptions = {
 };
 
 export function shrink(drawn: DrawnSimulation, { fails, runsMax }: ShrinkOptions): DrawnSimulation {
-  let runs = 0;
-  const still = (candidate: DrawnSimulation): boolean => runs++ < runsMax && fails(candidate);
-  const indexes = Array.from({ length: itemsOf(drawn) }, (_, index) => index);
-  const kept = fewest(indexes, (subset) => still(without(drawn, subset)));
-  return without(drawn, kept);
+  const search = fewest(itemsOf(drawn));
+  let step = search.next();
+  for (let runs = 0; step.done !== true; runs++) {
+    step = search.next(runs < runsMax && fails(withOnly(drawn, step.value)));
+  }
+  return withOnly(drawn, step.value);
 }
 
 /** Faults and interventions, faults first. */
-function itemsOf({ faults, cluster }: DrawnSimulation): number {
+export function itemsOf({ faults, cluster }: DrawnSimulation): number {
   return (faults?.faults.length ?? 0) + cluster.interventions.length;
 }
 
-function without(drawn: DrawnSimulation, kept: readonly number[]): DrawnSimulation {
+/** The run with some of its items only, which are numbered from 0. */
+export function withOnly(drawn: DrawnSimulation, kept: Iterable<number>): DrawnSimulation {
   const { cluster, faults } = drawn;
   const count = faults?.faults.length ?? 0;
   const keeps = new Set(kept);
@@ -38,17 +40,17 @@ function without(drawn: DrawnSimulation, kept: readonly number[]): DrawnSimulati
   };
 }
 
-/** A subset that is still bad, none of whose members can be left out. */
-function fewest(
-  all: readonly number[],
-  isBad: (subset: readonly number[]) => boolean,
-): readonly number[] {
-  let kept = all;
-  for (let size = Math.ceil(all.length / 2); size >= 1 && kept.length > 0;) {
+/**
+ * Of so many items some that are still bad, none of which can be left out. It asks of subsets
+ * whether they are bad, and is told in return.
+ */
+export function* fewest(count: number): Generator<readonly number[], readonly number[], boolean> {
+  let kept: readonly number[] = Array.from({ length: count }, (_, index) => index);
+  for (let size = Math.ceil(count / 2); size >= 1 && kept.length > 0;) {
     const before = kept.length;
     for (let start = 0; start < kept.length;) {
       const rest = kept.filter((_, index) => index < start || index >= start + size);
-      if (isBad(rest)) kept = rest;
+      if (yield rest) kept = rest;
       else start += size;
     }
     if (size > 1) size = Math.ceil(size / 2);

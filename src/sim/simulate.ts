@@ -154,7 +154,7 @@ export function runSimulation(
   return { ...drawn, run };
 }
 
-function chooseScenario(random: Random, name: string | undefined): Scenario {
+export function chooseScenario(random: Random, name: string | undefined): Scenario {
   const drawn = scenarios[random.integer(0, scenarios.length - 1)];
   const chosen = name === undefined ? drawn : scenarios.find((other) => other.name === name);
   const known = scenarios.map((scenario) => scenario.name).join(', ');
@@ -162,7 +162,10 @@ function chooseScenario(random: Random, name: string | undefined): Scenario {
   return chosen;
 }
 
-type DrawnCluster = Omit<ClusterOptions, 'recordCount' | 'runnerOf' | 'onTrace' | 'faults'>;
+type DrawnCluster = Omit<
+  ClusterOptions,
+  'recordCount' | 'runnerOf' | 'onTrace' | 'faults' | 'laterInterventions' | 'world'
+>;
 
 function drawCluster(random: Random, shape: PlanShape): DrawnCluster {
   const quick = random.chance(0.5);

@@ -7,20 +7,19 @@ import { errorToData } from '../base/stream-error.ts';
 import type { Random } from '../base/random.ts';
 import type { Incarnation, PlacementVersion, WorkerId } from '../control/protocol/ids.ts';
 import type { DriverMessage, Peer, PeerMessage, Place } from '../control/protocol/messages.ts';
+import type { Template } from '../control/protocol/template.ts';
 import type { WorkerEffect, WorkerEvent } from '../control/worker/events.ts';
 import { WorkerMachine } from '../control/worker/worker-machine.ts';
 import type { ScheduleChecker } from './checker.ts';
 import type { Moment } from './faults.ts';
 import type { Endpoint, Message, Network } from './network.ts';
 import type { LifeChecker } from './recovery-checker.ts';
-import type { SimulatedLog } from './simulated-log.ts';
-import type { SimulatedSinks } from './simulated-sinks.ts';
-import type { SimulatedSource } from './simulated-source.ts';
 import type { SimulatedSpill } from './simulated-spill.ts';
 import type { StoreConditions } from './store-conditions.ts';
 import type { Commit, RanTask, TaskOrder, TaskOutcome, TaskRunner } from './task-runner.ts';
 import type { Trace } from './trace.ts';
 import type { Timer, VirtualClock } from './virtual-clock.ts';
+import type { Position, Taken, WorkerHost, WorkerIo, WorkerLog } from './worker-io.ts';
 
 export type CostModel = {
   /** Usual time of a task, ms; each takes a random share of it up to twice as long. */
@@ -48,10 +47,8 @@ export type SimulatedWorkerOptions = {
   readonly spill: SimulatedSpill | null;
   readonly trace: Trace;
   readonly runner: TaskRunner;
-  readonly log: SimulatedLog;
-  readonly sinks: SimulatedSinks;
-  /** A reader of the source partition that a task of the stage reads. */
-  readonly openSource: (place: Place, from: Position) => SimulatedSource;
+  readonly ioOf: (host: WorkerHost) => WorkerIo;
+  readonly logOf: (host: WorkerHost) => WorkerLog;
   readonly isSource: (stage: number) => boolean;
   readonly onTask: (task: Omit<RanTask, 'zombie'>) => void;
   readonly onVisible: (commit: Commit) => void;
@@ -61,9 +58,6 @@ export type SimulatedWorkerOptions = {
   /** Something has happened of which nobody has heard yet: a chance to crash. */
   readonly onMoment: (moment: Moment) => void;
 };
-
-/** How far a source partition has been read. */
-export type Position = { readonly to: number; readonly ended: boolean };
 
 const beginning: Position = { to: 0, ended: false };
 
@@ -83,7 +77,9 @@ export class SimulatedWorker {
   readonly name: string;
   /** What it sends and receives by. */
   readonly endpoint: Endpoint;
-  readonly #sources = new Map<string, SimulatedSource>();
+  readonly #io: WorkerIo;
+  readonly #log: WorkerLog;
+  #isOpening = false;
   readonly #positions = new Map<string, Position>();
   /** Output of tasks that waits for `commit-output`. */
   readonly #outputs = new Map<string, readonly Commit[]>();
@@ -91,8 +87,6 @@ export class SimulatedWorker {
   readonly #uncommitted = new Map<string, number>();
   /** When the last thing of a kind that keeps its order is done, ms. */
   readonly #lastMs = new Map<string, number>();
-  /** By sink partition: since which placement it is open here. */
-  readonly #opened = new Map<string, number>();
   /** By stage and partition: the last order to restore it. */
   readonly #restoring = new Map<string, number>();
   /** What happens while it stands still waits for it to go on. */
@@ -116,6 +110,16 @@ export class SimulatedWorker {
     this.endpoint = network.attach(worker, (from, message) => {
       this.#act(() => this.#receive(from, message));
     });
+    const host: WorkerHost = {
+      name: this.name,
+      random: options.random,
+      act: (action) => this.#act(action),
+      after: (delayMs, action) => this.#after(delayMs, action),
+      inOrder: (name, takesMs, action) => this.#inOrder(name, takesMs, action),
+      sourceReady: ({ stage, partition }) => this.#step({ kind: 'source-ready', stage, partition }),
+    };
+    this.#io = options.ioOf(host);
+    this.#log = options.logOf(host);
   }
 
   /** Of a partition: output through a micro-batch that was given and is not visible. */
@@ -130,6 +134,7 @@ export class SimulatedWorker {
   crash(): void {
     this.crashed = true;
     this.#backlog = null;
+    this.#io.crash();
     this.#options.trace.note(`${this.name} crashes`);
   }
 
@@ -138,6 +143,7 @@ export class SimulatedWorker {
     const { clock, trace } = this.#options;
     trace.note(`${this.name} stands still for ${forMs}`);
     this.#backlog = [];
+    this.#io.pause(forMs);
     clock.after(forMs, () => {
       const backlog = this.#backlog ?? [];
       this.#backlog = null;
@@ -180,29 +186,52 @@ export class SimulatedWorker {
   #receive(from: Peer, message: Message): void {
     const { trace } = this.#options;
     if (trace.wanted) trace.note(`${this.name} < ${from} ${message.kind}`);
-    const event = { kind: 'message-received', from, message } as const;
     // The network carries messages of all kinds; those to a worker are of these two.
-    this.#step({ ...event, message: message as DriverMessage | PeerMessage });
-    if (this.crashed) return;
-    if (message.kind === 'install-template') this.#openSources(message);
-  }
-
-  /** At the start all sources can be read. */
-  #openSources({ template }: Extract<DriverMessage, { kind: 'install-template' }>): void {
-    template.stages.forEach(({ source, placement }, stage) => {
-      if (!source) return;
-      placement.forEach((owner, partition) => {
-        if (owner !== this.#options.worker || this.#sources.has(`${stage}/${partition}`)) return;
-        this.#openSource({ stage, partition }, beginning);
-        this.#step({ kind: 'source-ready', stage, partition });
-      });
+    const event = {
+      kind: 'message-received',
+      from,
+      message: message as DriverMessage | PeerMessage,
+    } as const;
+    const isFirst = message.kind === 'install-template' && this.machine.template === null;
+    if (!isFirst) return this.#step(event);
+    // A copy of it: the first one waits for its sources.
+    if (this.#isOpening) return;
+    this.#isOpening = true;
+    const places = this.#sourcesOf(message.template);
+    this.#openAll(places, () => {
+      this.#step(event);
+      for (const place of places) this.#tellReady(place);
     });
   }
 
-  #openSource(place: Place, from: Position): void {
-    const name = `${place.stage}/${place.partition}`;
-    this.#positions.set(name, from);
-    this.#sources.set(name, this.#options.openSource(place, from));
+  /** Its own. */
+  #sourcesOf({ stages }: Template): readonly Place[] {
+    return stages.flatMap(({ placement, source }, stage) =>
+      placement.flatMap((owner, partition) => {
+        return source && owner === this.#options.worker ? [{ stage, partition }] : [];
+      }),
+    );
+  }
+
+  #openAll(places: readonly Place[], opened: () => void): void {
+    let left = places.length;
+    if (left === 0) opened();
+    for (const place of places) {
+      this.#openSource(place, beginning, () => {
+        left--;
+        if (left === 0) opened();
+      });
+    }
+  }
+
+  #openSource(place: Place, from: Position, opened: () => void): void {
+    this.#positions.set(`${place.stage}/${place.partition}`, from);
+    this.#io.sources.open(place, from, opened);
+  }
+
+  #tellReady({ stage, partition }: Place): void {
+    if (this.crashed || !this.#io.sources.ready({ stage, partition })) return;
+    this.#step({ kind: 'source-ready', stage, partition });
   }
 
   #step(event: WorkerEvent): void {
@@ -246,16 +275,17 @@ export class SimulatedWorker {
         return;
       case 'read-range': {
         const { task, part } = effect;
-        return this.#inOrder('source', stores.callMs(random) / 10, () => {
+        const range = this.#options.runner.rangeOf(effect.range);
+        return this.#io.sources.replay(task, { part, range }, () => {
           this.#step({ kind: 'range-read', task, part });
         });
       }
       case 'log-range': {
         const { kind: _kind, ...record } = effect;
-        return this.#inOrder('log', stores.successMs(random), () => {
+        return this.#log.append(record, this.machine.template!, (refused) => {
           const { task, since, last } = record;
-          if (!this.#options.log.append(this.name, record)) {
-            return this.#step({ kind: 'log-failed', task, since, error: fencedError });
+          if (refused !== null) {
+            return this.#step({ kind: 'log-failed', task, since, error: refused });
           }
           if (this.#diesAt('range-logged')) return;
           if (last) this.#step({ kind: 'range-logged', task, since });
@@ -273,7 +303,7 @@ export class SimulatedWorker {
         return this.#options.spill?.drop(effect.through);
       case 'stop':
         this.stopped = true;
-        return;
+        return this.#io.close();
       case 'trace':
         if (trace.wanted) trace.note(`${this.name} ${JSON.stringify(effect.trace)}`);
         return;
@@ -308,7 +338,7 @@ export class SimulatedWorker {
   #forget({ stage, partition }: Place): void {
     const name = `${stage}/${partition}`;
     this.#restoring.delete(name);
-    this.#sources.delete(name);
+    this.#io.sources.close({ stage, partition });
     for (const key of this.#outputs.keys()) {
       if (key.startsWith(`${name}@`)) this.#outputs.delete(key);
     }
@@ -329,14 +359,17 @@ export class SimulatedWorker {
     for (const key of this.#uncommitted.keys()) {
       if (key.startsWith(`${name}@`)) this.#uncommitted.delete(key);
     }
+    this.#log.restored(place);
     runner.restore(place, { snapshot: state, behind });
     const from = behind === null ? position : runner.rangeOf(behind);
     const { to, ended } = readsBehind === null ? from : runner.rangeOf(readsBehind);
-    if (this.#options.isSource(stage)) this.#openSource(place, { to, ended });
-    if (this.#diesAt('state-restored')) return;
-    this.#step({ kind: 'state-restored', ...place, since, ended: from.ended });
-    if (this.crashed) return;
-    if (this.#options.isSource(stage)) this.#step({ kind: 'source-ready', ...place });
+    const restored = (): void => {
+      if (this.#diesAt('state-restored')) return;
+      this.#step({ kind: 'state-restored', ...place, since, ended: from.ended });
+      this.#tellReady(place);
+    };
+    if (this.#options.isSource(stage)) this.#openSource(place, { to, ended }, restored);
+    else restored();
   }
 
   #run(effect: RunTask): void {
@@ -352,13 +385,19 @@ export class SimulatedWorker {
     }
     checker?.taskStarted(worker, effect);
     const name = `${stage}/${partition}`;
-    const source = inputs === null && replay === null ? this.#sources.get(name) : undefined;
-    assert(inputs !== null || replay !== null || source !== undefined, `no source ${name}`);
-    const taken = source?.take({ final, holdsBack }) ?? null;
-    const range = replay === null ? taken : runner.rangeOf(replay.range);
+    const { sources } = this.#io;
+    let taken: Taken | null = null;
+    try {
+      if (inputs === null && replay === null) taken = sources.take(task, { final, holdsBack });
+    } catch (error) {
+      return this.#fail(run, errorToData(error));
+    }
+    const known = replay === null ? null : runner.rangeOf(replay.range);
+    const range = known ?? taken?.range ?? null;
+    const chunk = known === null ? (taken?.chunk ?? null) : sources.replayed(task, part);
     // What is read again had its trigger before.
-    const atMs = replay === null ? triggerMs : runner.rangeOf(replay.range).triggerMs;
-    const order: TaskOrder = { task, part, last, inputs, range, triggerMs: atMs, replay };
+    const atMs = known?.triggerMs ?? triggerMs;
+    const order: TaskOrder = { task, part, last, inputs, range, chunk, triggerMs: atMs, replay };
     const startedMs = this.#options.clock.nowMs;
     const { version } = this.machine.template!;
     const elapsedMs = costs.taskMs * 2 * random.float();
@@ -379,9 +418,7 @@ export class SimulatedWorker {
         this.#uncommitted.set(`${name}@${batch}`, batch);
       }
       if (range !== null && replay?.rerun !== true) this.#positions.set(name, range);
-      const quietMs = source?.quietMs() ?? 0;
-      if (source !== undefined && quietMs > 0)
-        this.#wakeLater({ stage, partition }, { source, quietMs });
+      taken?.used();
       if (range?.ended === true && this.#diesAt('source-ended')) return;
       if (this.#diesAt('task-run')) return;
       this.#step({
@@ -392,7 +429,7 @@ export class SimulatedWorker {
         range: outcome.range,
         commitPending: outcome.commits.length > 0 && replay?.rerun !== true,
         ended: range?.ended === true,
-        sourceReady: this.#sources.get(name)?.ready === true,
+        sourceReady: sources.ready({ stage, partition }),
         elapsedMs,
       });
     });
@@ -403,40 +440,24 @@ export class SimulatedWorker {
     this.#step({ kind: 'task-failed', run, error });
   }
 
-  #wakeLater(
-    place: Place,
-    { source, quietMs }: { readonly source: SimulatedSource; readonly quietMs: number },
-  ): void {
-    this.#after(quietMs, () => {
-      source.awake();
-      this.#step({ kind: 'source-ready', ...place });
-    });
-  }
-
   #commit(task: RunTask['task'], since: PlacementVersion): void {
-    const { costs, random, sinks, trace } = this.#options;
     const key = `${task.stage}/${task.partition}@${task.batch}`;
     const commits = this.#outputs.get(key);
     assert(commits !== undefined, `${key} has nothing to commit`);
     this.#outputs.delete(key);
     let left = commits.length;
     for (const commit of commits) {
-      const place = `${commit.sink}/${commit.partition}`;
-      this.#inOrder(`sink ${place}`, random.float() * costs.commitMsMax, () => {
-        if (this.#opened.get(place) !== since) sinks.open(place, this.name, since);
-        this.#opened.set(place, since);
-        const seen = sinks.commit(this.name, commit);
-        if (trace.wanted) {
-          trace.note(`${seen} ${place}@${commit.batch} ${JSON.stringify(commit.rows)}`);
-        }
-        if (seen === 'fenced') {
-          return this.#step({ kind: 'commit-failed', task, since, error: fencedError });
-        }
-        if (seen === 'visible') this.#options.onVisible(commit);
-        if (this.#diesAt('output-visible')) return;
-        left--;
-        if (left === 0) this.#uncommitted.delete(key);
-        if (left === 0) this.#step({ kind: 'output-committed', task, since });
+      this.#io.sinks.commit(commit, since, {
+        onVisible: () => this.#options.onVisible(commit),
+        onDone: (refused) => {
+          if (refused !== null) {
+            return this.#step({ kind: 'commit-failed', task, since, error: refused });
+          }
+          if (this.#diesAt('output-visible')) return;
+          left--;
+          if (left === 0) this.#uncommitted.delete(key);
+          if (left === 0) this.#step({ kind: 'output-committed', task, since });
+        },
       });
     }
   }
@@ -481,14 +502,6 @@ const gapMs = 1e-6;
 export const storeError: StreamErrorData = {
   code: 'store-unreachable',
   message: 'could not write to the store',
-  hint: null,
-  fields: {},
-  stack: null,
-};
-
-const fencedError: StreamErrorData = {
-  code: 'fenced',
-  message: 'could not commit: another writer has opened the sink partition',
   hint: null,
   fields: {},
   stack: null,

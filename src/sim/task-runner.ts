@@ -6,6 +6,8 @@ import { hashText } from '../base/hash.ts';
 import type { Handle, Place, TaskName } from '../control/protocol/messages.ts';
 import type { InputHandle, Replay } from '../control/worker/events.ts';
 import type { RowObject } from '../schema/data-type.ts';
+import type { SourceChunk } from '../ports/source-chunk.ts';
+import type { SinkOutput } from '../ports/sink.ts';
 import type { ChosenRange } from './simulated-source.ts';
 
 export type TaskOrder = {
@@ -17,6 +19,8 @@ export type TaskOrder = {
   readonly inputs: readonly (readonly InputHandle[])[] | null;
   /** Source tasks only. */
   readonly range: ChosenRange | null;
+  /** The range's records; null: the runner has them by itself. */
+  readonly chunk: SourceChunk | null;
   readonly triggerMs: number;
   /** The range that a source task had before. */
   readonly replay: Replay | null;
@@ -28,6 +32,8 @@ export type Commit = {
   readonly partition: number;
   readonly batch: number;
   readonly rows: readonly RowObject[];
+  /** The same as a sink's writer gets it; null where there is no real data plane. */
+  readonly output: SinkOutput | null;
 };
 
 export type TaskOutcome = {
@@ -95,7 +101,7 @@ export class HashRunner implements TaskRunner {
     const outputs = Array.from({ length: outputCount }, (_, index) => `${after}/${index}`);
     // Most micro-batches of a sink partition have output, some have none.
     const silent = !last || outputCount > 0 || after.startsWith('0');
-    const commit: Commit = { sink: `s${stage}`, partition, batch, rows: [{ after }] };
+    const commit: Commit = { sink: `s${stage}`, partition, batch, rows: [{ after }], output: null };
     return { outputs, commits: silent ? [] : [commit], range };
   }
 

@@ -1,5 +1,6 @@
-// `node hunt.ts NAME SEEDS`: runs seeds until one fails, with one mutation in the engine, or with
-// none, and prints what it found as JSON. A process of its own, since modules are loaded once.
+// `node hunt.ts NAME SEEDS [FINDER]`: runs seeds until one fails, with one mutation in the engine,
+// and prints what it found as JSON. A process of its own, since modules are loaded once. FINDER:
+// who looks for it, where it is not who is to find it.
 
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
@@ -47,6 +48,8 @@ async function loadSimulation(finder: Finder): Promise<(seed: number) => unknown
       return (await import('../../src/sim/kafka/kafka-sink.fixture.ts')).simulateKafkaSink;
     case 'kafka-source':
       return (await import('../../src/sim/kafka/kafka-source.fixture.ts')).simulateKafkaSource;
+    case 'kafka-engine':
+      return (await import('../../src/sim/kafka/kafka-engine.fixture.ts')).simulateKafkaEngine;
   }
 }
 
@@ -64,8 +67,8 @@ async function hunt(finder: Finder, seedsMax: number): Promise<Hunt> {
   return { seeds: seedsMax, seconds: since(), error: null };
 }
 
-const [name, seeds] = process.argv.slice(2);
+const [name, seeds, by] = process.argv.slice(2);
 const known = allMutations.find(({ mutation }) => mutation.name === name);
 if (known === undefined) throw new Error(`no mutation ${name}`);
 mutate(known.mutation);
-console.log(JSON.stringify(await hunt(known.finder, Number(seeds))));
+console.log(JSON.stringify(await hunt((by as Finder | undefined) ?? known.finder, Number(seeds))));

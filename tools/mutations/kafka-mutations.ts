@@ -1,8 +1,11 @@
-// Bugs of the Kafka connector that its simulations must find.
+// Bugs of the Kafka connector, and of the way from the engine to it, that simulations must find.
 //
 // Not here, because the brokers keep it out by themselves: a Produce of a transaction that is sent
 // again under its old numbers after no answer has come. Its sequence numbers are used up by then,
 // and the coordinator knows what is in the transaction [KIP-890].
+// Nor, because they only cost a round: writers of one term whose order is lost, and one that goes
+// on when its sink partition has been elsewhere. Who should not be fenced is taken for dead, and
+// somebody else writes the same.
 
 import type { Mutation } from './mutations.ts';
 
@@ -182,6 +185,62 @@ export const sourceMutations: readonly Mutation[] = [
     breaks: 'a partition whose leader has moved is not asked for any more',
     file: 'src/connectors/kafka/fetch-loop.ts',
     text: 'else this.#options.onLost(subscriber, answer.error);',
+    replacement: '',
+  },
+];
+
+const writers = 'src/runtime/host/sink-writers.ts';
+const readers = 'src/runtime/host/source-readers.ts';
+
+/** Only the whole engine shows them. */
+export const betweenMutations: readonly Mutation[] = [
+  {
+    name: 'kafka-engine-ignore-ledger',
+    breaks: 'output that is visible already is written again',
+    file: writers,
+    text: 'through: writer.committedThrough }',
+    replacement: 'through: -1 }',
+  },
+  {
+    name: 'kafka-engine-all-at-once',
+    breaks: 'a micro-batch is written while the one before is',
+    file: writers,
+    text: 'const before = this.#commits.get(key) ?? Promise.resolve();',
+    replacement: 'const before = Promise.resolve();',
+  },
+  {
+    name: 'kafka-engine-read-from-the-start',
+    breaks: 'a reader that is opened again begins where the topic does',
+    file: readers,
+    text: 'const at = from === null ? {} : { from: from.to };',
+    replacement: 'const at = {};',
+  },
+  {
+    name: 'kafka-engine-skip-a-restore',
+    breaks: 'a source that goes on elsewhere leaves a record out',
+    file: readers,
+    text: '{ from: from.to };',
+    replacement: '{ from: from.to + 1 };',
+  },
+  {
+    name: 'kafka-engine-count-behind-seal',
+    breaks: 'what a dead worker adds to the range log behind its seal counts for it',
+    file: 'src/connectors/kafka/kafka-range-log.ts',
+    text: 'if (own?.token !== this.#token || isSealed) throw logFenced(this.#name);',
+    replacement: 'if (own?.token !== this.#token && isSealed) throw logFenced(this.#name);',
+  },
+  {
+    name: 'kafka-engine-leave-the-log-open',
+    breaks: 'a driver reads the range log while the dead may add to it',
+    file: 'src/runtime/host/driver-storage.ts',
+    text: 'await Promise.all(this.#namesOf(closed, order).map((name) => open.log.seal(name)));',
+    replacement: 'this.#namesOf(closed, order);',
+  },
+  {
+    name: 'kafka-engine-leave-former-logs',
+    breaks: 'logs of those who wrote for a driver before stay open',
+    file: 'src/runtime/host/driver-storage.ts',
+    text: 'await Promise.all(closed.map((name) => log.seal(name)));',
     replacement: '',
   },
 ];

@@ -6,17 +6,28 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Hunt } from './hunt.ts';
 import type { Mutation } from './mutations.ts';
+import type { Finder } from './all-mutations.ts';
 import { allMutations } from './all-mutations.ts';
 
-/** True when all that were asked for were found. `only`: part of their names. */
-export async function runMutations(seedsMax: number, only = ''): Promise<boolean> {
+export type MutationOptions = {
+  /** Part of their names. */
+  readonly only?: string | undefined;
+  /** Who looks for them, where it is not who is to find them; and then for all of them. */
+  readonly finder: Finder | null;
+};
+
+/** True when all that were asked for were found. */
+export async function runMutations(
+  seedsMax: number,
+  { only = '', finder }: MutationOptions,
+): Promise<boolean> {
   const all = allMutations.map(({ mutation }) => mutation);
   const wanted = all.filter(({ name }) => name.includes(only));
   const left = [...wanted];
   let missed = 0;
   const work = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      const found = await huntFor(next, seedsMax);
+      const found = await huntFor(next, { seedsMax, finder });
       if (found.error === null) missed++;
       report(next, found);
     }
@@ -26,9 +37,13 @@ export async function runMutations(seedsMax: number, only = ''): Promise<boolean
   return missed === 0;
 }
 
-async function huntFor({ name }: Mutation, seedsMax: number): Promise<Hunt> {
+async function huntFor(
+  { name }: Mutation,
+  { seedsMax, finder }: { readonly seedsMax: number; readonly finder: Finder | null },
+): Promise<Hunt> {
   const hunt = join(import.meta.dirname, 'hunt.ts');
-  const child = spawn(process.execPath, [hunt, name, String(seedsMax)], {
+  const by = finder === null ? [] : [finder];
+  const child = spawn(process.execPath, [hunt, name, String(seedsMax), ...by], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const output = await text(child.stdout);

@@ -12,7 +12,7 @@ import type { RunClock } from './run-clock.ts';
 export type SinkWritersOptions = {
   readonly specs: readonly SinkSpec[];
   readonly sinks: ReadonlyMap<SinkId, Sink>;
-  readonly clock: RunClock;
+  readonly clock: Pick<RunClock, 'nowMs'>;
   readonly run: SinkRun;
   /** By sink: its name in its ledger, where that is not its id. */
   readonly ledgers: JobConfig['ledgers'];

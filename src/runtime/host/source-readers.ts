@@ -18,8 +18,8 @@ import type { RunClock } from './run-clock.ts';
 export type SourceReadersOptions = {
   readonly plan: PhysicalPlan;
   readonly bindings: Bindings<Source, Sink>;
-  readonly config: JobConfig;
-  readonly clock: RunClock;
+  readonly config: Pick<JobConfig, 'bytesPerTask' | 'layouts' | 'startMs' | 'workerCount'>;
+  readonly clock: Pick<RunClock, 'nowMs'>;
   readonly onReady: (place: Place) => void;
 };
 
@@ -105,7 +105,11 @@ export class SourceReaders {
   }
 
   /** Reads a range once more, for `replayed`. */
-  async replay(task: TaskName, part: number, range: RangeRecord): Promise<void> {
+  async replay(
+    task: TaskName,
+    part: number,
+    range: Pick<RangeRecord, 'from' | 'to' | 'ended'>,
+  ): Promise<void> {
     const { from, to } = range;
     const key = `${nameOf(task)}@${task.batch}.${part}`;
     if (from === to) {

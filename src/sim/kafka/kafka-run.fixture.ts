@@ -62,7 +62,7 @@ export async function runInTime<Result>(
 }
 
 /** Until all that can go on at this moment has. */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -111,7 +111,7 @@ export function recordsOf(
 }
 
 /** Undoes what the simulated codecs do. */
-function plain(bytes: Uint8Array): Uint8Array {
+export function plain(bytes: Uint8Array): Uint8Array {
   const head = headOf(bytes);
   if (head.compression === 'none') return bytes;
   const records = bytes.subarray(batchHeadBytes).map((byte) => byte ^ 0x5a);

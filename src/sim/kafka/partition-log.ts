@@ -257,6 +257,18 @@ export class PartitionLog {
       .map(({ bytes }) => bytes);
   }
 
+  /** What readers of committed records see now or will see whatever happens; for judges. */
+  decided(isCommitting: (producerId: number) => boolean): readonly Uint8Array[] {
+    const isAborted = this.#abortedRecords();
+    return this.#entries
+      .filter(({ base, control, producerId }) => {
+        if (control || base >= this.#highWatermark || isAborted(producerId, base)) return false;
+        const openFrom = this.#producers.get(producerId)?.openFrom ?? null;
+        return openFrom === null || base < openFrom || isCommitting(producerId);
+      })
+      .map(({ bytes }) => bytes);
+  }
+
   #abortedRecords(): (producerId: number, offset: number) => boolean {
     return (producerId, offset) => {
       return this.#aborted.some((aborted) => {

@@ -31,7 +31,7 @@ export class SimulatedKafka {
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly options: SimulatedKafkaOptions;
-  /** Counts what processes hear: only after that is there anything for them to do. */
+  /** Counts what processes hear or begin: only after that is there anything for them to do. */
   heard = 0;
   readonly #clients = new Set<SimulatedClient>();
   #tokens = 0;

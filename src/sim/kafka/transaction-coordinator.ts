@@ -90,6 +90,13 @@ export class TransactionCoordinator {
     });
   }
 
+  /** For judges: whether it is decided that the transaction of a producer is committed. */
+  isCommitting(producerId: number): boolean {
+    return [...this.#ids.values()].some((txn) => {
+      return txn.producerId === producerId && txn.state === 'prepare-commit';
+    });
+  }
+
   initProducerId(asked: InitProducerAsked, reply: (answer: InitProducerAnswer) => void): void {
     const { transactionalId, timeoutMs } = asked;
     const refuse = (error: number): void => reply({ error, producerId: -1, epoch: -1 });
