@@ -3,16 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { eachInOwnThread } from '../../testing/own-thread.fixture.ts';
 import { simulateKafkaPipeline } from './kafka-pipeline.fixture.ts';
 
 const seedCount = 50;
 
 test('each record that is visible in one topic comes to the other one once', async () => {
   const totals = { records: 0, lives: 0 };
-  for (let seed = 0; seed < seedCount; seed++) {
-    const { records, lives } = await simulateKafkaPipeline(seed).catch((error: unknown) => {
-      throw new Error(`seed ${seed} failed`, { cause: error });
-    });
+  const seeds = Array.from({ length: seedCount }, (_, seed) => seed);
+  const module = import.meta.resolve('./kafka-pipeline.fixture.ts');
+  for (const { records, lives } of await eachInOwnThread(simulateKafkaPipeline, module, seeds)) {
     totals.records += records;
     totals.lives += lives;
   }

@@ -3,25 +3,22 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { eachInOwnThread } from '../../testing/own-thread.fixture.ts';
 import { simulateKafkaSink } from './kafka-sink.fixture.ts';
 import { ledgerTopic, makeMinimalSink } from './minimal-sink.fixture.ts';
 import type { MinimalSinkBug } from './minimal-sink.fixture.ts';
 import type { SinkSimulation } from './sink-simulation.fixture.ts';
 import { simulateSink } from './sink-simulation.fixture.ts';
 
-const partCount = 4;
-const seedsPerPart = 75;
+const seedCount = 300;
 
-for (let part = 0; part < partCount; part++) {
-  const from = part * seedsPerPart;
-  test(`KafkaSink writes each micro-batch once, seeds from ${from} on`, async () => {
-    let fenced = 0;
-    for (let seed = from; seed < from + seedsPerPart; seed++) {
-      fenced += (await simulateKafkaSink(seed).catch(said(seed))).fenced;
-    }
-    assert.ok(fenced > seedsPerPart, 'writers are replaced while they write');
-  });
-}
+test('KafkaSink writes each micro-batch once', async () => {
+  const seeds = Array.from({ length: seedCount }, (_, seed) => seed);
+  const module = import.meta.resolve('./kafka-sink.fixture.ts');
+  const runs = await eachInOwnThread(simulateKafkaSink, module, seeds);
+  const fenced = runs.reduce((sum, run) => sum + run.fenced, 0);
+  assert.ok(fenced > seedCount, 'writers are replaced while they write');
+});
 
 test('simulateKafkaSink does the same again by the same seed', async () => {
   for (let seed = 0; seed < 5; seed++) {
