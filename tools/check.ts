@@ -4,6 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 type Command = readonly string[];
@@ -76,7 +77,9 @@ function runTests(globs: readonly string[], others: readonly string[]): boolean 
   say(`tests: ${files.length} files`);
   // Modules that tests have written somewhere else each time would gather there.
   if (pathParts.length === 0) rmSync(compileCache, { recursive: true, force: true });
-  return run(['--test', ...options, ...files]);
+  // Node would leave a core idle: of two that is half of them.
+  const concurrency = `--test-concurrency=${availableParallelism()}`;
+  return run(['--test', concurrency, ...options, ...files]);
 }
 
 function run(args: Command): boolean {
