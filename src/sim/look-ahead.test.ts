@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runCluster } from './cluster.ts';
-import { HashRunner } from './task-runner.ts';
+import { HashRunner } from './hash-runner.fixture.ts';
 
 const intervalMs = 10;
 

@@ -5,7 +5,7 @@ import type { DriverEvent } from '../control/driver/events.ts';
 import type { Pace } from '../control/driver/planner.ts';
 import type { PlanShape } from '../control/driver/placement.ts';
 import type { ClusterOptions } from './cluster.ts';
-import { HashRunner } from './task-runner.ts';
+import { HashRunner } from './hash-runner.fixture.ts';
 
 const shapes: fc.Arbitrary<PlanShape> = fc
   .array(

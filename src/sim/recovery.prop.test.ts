@@ -9,7 +9,7 @@ import { runCluster } from './cluster.ts';
 import { drawFaults } from './faults.ts';
 import { clusters } from './random-cluster.fixture.ts';
 import { compareWithReference } from './reference-run.ts';
-import { HashRunner } from './task-runner.ts';
+import { HashRunner } from './hash-runner.fixture.ts';
 
 const faulty: fc.Arbitrary<ClusterOptions> = fc
   .record({

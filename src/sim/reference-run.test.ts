@@ -6,7 +6,7 @@ import type { ClusterRun } from './cluster.ts';
 import { runCluster } from './cluster.ts';
 import { compareWithReference } from './reference-run.ts';
 import type { Commit } from './task-runner.ts';
-import { HashRunner } from './task-runner.ts';
+import { HashRunner } from './hash-runner.fixture.ts';
 
 const shape = {
   planHash: 'shuffle',

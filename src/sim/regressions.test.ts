@@ -6,7 +6,7 @@ import { runCluster } from './cluster.ts';
 import type { Fault } from './faults.ts';
 import { assertStoppedTogether, compareWithReference } from './reference-run.ts';
 import { drawSimulation, runSimulation } from './simulate.ts';
-import { HashRunner } from './task-runner.ts';
+import { HashRunner } from './hash-runner.fixture.ts';
 
 const usual: Omit<ClusterOptions, 'seed'> = {
   shape: {

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { runCluster } from './cluster.ts';
 import { clusters } from './random-cluster.fixture.ts';
 import { compareWithReference } from './reference-run.ts';
-import { HashRunner } from './task-runner.ts';
+import { HashRunner } from './hash-runner.fixture.ts';
 
 test('machines run every task once, in order, with its inputs, and come to the end', () => {
   fc.assert(

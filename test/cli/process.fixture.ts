@@ -40,7 +40,7 @@ export class Started {
       cwd,
       env: { ...environment(), ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: 60_000,
+      timeout: 120_000,
       killSignal: 'SIGKILL',
     });
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => {

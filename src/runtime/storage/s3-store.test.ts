@@ -11,7 +11,10 @@ import { FakeS3 } from './s3-server.fixture.ts';
 
 const server = new FakeS3();
 const environment = { AWS_ACCESS_KEY_ID: 'key-7f3a', AWS_SECRET_ACCESS_KEY: 'secret-9b1c' };
-const impatient = { limitMs: 200, firstPauseMs: 1, pauseMsMax: 10 };
+/** Tries as long as a busy machine may need. */
+const patient = { limitMs: 30_000, firstPauseMs: 1, pauseMsMax: 10 };
+/** For what fails for ever. */
+const impatient = { ...patient, limitMs: 200 };
 let endpoint = '';
 
 before(async () => {
@@ -23,8 +26,8 @@ beforeEach(() => {
   server.requests.length = 0;
 });
 
-function open(place: string): Promise<BlobStore> {
-  return openStore(`s3://bucket/${place}?endpoint=${endpoint}`, environment, impatient);
+function open(place: string, retry = patient): Promise<BlobStore> {
+  return openStore(`s3://bucket/${place}?endpoint=${endpoint}`, environment, retry);
 }
 
 test('S3Store keeps the laws of a blob store', async (context) => {
@@ -85,7 +88,7 @@ test('S3Store says what it tried, why it failed and what helps, and never a secr
     [500, 'InternalError', 'store-unreachable', 'try later'],
     [400, 'InvalidArgument', 'store-failed', 'refuses'],
   ] as const;
-  const store = await open('errors');
+  const store = await open('errors', impatient);
   for (const [status, code, expected, hint] of cases) {
     server.fault = () => ({ status, code });
     const attempts = [

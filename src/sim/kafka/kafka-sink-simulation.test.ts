@@ -3,33 +3,35 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { eachInOwnThread } from '../../testing/own-thread.fixture.ts';
 import { simulateKafkaSink, simulateRepeatingSink } from './kafka-sink.fixture.ts';
 import { ledgerTopic, makeMinimalSink } from './minimal-sink.fixture.ts';
 import type { MinimalSinkBug } from './minimal-sink.fixture.ts';
 import type { SinkSimulation } from './sink-simulation.fixture.ts';
 import { simulateSink } from './sink-simulation.fixture.ts';
 
-const partCount = 4;
-const seedsPerPart = 75;
+const seedCount = 300;
 
-for (let part = 0; part < partCount; part++) {
-  const from = part * seedsPerPart;
-  test(`KafkaSink writes each micro-batch once, seeds from ${from} on`, async () => {
-    let fenced = 0;
-    for (let seed = from; seed < from + seedsPerPart; seed++) {
-      fenced += (await simulateKafkaSink(seed).catch(said(seed))).fenced;
-    }
-    assert.ok(fenced > seedsPerPart, 'writers are replaced while they write');
-  });
-}
+test('KafkaSink writes each micro-batch once', async () => {
+  const runs = await simulateEach(simulateKafkaSink, seedCount);
+  const fenced = runs.reduce((sum, run) => sum + run.fenced, 0);
+  assert.ok(fenced > seedCount, 'writers are replaced while they write');
+});
 
 test('at-least-once: nothing is lost, and without faults no writer repeats itself', async () => {
-  let opened = 0;
-  for (let seed = 0; seed < seedsPerPart; seed++) {
-    opened += (await simulateRepeatingSink(seed).catch(said(seed))).opened;
-  }
-  assert.ok(opened > 3 * seedsPerPart, 'writers are replaced while they write');
+  const count = seedCount / 3;
+  const runs = await simulateEach(simulateRepeatingSink, count);
+  const opened = runs.reduce((sum, run) => sum + run.opened, 0);
+  assert.ok(opened > 3 * count, 'writers are replaced while they write');
 });
+
+function simulateEach(
+  simulation: (seed: number) => Promise<SinkSimulation>,
+  count: number,
+): Promise<readonly SinkSimulation[]> {
+  const seeds = Array.from({ length: count }, (_, seed) => seed);
+  return eachInOwnThread(simulation, import.meta.resolve('./kafka-sink.fixture.ts'), seeds);
+}
 
 test('simulateKafkaSink does the same again by the same seed', async () => {
   for (let seed = 0; seed < 5; seed++) {

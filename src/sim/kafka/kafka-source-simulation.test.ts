@@ -3,18 +3,17 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { eachInOwnThread } from '../../testing/own-thread.fixture.ts';
 import { simulateKafkaSource } from './kafka-source.fixture.ts';
 
 const seedCount = 100;
 
 test('KafkaSource gives each visible record once, in order, and again on replay', async () => {
   const totals = { records: 0, reopened: 0, committed: 0 };
-  for (let seed = 0; seed < seedCount; seed++) {
-    const { records, reopened, committed } = await simulateKafkaSource(seed).catch(
-      (error: unknown) => {
-        throw new Error(`seed ${seed} failed`, { cause: error });
-      },
-    );
+  const seeds = Array.from({ length: seedCount }, (_, seed) => seed);
+  const module = import.meta.resolve('./kafka-source.fixture.ts');
+  const runs = await eachInOwnThread(simulateKafkaSource, module, seeds);
+  for (const { records, reopened, committed } of runs) {
     totals.records += records;
     totals.reopened += reopened;
     totals.committed += committed;
