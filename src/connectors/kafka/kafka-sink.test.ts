@@ -275,6 +275,37 @@ test('kafka: records that are gone, and told what was committed, are an error', 
   });
 });
 
+test('kafka: rows that come late, after their writer has looked for them, are kept out', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  let late: (() => Promise<unknown>) | null = null;
+  let count = 0;
+  const hook: Hook = async (request, act) => {
+    const { api, asked } = request;
+    if (api !== 'produce' || (asked as ProduceRequest).transactionalId !== null) return act();
+    if (isWord(request)) return act();
+    count++;
+    if (count === 1) {
+      late = act;
+      throw lost(true);
+    }
+    if (count === 2) {
+      const refused = (asked as ProduceRequest).partitions.map(({ topic, partition }) => {
+        const error = kafkaErrors.outOfOrderSequenceNumber;
+        return { topic, partition, error, message: null, offset: -1 };
+      });
+      return refused as Awaited<ReturnType<typeof act>>;
+    }
+    await late?.();
+    late = null;
+    return act();
+  };
+  const writer = await opened(sinkOn(cluster, { hook }));
+  await commit(writer, 0);
+  await commit(writer, 1);
+  assert.deepEqual(seen(cluster), expected(2));
+});
+
 test('kafka: a compacted topic gets transactions only', async () => {
   const cluster = new FakeCluster();
   cluster.addTopic('out', 1, 'compact,delete');
