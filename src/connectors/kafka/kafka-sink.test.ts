@@ -275,7 +275,7 @@ test('kafka: records that are gone, and told what was committed, are an error', 
   });
 });
 
-test('kafka: rows that come late, after their writer has looked for them, are kept out', async () => {
+test('kafka: rows that come after their writer has looked for them are kept out', async () => {
   const cluster = new FakeCluster();
   cluster.addTopic('out', 1);
   let late: (() => Promise<unknown>) | null = null;
