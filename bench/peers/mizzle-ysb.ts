@@ -16,7 +16,11 @@ const options: RunOptions = {
   partitions: hosts === 0 ? 2 : hosts,
   interval: '5ms',
   module: new URL('./mizzle-pipeline.ts', import.meta.url),
-  checkpoints: { store: process.env['CHECKPOINTS']!, interval: '10s' },
+  checkpoints: {
+    store: process.env['CHECKPOINTS']!,
+    interval: '10s',
+    rangeLog: { kafka: { brokers: process.env['BOOTSTRAP']! } },
+  },
 };
 
 // What starts workers and asks for the topic's partitions counts as processing.
