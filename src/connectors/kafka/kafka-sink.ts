@@ -42,9 +42,10 @@ export type KafkaSinkOptions = KafkaAddress &
     readonly transactionTimeoutMs?: number;
     /**
      * A micro-batch whose rows are one record batch of one partition is appended without a
-     * transaction, with a header `mizzle-commit` in its first record, and visible at once: 10 to 30
-     * ms earlier. So it is where the topic has one partition, or rows have neither `key` nor
-     * `partitionBy`, unless the topic is compacted. Default true; false: transactions for all.
+     * transaction, with a header `mizzle-commit` in its first record, and visible at once: some
+     * 10 ms earlier. So it is where the topic has one partition, or up to 64 and rows have neither
+     * `key` nor `partitionBy`, unless the topic is compacted. Default true; false: transactions
+     * for all.
      */
     readonly onePhase?: boolean;
     /** A compacted topic that is made if it is not there. Default: `<topic>.mizzle-ledger`. */
@@ -52,6 +53,8 @@ export type KafkaSinkOptions = KafkaAddress &
   };
 
 const transactionTimeoutMsDefault = 60_000;
+/** Who opens a sink partition fences all partitions of the topic, and may have to read in each. */
+const onePhasePartitionsMax = 64;
 
 export function makeKafkaSink<Row = unknown>(
   options: KafkaSinkOptions,
@@ -143,7 +146,8 @@ export class KafkaSink implements Sink {
    */
   async #appends(client: KafkaClient, { encoder, partitions }: WriterOutput): Promise<boolean> {
     const { onePhase = true, topic } = this.#options;
-    if (!onePhase || !encoder.staysTogether(partitions)) return false;
+    if (!onePhase || partitions > onePhasePartitionsMax) return false;
+    if (!encoder.staysTogether(partitions)) return false;
     const policy = await client.topicConfig(topic, 'cleanup.policy');
     return policy !== null && !policy.split(',').includes('compact');
   }

@@ -184,10 +184,11 @@ export class TransactionWriter implements SinkWriter {
           const isMine = entry?.token === this.#token;
           if (this.#appends || entry?.from !== undefined) {
             if (isMine && !this.#isFenceDue) {
-              const newest = isClosing ? batch : await this.#newest(entry);
+              const newest = isClosing ? { batch, from: null } : await this.#newest(entry);
               this.#check(await this.#ledger.since(this.#key, before.end), isClosing);
+              this.#from = newest.from;
               this.#isSettled = true;
-              return { done: newest };
+              return { done: newest.batch };
             }
             // Behind it comes another look, at what was written before it and who was there.
             const result = await this.#fence(entry, { batch, state });
@@ -222,9 +223,14 @@ export class TransactionWriter implements SinkWriter {
       const found = await this.#newest(entry);
       this.#isSettled = true;
       this.#isInDoubt = false;
-      if (found === batch) return true;
-      if (found === this.#through) return false;
-      throw this.#changed(`it is at micro-batch ${found} instead of ${this.#through}`);
+      const isThere = found.batch === batch;
+      if (!isThere && found.batch !== this.#through) {
+        throw this.#changed(`it is at micro-batch ${found.batch} instead of ${this.#through}`);
+      }
+      // Both at once: the ledger is told of both.
+      this.#through = found.batch;
+      this.#from = found.from;
+      return isThere;
     }
   }
 
@@ -259,8 +265,10 @@ export class TransactionWriter implements SinkWriter {
   }
 
   /** The newest micro-batch that is committed, by an entry of the ledger and what came since. */
-  async #newest(entry: LedgerEntry): Promise<number> {
-    if (entry.from === undefined) return entry.batch;
+  async #newest(
+    entry: LedgerEntry,
+  ): Promise<{ readonly batch: number; readonly from: number[] | null }> {
+    if (entry.from === undefined) return { batch: entry.batch, from: null };
     const { client, topic, platform } = this.#parts;
     const owner = this.#owner;
     const scans = await Promise.all(
@@ -271,15 +279,16 @@ export class TransactionWriter implements SinkWriter {
         return found;
       }),
     );
-    this.#from = scans.map(({ end }) => end);
-    return Math.max(entry.batch, ...scans.map(({ batch }) => batch));
+    const batch = Math.max(entry.batch, ...scans.map((found) => found.batch));
+    return { batch, from: scans.map(({ end }) => end) };
   }
 
   async #write(batch: number, records: readonly RecordBatch[]): Promise<SendResult> {
     const { topic, producer } = this.#parts;
     const writes = records.map((record) => ({ topic, batch: record }));
     const [only] = writes;
-    if (this.#appends && writes.length === 1 && producer.mayAppend) return this.#append(only!);
+    const isOne = writes.length === 1 && producer.mayAppend;
+    if (this.#appends && isOne) return this.#append(batch, only!);
     const from = this.#from === null ? {} : { from: this.#from };
     const entry = this.#entry({ batch, state: 'committed', ...from });
     const result = await this.#transact([...writes, entry]);
@@ -288,13 +297,14 @@ export class TransactionWriter implements SinkWriter {
     return result;
   }
 
-  async #append(write: Write): Promise<SendResult> {
+  async #append(batch: number, write: Write): Promise<SendResult> {
     this.#isSettled = false;
     this.#mayRowsArrive = true;
     const { result, offset } = await this.#parts.producer.append(write);
     if (result !== 'done') return result;
     this.#isSettled = true;
     this.#mayRowsArrive = false;
+    this.#through = batch;
     const { partition, records } = write.batch;
     if (offset >= 0) this.#from![partition] = offset + records;
     return result;
