@@ -349,13 +349,10 @@ export class KafkaProducer {
       const isRepeatable = isOutside && (isTransient(code) || isEarly);
       const result = isRepeatable ? null : this.#resultOf(code);
       if (result !== null) found.result = found.result === 'replaced' ? 'replaced' : result;
-      else if (isEarly) {
-        found.left.push(write);
-        found.again = kafkaErrors.concurrentTransactions;
-      } else if (isTransient(code) || isMisdirected(code)) {
+      else if (isEarly || isTransient(code) || isMisdirected(code)) {
         if (isMisdirected(code)) client.forgetLeaders(topic);
         found.left.push(write);
-        found.again = code;
+        found.again = isEarly ? kafkaErrors.concurrentTransactions : code;
       } else throw this.#refused(code, topic, answer?.message ?? null);
     }
     return found;
