@@ -581,7 +581,12 @@ class Cluster {
 
   #return(member: Member, all: readonly Member[]): void {
     const { shell } = member;
-    if (shell.crashed || shell.stopped || this.#ended()) return;
+    if (shell.crashed || shell.stopped) return;
+    if (this.#ended()) {
+      // The job ended while it was away: it finds nobody, and ends.
+      member.lost = true;
+      return;
+    }
     if (!this.#succession.isGathering) {
       // Too late: it has to begin anew, as somebody else.
       shell.crash();

@@ -226,3 +226,7 @@ test('nor does one that begins late, by a worker that a new driver hears (seed 6
 test('what fails during a recovery, as of the end, is made after it (seed 7103801)', () => {
   runSimulation(drawSimulation(7_103_801));
 });
+
+test('a worker that looks for a driver when the job has ended ends, too (seed 9004323)', () => {
+  runSimulation(drawSimulation(9_004_323));
+});
