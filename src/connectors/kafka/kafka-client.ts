@@ -86,7 +86,9 @@ export class KafkaClient {
     return this.retried(attempt, async () => {
       const { error, configs } = await this.wire.topicConfigs(null, topic, [name]);
       if (error === kafkaErrors.none) return { done: configs.get(name) ?? null };
-      return isTransient(error) ? { again: error } : { done: null };
+      if (error === kafkaErrors.topicAuthorizationFailed) return { done: null };
+      if (error === kafkaErrors.clusterAuthorizationFailed) return { done: null };
+      return { again: error };
     });
   }
 

@@ -140,13 +140,8 @@ export class KafkaProducer {
   }
 
   /** One transaction. Rejects when the cluster refuses it for good; `abandon` is due then. */
-  async transact(writes: readonly Write[]): Promise<SendResult> {
-    this.#isOpen = true;
-    const isJoining = this.#bumps;
-    const entered = isJoining ? 'done' : await this.#enter(writes.map(placeOf));
-    if (entered !== 'done') return entered;
-    const sent = await this.#send(writes, isJoining ? 'joining' : 'entered');
-    return sent === 'done' ? this.#end({ bumps: isJoining }) : sent;
+  transact(writes: readonly Write[]): Promise<SendResult> {
+    return this.#inTransaction(writes, { others: [], joins: this.#bumps });
   }
 
   /**
@@ -154,13 +149,9 @@ export class KafkaProducer {
    * of the epoch. When it is done and `start` has answered once more, they have them, and take
    * nothing from an older epoch, in or out of transactions.
    */
-  async fence(writes: readonly Write[], others: readonly TopicPartition[]): Promise<SendResult> {
-    this.#isOpen = true;
+  fence(writes: readonly Write[], others: readonly TopicPartition[]): Promise<SendResult> {
     // Partitions without a write can only be added by the older protocol.
-    const entered = await this.#enter([...writes.map(placeOf), ...others]);
-    if (entered !== 'done') return entered;
-    const sent = await this.#send(writes, 'entered');
-    return sent === 'done' ? this.#end({ bumps: false }) : sent;
+    return this.#inTransaction(writes, { others, joins: false });
   }
 
   /**
@@ -218,6 +209,17 @@ export class KafkaProducer {
     } catch {
       // The cluster does it in time, and what made it necessary is about to be reported.
     }
+  }
+
+  async #inTransaction(
+    writes: readonly Write[],
+    { others, joins }: { readonly others: readonly TopicPartition[]; readonly joins: boolean },
+  ): Promise<SendResult> {
+    this.#isOpen = true;
+    const entered = joins ? 'done' : await this.#enter([...writes.map(placeOf), ...others]);
+    if (entered !== 'done') return entered;
+    const sent = await this.#send(writes, joins ? 'joining' : 'entered');
+    return sent === 'done' ? this.#end({ bumps: joins }) : sent;
   }
 
   async #enter(places: readonly TopicPartition[]): Promise<SendResult> {

@@ -5,7 +5,7 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { NewTopic, TopicMetadata } from '../../ports/kafka-wire.ts';
 import { kafkaErrors } from './error-codes.ts';
 import { endOfLog, findOffsets } from './find-offsets.ts';
-import type { KafkaClient, Outcome } from './kafka-client.ts';
+import type { KafkaClient } from './kafka-client.ts';
 
 /** A broker that has just started may not know a topic, nor any a new one, for so long, ms. */
 const unknownMsMax = 5_000;
@@ -76,7 +76,7 @@ async function checked(
   found: TopicMetadata,
   topic: string,
 ): Promise<TopicMetadata> {
-  const policy = await cleanupPolicy(client, found.topic);
+  const policy = await client.topicConfig(found.topic, 'cleanup.policy');
   if (policy === null || policy === 'compact') return found;
   throw new StreamError({
     code: 'ledger-policy',
@@ -87,18 +87,5 @@ async function checked(
       'set cleanup.policy=compact on it; where it may have forgotten already, begin anew ' +
       '(--fresh)',
     fields: { topic, ledger: found.topic, policy },
-  });
-}
-
-/** Null: this user may not see it. */
-async function cleanupPolicy(client: KafkaClient, topic: string): Promise<string | null> {
-  const name = 'cleanup.policy';
-  const attempt = { what: `look at the settings of "${topic}"`, at: client.wire.description };
-  return client.retried(attempt, async (): Promise<Outcome<string | null>> => {
-    const { error, configs } = await client.wire.topicConfigs(null, topic, [name]);
-    if (error === kafkaErrors.none) return { done: configs.get(name) ?? null };
-    if (error === kafkaErrors.topicAuthorizationFailed) return { done: null };
-    if (error === kafkaErrors.clusterAuthorizationFailed) return { done: null };
-    return { again: error };
   });
 }

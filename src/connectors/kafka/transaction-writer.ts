@@ -151,7 +151,7 @@ export class TransactionWriter implements SinkWriter {
 
   /** What is decided appears in any case: a cluster that fails now is not waited for for ever. */
   async #shown(): Promise<void> {
-    const { client, producer, platform } = this.#parts;
+    const { producer, platform } = this.#parts;
     const endMs = platform.nowMs() + shownMsMax;
     while (platform.nowMs() < endMs) {
       const isShown = await producer.isShown().catch((error: unknown) => {
@@ -159,7 +159,7 @@ export class TransactionWriter implements SinkWriter {
         throw error;
       });
       if (isShown) return;
-      await client.sleep(shownPauseMs);
+      await platform.sleep(shownPauseMs);
     }
   }
 
