@@ -5,9 +5,8 @@ import { readCommitHeader } from './commit-header.ts';
 import { kafkaErrors } from './error-codes.ts';
 import type { KafkaClient } from './kafka-client.ts';
 import { endOfOwn, fetchOwn } from './own-topic.ts';
-import { batchHeadAt, batchHeadBytes } from './record-batch.ts';
-import type { BatchHead } from './record-batch.ts';
-import { RecordWalk } from './record-walk.ts';
+import { readBatches } from './read-batches.ts';
+import type { OpenBatch } from './read-batches.ts';
 
 export type CommitScanned = {
   /** The newest; -1: none was found. */
@@ -53,31 +52,16 @@ function readCommits(
   owner: string,
 ): { readonly batch: number; readonly next: number } {
   let batch = -1;
-  let next = -1;
-  for (let at = 0; ;) {
-    const head = batchHeadAt(bytes, at);
-    if (head === null) return { batch, next };
+  const next = readBatches(bytes, codecs, (head, open) => {
     // What is in a transaction has its entry in the ledger.
     const isOutside = !head.control && !head.transactional && head.producerId >= 0;
-    if (isOutside && head.records > 0) {
-      const stored = bytes.subarray(at + batchHeadBytes, at + head.bytes);
-      batch = Math.max(batch, commitIn(head, stored, { codecs, owner }));
-    }
-    next = head.baseOffset + head.lastOffsetDelta + 1;
-    at += head.bytes;
-  }
+    if (isOutside && head.records > 0) batch = Math.max(batch, commitIn(open(), owner));
+  });
+  return { batch, next };
 }
 
 /** -1: it is none of the owner's. */
-function commitIn(
-  head: BatchHead,
-  stored: Uint8Array,
-  { codecs, owner }: { readonly codecs: KafkaCodecs; readonly owner: string },
-): number {
-  const { compression, records: count, baseOffset } = head;
-  const isPlain = compression === null || compression === 'none';
-  const bytes = isPlain ? stored : codecs.decompress(compression, stored);
-  const walk = new RecordWalk(bytes, { from: 0, to: bytes.length, count, baseOffset });
+function commitIn({ bytes, walk }: OpenBatch, owner: string): number {
   if (!walk.next()) return -1;
   const header = readCommitHeader(bytes, walk);
   return header?.owner === owner ? header.batch : -1;

@@ -1,9 +1,9 @@
 // Reads fetched batches record by record: for the ledger, whose records are few and small.
 
 import type { KafkaCodecs } from '../../ports/kafka-wire.ts';
-import { batchHeadAt, batchHeadBytes } from './record-batch.ts';
 import type { BatchHead } from './record-batch.ts';
-import { RecordWalk } from './record-walk.ts';
+import { readBatches } from './read-batches.ts';
+import type { OpenBatch } from './read-batches.ts';
 import type { Span } from './record-walk.ts';
 
 export type LedgerRecord =
@@ -29,29 +29,15 @@ export function readRecords(
   codecs: KafkaCodecs,
   { onRecord }: { readonly onRecord: (record: LedgerRecord) => void },
 ): { readonly next: number } {
-  let next = -1;
-  for (let at = 0; ;) {
-    const head = batchHeadAt(bytes, at);
-    if (head === null) return { next };
-    const stored = bytes.subarray(at + batchHeadBytes, at + head.bytes);
-    const { compression } = head;
-    const plain =
-      compression === null || compression === 'none'
-        ? stored
-        : codecs.decompress(compression, stored);
-    readBatch(head, plain, onRecord);
-    next = head.baseOffset + head.lastOffsetDelta + 1;
-    at += head.bytes;
-  }
+  return { next: readBatches(bytes, codecs, (head, open) => readBatch(head, open(), onRecord)) };
 }
 
 function readBatch(
   head: BatchHead,
-  bytes: Uint8Array,
+  { bytes, walk }: OpenBatch,
   onRecord: (record: LedgerRecord) => void,
 ): void {
-  const { producerId, transactional, baseOffset, records: count } = head;
-  const walk = new RecordWalk(bytes, { from: 0, to: bytes.length, count, baseOffset });
+  const { producerId, transactional } = head;
   while (walk.next()) {
     const { offset } = walk;
     const key = fieldOf(bytes, walk.key);
