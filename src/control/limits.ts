@@ -180,7 +180,7 @@ export const spillWriteBytesMax = 16 * 1024 * 1024;
 export const spillRetryMs = 5000;
 
 /** Bytes of spilled blocks that are read back at once, to be sent again. */
-export const loadBytesMax = 16 * 1024 * 1024;
+export const loadBytesMaxDefault = 16 * 1024 * 1024;
 
 /**
  * Micro-batches by which blocks that are sent again may run ahead of what their receiver has done:

@@ -151,6 +151,9 @@ export class FaultInjector {
       case 'failing-store':
         this.#count(fault.kind);
         return stores.fail(fault.forMs);
+      case 'stalled-logs':
+        this.#count(fault.kind);
+        return stores.stallLogs(fault.forMs);
       case 'stalled-driver':
         this.#count(fault.kind);
         return this.#host.stallDriver(fault.forMs);

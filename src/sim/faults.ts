@@ -28,7 +28,10 @@ const drawnMoments = [
 /** Drawn by themselves, behind all others: what older seeds draw stays the same. */
 const spillMoments = ['blocks-spilled', 'blocks-read'] as const;
 
-export type Moment = (typeof drawnMoments)[number] | (typeof spillMoments)[number];
+/** A worker begins another micro-batch while blocks that it is to send again are still on disk. */
+type ResendMoment = 'sent-while-reading';
+
+export type Moment = (typeof drawnMoments)[number] | (typeof spillMoments)[number] | ResendMoment;
 
 /** Times are ms since the start; victims are given as a share of the workers that are alive. */
 export type Fault =
@@ -85,6 +88,8 @@ export type Fault =
       readonly afterMs: number;
       readonly forMs: number;
     }
+  /** Nothing becomes durable in a range log. */
+  | { readonly kind: 'stalled-logs'; readonly afterMs: number; readonly forMs: number }
   | { readonly kind: 'stalled-driver'; readonly afterMs: number; readonly forMs: number }
   | {
       /** A worker's clock is set, within the bounds of skew. */
@@ -171,7 +176,18 @@ export function drawFaults(random: Random): FaultModel {
   }
   const spill = drawSpill(random);
   if (spill !== null) faults.push(...drawSpillCrashes(random, { spreadMs, detectMsMax }));
-  return { faults, checkpointIntervalMs, joinMsMax, spill };
+  if (random.chance(0.2)) {
+    const afterMs = random.float() * spreadMs;
+    faults.push({ kind: 'stalled-logs', afterMs, forMs: random.pick([100, 1000]) });
+  }
+  if (spill === null) return { faults, checkpointIntervalMs, joinMsMax, spill };
+  const limits = { ...spill.limits, loadBytesMax: random.pick([1, 300, 1e9]) };
+  if (random.chance(0.2)) {
+    const loss = { afterMs: random.float() * spreadMs, detectMs: random.float() * detectMsMax };
+    const victim = random.float();
+    faults.push({ kind: 'crash', victim, at: 'sent-while-reading', ...loss, back: null });
+  }
+  return { faults, checkpointIntervalMs, joinMsMax, spill: { ...spill, limits } };
 }
 
 /** Ends of workers while blocks are on their way to the disk, or back. */
@@ -190,7 +206,7 @@ function drawSpillCrashes(
 
 function drawFault(
   random: Random,
-  kind: Fault['kind'],
+  kind: (typeof faultKinds)[number],
   { afterMs, detectMsMax }: { readonly afterMs: number; readonly detectMsMax: number },
 ): Fault {
   const victim = random.float();

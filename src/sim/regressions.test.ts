@@ -116,7 +116,7 @@ test('what a cut withdraws and permits anew starts at its new time (seed 6265)',
 });
 
 test('what one recovery had not read from the disk yet is sent after the next one', () => {
-  const limits = { keptBytesMax: 1, spillBytesMax: 1e9 };
+  const limits = { keptBytesMax: 1, spillBytesMax: 1e9, loadBytesMax: 1e9 };
   const spill = { limits, failChance: 0, damageChance: 0, callMsMax: 50 };
   for (let seed = 0; seed < 40; seed++) {
     check({

@@ -21,7 +21,7 @@ export class SimulatedLogWriter implements WorkerLog {
 
   append(record: LogRecord, _by: unknown, onDone: (refused: StreamErrorData | null) => void): void {
     const { name, random } = this.#host;
-    this.#host.inOrder('log', this.#stores.successMs(random), () => {
+    this.#host.inOrder('log', this.#stores.appendMs(random), () => {
       onDone(this.#log.append(name, record) ? null : closedError);
     });
   }

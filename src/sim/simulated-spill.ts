@@ -74,6 +74,7 @@ export function drawSpill(random: Random): SpillModel | null {
     limits: {
       keptBytesMax: random.pick([1, 300, 3000]),
       spillBytesMax: random.pick([100, 500, 5000, 1e9, 1e9]),
+      loadBytesMax: 1e9,
     },
     failChance: random.pick([0, 0, 0.3]),
     damageChance: random.pick([0, 0, 0.02]),

@@ -75,6 +75,10 @@ export class SimulatedWorker {
   readonly machine: WorkerMachine;
   readonly #options: SimulatedWorkerOptions;
   readonly name: string;
+  /** From the spill disk, under way. */
+  #reads = 0;
+  /** The last micro-batch of which it has sent blocks. */
+  #sentThrough = -1;
   /** What it sends and receives by. */
   readonly endpoint: Endpoint;
   readonly #io: WorkerIo;
@@ -257,7 +261,10 @@ export class SimulatedWorker {
         else if (this.driver !== null) network.sendTo(this.endpoint, this.driver, effect.message);
         if (effect.message.kind === 'blocks') {
           this.#options.onBlocks(effect.message);
-          this.#diesAt('blocks-sent');
+          const isNew = effect.message.batch > this.#sentThrough;
+          if (isNew) this.#sentThrough = effect.message.batch;
+          if (this.#diesAt('blocks-sent')) return;
+          if (isNew && this.#reads > 0) this.#diesAt('sent-while-reading');
         }
         if (effect.message.kind === 'status') this.#diesAt('status-sent');
         return;
@@ -328,7 +335,9 @@ export class SimulatedWorker {
     assert(spill !== null, 'blocks are read that were never spilled');
     // A file that is dropped while it is read stays open until then.
     const outputs = spill.read(stored);
+    this.#reads++;
     this.#after(spill.callMs(), () => {
+      this.#reads--;
       if (this.#diesAt('blocks-read')) return;
       if (spill.isDamaged()) return this.#options.onDamaged();
       this.#step({ kind: 'blocks-read', read, outputs });

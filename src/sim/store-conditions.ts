@@ -11,6 +11,7 @@ export class StoreConditions {
   #failsUntilMs = -Infinity;
   #slowUntilMs = -Infinity;
   #factor = 1;
+  #logsStallUntilMs = -Infinity;
 
   constructor(clock: VirtualClock, costs: CostModel) {
     this.#clock = clock;
@@ -26,6 +27,11 @@ export class StoreConditions {
     this.#failsUntilMs = Math.max(this.#failsUntilMs, this.#clock.nowMs + forMs);
   }
 
+  /** Nothing becomes durable in any log for a time, as while a disk writes back its cache. */
+  stallLogs(forMs: number): void {
+    this.#logsStallUntilMs = Math.max(this.#logsStallUntilMs, this.#clock.nowMs + forMs);
+  }
+
   /** How long one call takes, ms. */
   callMs(random: Random): number {
     const factor = this.#clock.nowMs < this.#slowUntilMs ? this.#factor : 1;
@@ -35,6 +41,11 @@ export class StoreConditions {
   /** How long it takes until a call has succeeded, ms. */
   successMs(random: Random): number {
     return Math.max(0, this.#failsUntilMs - this.#clock.nowMs) + this.callMs(random);
+  }
+
+  /** How long it takes until something is durable in a log, ms. */
+  appendMs(random: Random): number {
+    return Math.max(0, this.#logsStallUntilMs - this.#clock.nowMs) + this.successMs(random);
   }
 
   /** A call that is tried once fails. */

@@ -44,6 +44,8 @@ async function loadSimulation(finder: Finder): Promise<(seed: number) => unknown
       const { judgeIndependently } = await import('../../src/sim/independent-judge.fixture.ts');
       return (seed) => judgeIndependently(simulate(seed));
     }
+    case 'resends':
+      return (await import('../../src/sim/resends.fixture.ts')).simulateResends;
     case 'kafka-sink':
       return (await import('../../src/sim/kafka/kafka-sink.fixture.ts')).simulateKafkaSink;
     case 'kafka-source':

@@ -333,13 +333,6 @@ export const mutations: readonly Mutation[] = [
     replacement: 'if (kept.memoryBytes > 0) return null;',
   },
   {
-    name: 'overtake-what-is-sent-again',
-    breaks: 'new ranges reach a worker before those in front of them, which are still on disk',
-    file: worker,
-    text: 'if (this.#resends.insert(resend)) return this.#sendAgain();',
-    replacement: '',
-  },
-  {
     name: 'forget-what-was-to-be-sent',
     breaks: 'a recovery forgets blocks that the one before had not sent yet',
     file: worker,
@@ -352,5 +345,16 @@ export const mutations: readonly Mutation[] = [
     file: worker,
     text: 'this.#catchesUp = waits && isFar ? { end, tell: others } : null;',
     replacement: 'this.#catchesUp = null;',
+  },
+];
+
+/** Found where a loss follows a loss, and what was kept is on disk. */
+export const resendMutations: readonly Mutation[] = [
+  {
+    name: 'overtake-what-is-sent-again',
+    breaks: 'new ranges reach a worker before those in front of them, which are still on disk',
+    file: worker,
+    text: 'if (this.#resends.insert(resend)) return this.#sendAgain();',
+    replacement: '',
   },
 ];

@@ -7,7 +7,7 @@ import type { BatchNumber } from '../protocol/ids.ts';
 import { KeptBlocks } from './kept-blocks.ts';
 import { SpillPolicy } from './spill-policy.ts';
 
-const limits = { keptBytesMax: 100, spillBytesMax: 1000 };
+const limits = { keptBytesMax: 100, spillBytesMax: 1000, loadBytesMax: 100 };
 
 /** Micro-batches of one block each, all sent. */
 function keptOf(batches: readonly number[], bytes = 10): KeptBlocks {

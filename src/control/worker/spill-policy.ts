@@ -5,6 +5,7 @@ import {
   keptBytesMaxDefault,
   keptExcessBytes,
   keptRecordsMax,
+  loadBytesMaxDefault,
   spillBytesMaxDefault,
   spillRetryMs,
   spillWriteBytesMax,
@@ -19,11 +20,14 @@ export type KeptLimits = {
   readonly keptBytesMax: number;
   /** Bytes on disk. */
   readonly spillBytesMax: number;
+  /** Bytes that are read back from it at once: what exceeds that, one block may. */
+  readonly loadBytesMax: number;
 };
 
 export const keptLimitsDefault: KeptLimits = {
   keptBytesMax: keptBytesMaxDefault,
   spillBytesMax: spillBytesMaxDefault,
+  loadBytesMax: loadBytesMaxDefault,
 };
 
 export type SpillOrder = { readonly spill: number; readonly blocks: readonly Spillable[] };

@@ -27,7 +27,7 @@ import { assert, unreachable } from '../../base/assert.ts';
 import { Heap } from '../../base/heap.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
 import { catchUpToldEvery, heldMessagesMax, inFlightMax } from '../limits.ts';
-import { loadBytesMax, quietSourceWaitMs, rerunsAheadMax, resendAheadMax } from '../limits.ts';
+import { quietSourceWaitMs, rerunsAheadMax, resendAheadMax } from '../limits.ts';
 import type {
   BatchNumber,
   Incarnation,
@@ -142,6 +142,7 @@ export class WorkerMachine {
   #stagesDone: BatchNumber[] = [];
 
   readonly #spills: SpillPolicy;
+  readonly #loadBytesMax: number;
   #resends = new ResendQueue([], noBatch);
   #reads = 0;
   /** What is read from the disk, to be sent again. */
@@ -166,7 +167,9 @@ export class WorkerMachine {
   }) {
     this.#worker = options.worker;
     this.#incarnation = options.incarnation;
-    this.#spills = new SpillPolicy(options.keptLimits ?? keptLimitsDefault);
+    const limits = options.keptLimits ?? keptLimitsDefault;
+    this.#spills = new SpillPolicy(limits);
+    this.#loadBytesMax = limits.loadBytesMax;
   }
 
   /** Every local task through this micro-batch is done and its output visible. */
@@ -757,7 +760,7 @@ export class WorkerMachine {
     const stored: Handle[] = [];
     let bytes = 0;
     this.#resends.read(to, true);
-    while (bytes < loadBytesMax) {
+    while (bytes < this.#loadBytesMax) {
       const resend = this.#nextResend(to);
       if (resend === null) break;
       this.#resends.shift(to);

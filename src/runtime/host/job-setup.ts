@@ -249,7 +249,7 @@ function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
   }
   const rangeLog = options.rangeLog?.kafka ?? null;
   if (rangeLog !== null) checkLogAddress(rangeLog);
-  const { keptBytesMax, spillBytesMax } = keptLimitsDefault;
+  const { keptBytesMax, spillBytesMax, loadBytesMax } = keptLimitsDefault;
   return {
     store,
     intervalMs,
@@ -261,6 +261,7 @@ function checkpointOptions(given: RunOptions['checkpoints']): Kept | null {
     limits: {
       keptBytesMax: byteSize('checkpoints.keptMemory', options.keptMemory ?? keptBytesMax),
       spillBytesMax: byteSize('checkpoints.spillMax', options.spillMax ?? spillBytesMax),
+      loadBytesMax,
     },
     spillFolder: options.spillFolder === undefined ? null : resolve(options.spillFolder),
   };
