@@ -17,6 +17,7 @@ import {
   toPeerKind,
 } from '../../control/protocol/host-messages.ts';
 import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
+import { keepCompiled } from '../host/keep-compiled.ts';
 import { RunClock } from '../host/run-clock.ts';
 import { sharedPages } from '../host/shared-pages.ts';
 import { ClockOffset } from './clock-offset.ts';
@@ -187,6 +188,7 @@ class Host {
           },
         });
         log('info', `joined ${name}`, { host: this.#id, workers });
+        keepCompiled();
         return connection;
       },
     });

@@ -12,6 +12,7 @@ import { DriverShell } from '../host/driver-shell.ts';
 import { driverStorage, recoveryOptions } from '../host/driver-storage.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
+import { keepCompiled } from '../host/keep-compiled.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { DriverHosts } from './driver-hosts.ts';
 import { exposure } from './security.ts';
@@ -51,6 +52,7 @@ export async function runCluster(
   });
   await sinks.prepare();
   const storage = await driverStorage(setup);
+  keepCompiled();
   const driver = new DriverShell({
     driver: {
       shape: planShape(plan, config.partitionCounts),

@@ -30,6 +30,7 @@ import { openDurability } from '../host/durable-job.ts';
 import { CommitsUnderWay } from '../host/commits-under-way.ts';
 import { endThread } from '../host/end-thread.ts';
 import { loadJobCode } from '../host/job-code.ts';
+import { keepCompiled } from '../host/keep-compiled.ts';
 import { RunClock } from '../host/run-clock.ts';
 import { sharedPages } from '../host/shared-pages.ts';
 import type { ClientCommit } from '../host/worker-shell.ts';
@@ -183,6 +184,7 @@ async function start(): Promise<void> {
   codecs = messageCodecs(own.sources.map(({ id }) => id));
   const { durability } = config;
   const durable = durability && (await openDurability(durability, own.name, () => clock.nowMs()));
+  keepCompiled();
   shell = new WorkerShell({
     durable,
     worker,

@@ -17,6 +17,7 @@ import type { JobConfig } from '../host/job-config.ts';
 import { planShape } from '../../control/driver/plan-shape.ts';
 import { jobHandle } from '../host/job-handle.ts';
 import type { JobSetup } from '../host/job-setup.ts';
+import { keepCompiled } from '../host/keep-compiled.ts';
 import type { FromWorkerThread, ToWorkerThread } from './thread-messages.ts';
 import type { PooledThread, ThreadPool } from './thread-pool.ts';
 
@@ -57,6 +58,7 @@ export async function runEmbedded(
   try {
     await sinks.prepare();
     storage = await driverStorage(setup);
+    keepCompiled();
   } catch (error) {
     await threads.endAll(false);
     throw error;

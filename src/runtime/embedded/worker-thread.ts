@@ -14,6 +14,7 @@ import { CommitsUnderWay } from '../host/commits-under-way.ts';
 import { endThread } from '../host/end-thread.ts';
 import { openDurability } from '../host/durable-job.ts';
 import { loadJobCode } from '../host/job-code.ts';
+import { keepCompiled } from '../host/keep-compiled.ts';
 import { RunClock } from '../host/run-clock.ts';
 import { sharedPages } from '../host/shared-pages.ts';
 import type { Begin, FromWorkerThread, ThreadData, ToWorkerThread } from './thread-messages.ts';
@@ -79,6 +80,7 @@ async function start(): Promise<void> {
   const clock = new RunClock(config.clockBase);
   const { durability } = config;
   const durable = durability && (await openDurability(durability, plan.name, () => clock.nowMs()));
+  keepCompiled();
   shell = new WorkerShell({
     worker,
     incarnation,
