@@ -64,7 +64,7 @@ export async function run({ json, args }: BenchOptions): Promise<void> {
     for (const measure of only) {
       for (const name of engines) {
         say(`${measure} of ${name}`);
-        const engine = engineOf(name, measure, { home, processes, installed });
+        const engine = engineOf(name, measure, { home, processes, installed, sizes });
         try {
           const measured = await measures[measure]({ engine, load, sizes, filled });
           const at = new Date().toISOString();
@@ -117,23 +117,26 @@ function engineOf(
     home,
     processes,
     installed,
+    sizes,
   }: {
     readonly home: PeersHome;
     readonly processes: Processes;
     readonly installed: MizzlePackage;
+    readonly sizes: Sizes;
   },
 ): Engine {
   // Only a process can be killed without the others.
   const hosts = measure === 'recovery' ? 2 : 0;
+  const { checkpointSeconds } = sizes;
   switch (name) {
     case 'mizzle':
       return new MizzleEngine(processes, installed, { guarantee: 'exactly-once', hosts });
     case 'mizzle-at-least-once':
       return new MizzleEngine(processes, installed, { guarantee: 'at-least-once', hosts });
     case 'flink':
-      return new FlinkEngine(home, processes, 'at-least-once');
+      return new FlinkEngine(home, processes, { guarantee: 'at-least-once', checkpointSeconds });
     case 'flink-exactly-once':
-      return new FlinkEngine(home, processes, 'exactly-once');
+      return new FlinkEngine(home, processes, { guarantee: 'exactly-once', checkpointSeconds });
     case 'spark':
       return new SparkEngine(home, processes, 'append');
     case 'spark-update':
@@ -147,6 +150,7 @@ function sizesOf(args: readonly string[], sizes: Sizes): Sizes {
   const { latency: paced, recovery: killed } = sizes;
   return {
     ...sizes,
+    checkpointSeconds: numberArgument(args, 'checkpoints', sizes.checkpointSeconds),
     drain: { ...sizes.drain, events: numberArgument(args, 'events', sizes.drain.events) },
     latency: { ...paced, seconds: numberArgument(args, 'seconds', paced.seconds) },
     recovery: { ...killed, rate: numberArgument(args, 'rate', killed.rate) },
@@ -174,7 +178,12 @@ function save(folder: string, result: PeersResult): void {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'peers.json');
   const isNew = (row: PeerRow): boolean =>
-    result.rows.some(({ measure, engine }) => measure === row.measure && engine === row.engine);
+    result.rows.some((each) => {
+      const { measure, engine } = each;
+      return (
+        measure === row.measure && engine === row.engine && intervalOf(each) === intervalOf(row)
+      );
+    });
   const kept = (before(file)?.rows ?? []).filter((row) => !isNew(row));
   const order = (row: PeerRow): number =>
     measureNames.indexOf(row.measure) * engineNames.length + engineNames.indexOf(row.engine);
@@ -182,6 +191,11 @@ function save(folder: string, result: PeersResult): void {
   writeFileSync(file, `${JSON.stringify({ ...result, rows }, rounded, 1)}\n`);
   const plots = plotsOf(rows);
   if (plots.length > 0) writeFileSync(join(folder, 'peers.svg'), drawSvg(plots));
+}
+
+/** Recovery is told for each interval between checkpoints. */
+function intervalOf(row: PeerRow): number | null {
+  return row.measure === 'recovery' ? row.checkpointSeconds : null;
 }
 
 function before(file: string): PeersResult | null {

@@ -8,6 +8,7 @@ export type YsbJob = {
   readonly adsFile: string;
   readonly windowMs: number;
   readonly watermarkDelayMs: number;
+  readonly checkpointSeconds: number;
 };
 
 export type Engine = {
@@ -52,5 +53,6 @@ export function environmentOf(job: YsbJob): Record<string, string> {
     ADS: job.adsFile,
     WINDOW_MS: String(job.windowMs),
     WATERMARK_DELAY_MS: String(job.watermarkDelayMs),
+    CHECKPOINT_SECONDS: String(job.checkpointSeconds),
   };
 }

@@ -30,16 +30,23 @@ export class FlinkEngine implements Engine {
   readonly #home: PeersHome;
   readonly #processes: Processes;
   readonly #config: string;
+  readonly #checkpointSeconds: number;
   #restPort = 0;
   #members: ChildProcess[] = [];
   #workers: ChildProcess[] = [];
   #runner: Command | null = null;
   #jobId: string | null = null;
 
-  constructor(home: PeersHome, processes: Processes, guarantee: Engine['guarantee']) {
+  constructor(
+    home: PeersHome,
+    processes: Processes,
+    options: { readonly guarantee: Engine['guarantee']; readonly checkpointSeconds: number },
+  ) {
+    const { guarantee, checkpointSeconds } = options;
     this.#home = home;
     this.#processes = processes;
     this.guarantee = guarantee;
+    this.#checkpointSeconds = checkpointSeconds;
     this.name = guarantee === 'exactly-once' ? 'flink-exactly-once' : 'flink';
     this.#config = join(processes.folder, 'flink-config');
   }
@@ -50,7 +57,12 @@ export class FlinkEngine implements Engine {
     const checkpoints = join(this.#processes.folder, 'flink-checkpoints');
     rmSync(checkpoints, { recursive: true, force: true });
     mkdirSync(this.#config, { recursive: true });
-    const settings = settingsOf({ rpcPort: rpcPort!, restPort: restPort!, checkpoints });
+    const settings = settingsOf({
+      rpcPort: rpcPort!,
+      restPort: restPort!,
+      checkpoints,
+      checkpointSeconds: this.#checkpointSeconds,
+    });
     const lines = Object.entries(settings).map(([name, value]) => `${name}: ${value}\n`);
     writeFileSync(join(this.#config, 'config.yaml'), lines.join(''));
     this.#runner = await this.#runnerCommand();
@@ -169,6 +181,7 @@ function settingsOf(given: {
   readonly rpcPort: number;
   readonly restPort: number;
   readonly checkpoints: string;
+  readonly checkpointSeconds: number;
 }): Readonly<Record<string, string | number | boolean>> {
   return {
     'jobmanager.rpc.address': '127.0.0.1',
@@ -186,7 +199,7 @@ function settingsOf(given: {
     'pipeline.object-reuse': true,
     'pipeline.auto-watermark-interval': '10 ms',
     'execution.buffer-timeout.interval': '5 ms',
-    'execution.checkpointing.interval': '10 s',
+    'execution.checkpointing.interval': `${given.checkpointSeconds} s`,
     'execution.checkpointing.dir': `file://${given.checkpoints}`,
     'state.backend.type': 'hashmap',
     'restart-strategy.type': 'fixed-delay',

@@ -68,6 +68,7 @@ export type StartupRow = Row<'startup'> & {
 
 export type RecoveryRow = Row<'recovery'> & {
   readonly rate: number;
+  readonly checkpointSeconds: number;
   readonly appended: Recovery | null;
   readonly visible: Recovery | null;
   readonly behindMsMax: number;
@@ -77,6 +78,8 @@ export type PeerRow = DrainRow | LatencyRow | StartupRow | RecoveryRow;
 
 export type Sizes = {
   readonly windowMs: number;
+  /** From one checkpoint to the next, of engines that have them apart from micro-batches. */
+  readonly checkpointSeconds: number;
   readonly drain: { readonly events: number; readonly rate: number; readonly windowMs: number };
   /** On one cluster, one after the other. */
   readonly jobs: number;
@@ -93,6 +96,7 @@ export type Sizes = {
 
 export const fullSizes: Sizes = {
   windowMs: 1000,
+  checkpointSeconds: 10,
   drain: { events: 8_000_000, rate: 20_000, windowMs: 10_000 },
   jobs: 2,
   latency: {
@@ -108,6 +112,7 @@ export const fullSizes: Sizes = {
 /** To see that it works, in a minute or two. */
 export const quickSizes: Sizes = {
   windowMs: 1000,
+  checkpointSeconds: 10,
   drain: { events: 400_000, rate: 20_000, windowMs: 10_000 },
   jobs: 1,
   latency: { warmUp: { rate: 5_000, seconds: 3 }, rates: [10_000], seconds: 7 },
@@ -221,6 +226,7 @@ export async function recovery(measuring: Measuring): Promise<readonly RecoveryR
     {
       ...rowOf('recovery', engine, { windowMs: sizes.windowMs, ...live }),
       rate,
+      checkpointSeconds: sizes.checkpointSeconds,
       appended: of('appendedMs'),
       visible: of('visibleMs'),
       behindMsMax: live.behindMsMax[0]!,
@@ -230,7 +236,7 @@ export async function recovery(measuring: Measuring): Promise<readonly RecoveryR
 
 /** A job over a full topic, until its results are all there. */
 async function runToEnd(
-  { engine, load }: Measuring,
+  measuring: Measuring,
   filled: Filled,
   windowMs: number,
 ): Promise<{
@@ -239,13 +245,14 @@ async function runToEnd(
   readonly submittedMs: number;
   readonly sinceMs: number;
 }> {
+  const { engine, load } = measuring;
   const out = await load.topic('out');
   const meter = new Meter(() => engine.roots());
   const following = load.follow(out);
   following.judgeBy(filled.truth, windowMs);
   await following.ready;
   const submittedMs = Date.now();
-  await engine.submit(jobOf(load, { in: filled.topic, out, windowMs }));
+  await engine.submit(jobOf(measuring, { in: filled.topic, out, windowMs }));
   const result = await following.end();
   const used = meter.end();
   const sinceMs = await until('the start of the job', 10, () => engine.processingSince());
@@ -262,14 +269,15 @@ type Live = {
 
 /** A job under a load that comes as it is due. */
 async function runLive(
-  { engine, load, sizes }: Measuring,
+  measuring: Measuring,
   schedule: readonly Pace[],
   during: (now: { readonly startMs: number; readonly meter: Meter }) => Promise<void>,
 ): Promise<Live> {
+  const { engine, load, sizes } = measuring;
   const { windowMs } = sizes;
   const [from, out] = [await load.topic('in'), await load.topic('out')];
   await engine.startCluster();
-  await engine.submit(jobOf(load, { in: from, out, windowMs }));
+  await engine.submit(jobOf(measuring, { in: from, out, windowMs }));
   await until('the start of the job', startSeconds, () => engine.processingSince());
   await sleep(settleMs);
   const meter = new Meter(() => engine.roots());
@@ -294,8 +302,13 @@ async function filledTopic(
   return known;
 }
 
-function jobOf(load: Load, job: Pick<YsbJob, 'in' | 'out' | 'windowMs'>): YsbJob {
-  return { ...job, bootstrap: load.address, adsFile: load.adsFile, watermarkDelayMs: 0 };
+function jobOf(
+  { load, sizes }: Pick<Measuring, 'load' | 'sizes'>,
+  job: Pick<YsbJob, 'in' | 'out' | 'windowMs'>,
+): YsbJob {
+  const { address: bootstrap, adsFile } = load;
+  const { checkpointSeconds } = sizes;
+  return { ...job, bootstrap, adsFile, watermarkDelayMs: 0, checkpointSeconds };
 }
 
 function rowOf<Measure extends MeasureName>(

@@ -18,7 +18,7 @@ const options: RunOptions = {
   module: new URL('./mizzle-pipeline.ts', import.meta.url),
   checkpoints: {
     store: process.env['CHECKPOINTS']!,
-    interval: '10s',
+    interval: `${Number(process.env['CHECKPOINT_SECONDS'])}s`,
     rangeLog: { kafka: { brokers: process.env['BOOTSTRAP']! } },
   },
 };

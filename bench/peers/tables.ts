@@ -52,6 +52,7 @@ const startupColumns: Columns<StartupRow> = [
 
 const recoveryColumns: Columns<RecoveryRow> = [
   ['engine', engineText],
+  ['checkpoints every, s', ({ checkpointSeconds }) => String(checkpointSeconds)],
   ['appended: before / peak', ({ appended }) => peakText(appended)],
   ['back within 1.5 × / +100 ms', ({ appended }) => backText(appended)],
   ['visible: before / peak', ({ visible }) => peakText(visible)],
