@@ -58,11 +58,11 @@ function expected(batches: number, rowCount = 3): RowObject[] {
   });
 }
 
-/** What a writer tells the ledger afterwards. */
+/** What a writer tells the ledger afterwards; marks go to all of its partitions. */
 function isWord({ api, asked }: Parameters<Hook>[0]): boolean {
   if (api !== 'produce') return false;
   const { transactionalId, partitions } = asked as ProduceRequest;
-  return transactionalId === null && partitions[0]!.topic !== 'out';
+  return transactionalId === null && partitions.length === 1 && partitions[0]!.topic !== 'out';
 }
 
 const batches = 4;
@@ -304,6 +304,33 @@ test('kafka: rows that come after their writer has looked for them are kept out'
   await commit(writer, 0);
   await commit(writer, 1);
   assert.deepEqual(seen(cluster), expected(2));
+});
+
+test('kafka: what is told of a micro-batch never comes behind the next one (seed 224)', async () => {
+  const cluster = new FakeCluster();
+  cluster.addTopic('out', 1);
+  const due = Promise.withResolvers<void>();
+  let isOpen = false;
+  const hook: Hook = async ({ api }, act) => {
+    if (api !== 'endTransaction' || !isOpen) return act();
+    // What is told of the micro-batch before is due now, and waits for its turn.
+    due.resolve();
+    await setTimeout(1);
+    return act();
+  };
+  // It is told once: the process ends before the next word.
+  const sleeps = [due.promise, new Promise<never>(() => {})];
+  const platform = { ...cluster.platform(hook), sleep: () => sleeps.shift() ?? due.promise };
+  const sink = new KafkaSink({ ...address, batchBytesMax: 200 }, platform);
+  const writer = await opened(sink);
+  isOpen = true;
+  await commit(writer, 0, 1);
+  await commit(writer, 1, 30);
+  await setTimeout(20);
+  const apis = cluster.requests.map(({ api }) => api);
+  assert.ok(apis.includes('endTransaction'), 'the second one was more than one batch of records');
+  const next = await opened(sinkOn(cluster), { term: 2 });
+  assert.equal(next.committedThrough, 1);
 });
 
 test('kafka: a compacted topic gets transactions only', async () => {
@@ -640,8 +667,12 @@ test('kafka: names what the cluster does not permit, and what does not pass', as
     const cluster = new FakeCluster();
     cluster.addTopic('out', 1);
     const hook: Hook = async (request, act) => {
-      if (request.api !== api) return act();
-      const { partitions = [] } = request.asked as { partitions?: readonly object[] };
+      const { partitions = [], transactionalId } = request.asked as {
+        readonly partitions?: readonly object[];
+        readonly transactionalId?: string | null;
+      };
+      const isMark = transactionalId === null && partitions.length !== 1;
+      if (request.api !== api || isMark) return act();
       const each = partitions.map((place) => ({ ...place, error, message: null, offset: -1 }));
       const answer = partitions.length > 0 ? each : { error, producerId: -1, epoch: -1 };
       return answer as Awaited<ReturnType<typeof act>>;
@@ -673,6 +704,9 @@ test('a run that resumes does not believe that nothing is visible', async () => 
   });
   await assert.rejects(sinkOn(cluster).open(0, resuming), { code: 'ledger-missing' });
   assert.ok(!cluster.hasTopic(ledger), 'and makes none');
+  cluster.addTopic(ledger, 16, 'compact');
+  await sinkOn(cluster).prepare(resuming);
+  cluster.deleteTopic(ledger);
   await sinkOn(cluster).prepare({ ...resuming, isNew: true });
   assert.ok(cluster.hasTopic(ledger), 'the sink is new in the pipeline');
   const unused = new FakeCluster();
@@ -680,6 +714,23 @@ test('a run that resumes does not believe that nothing is visible', async () => 
   await sinkOn(unused).prepare(resuming);
   assert.ok(unused.hasTopic(ledger), 'where nothing was ever written, nothing is visible');
   assert.equal(cluster.wires + unused.wires, 0);
+});
+
+test('a run that resumes does not believe in a ledger that has lost its beginning', async () => {
+  const cluster = await withOutput();
+  await sinkOn(cluster).prepare(resuming);
+  cluster.deleteBefore(ledger, 3, 1);
+  const emptied = {
+    code: 'ledger-emptied',
+    message: /writing to "out": partition 3 of its ledger .* does not say .* begun/,
+    hint: /--fresh/,
+  };
+  await assert.rejects(sinkOn(cluster).prepare(resuming), emptied);
+  const another = { ...resuming, run: { ...resuming.run, pipeline: 'another' } };
+  await assert.rejects(sinkOn(cluster).prepare(another), { ...emptied, message: /partition 0/ });
+  await sinkOn(cluster).prepare({ ...resuming, isNew: true });
+  await sinkOn(cluster).prepare(resuming);
+  assert.equal(cluster.wires, 0);
 });
 
 test('a ledger that forgets is refused', async () => {

@@ -5,14 +5,13 @@ import { StreamError } from '../../base/stream-error.ts';
 import type { KafkaPlatform, NewTopic, TopicMetadata } from '../../ports/kafka-wire.ts';
 import type { Sink, SinkContext, SinkWriter } from '../../ports/sink.ts';
 import type { TypedSink } from '../../ports/typed.ts';
-import { kafkaErrors } from './error-codes.ts';
 import { awaitedTopic, knownLedger, openLedgerTopic } from './ledger-topic.ts';
 import { describeBrokers, patienceMsDefault, resolveAddress } from './kafka-address.ts';
 import type { KafkaAddress } from '../../ports/kafka-address.ts';
 import { KafkaClient } from './kafka-client.ts';
 import { RepeatingWriter } from './repeating-writer.ts';
-import { SinkLedger, entryBatch, ledgerKeyOf, ledgerTopic } from './sink-ledger.ts';
-import type { LedgerEntry } from './sink-ledger.ts';
+import { LedgerMarks } from './ledger-marks.ts';
+import { ledgerTopic } from './sink-ledger.ts';
 import { keyColumns, RecordEncoder } from './sink-records.ts';
 import type { RecordOptions } from './sink-records.ts';
 import { TransactionWriter } from './transaction-writer.ts';
@@ -103,10 +102,12 @@ export class KafkaSink implements Sink {
       const mustBeThere = run.resumes && !isNew;
       const ledger = ledgerTopic(this.#ledgerTopic);
       const { partitions } = await openLedgerTopic(client, ledger, { topic, mustBeThere });
+      const marks = this.#marks(client, partitions.length);
       for (const history of context.run.keeps ?? []) {
-        const former = { ...context, run: { ...context.run, history } };
-        await this.#close(former, client, partitions.length);
+        await this.#close({ ...context, run: { ...run, history } }, client, marks);
       }
+      if (mustBeThere) await marks.goOn(context);
+      else await marks.begin(context);
     } finally {
       await client.close();
     }
@@ -161,35 +162,26 @@ export class KafkaSink implements Sink {
    * sink partitions that somebody has opened. Who opened in between has its entry behind the mark,
    * and is found here, or before it, and finds the mark.
    */
-  async #close(context: SinkContext, client: KafkaClient, partitions: number): Promise<void> {
-    const { codecs } = this.#platform;
-    const { term, incarnation } = context.run;
-    const key = ledgerKeyOf(context, -1);
-    const token = this.#platform.newToken();
-    const mark: LedgerEntry = { batch: -1, term, incarnation, token, state: 'closed' };
-    const nowMs = this.#platform.nowMs();
-    const writes = Array.from({ length: partitions }, (_, partition) => {
-      const batch = entryBatch(key, mark, { partition, nowMs, codecs });
-      return { topic: this.#ledgerTopic, batch };
-    });
-    const producer = this.#producer(client, null);
-    const what = `close a history in the ledger "${this.#ledgerTopic}"`;
-    await client.retried({ what, at: client.wire.description }, async () => {
-      await producer.start();
-      // Marks that come twice are one.
-      const result = await producer.send(writes);
-      return result === 'done' ? { done: null } : { again: kafkaErrors.networkException };
-    });
-    const opened = await Promise.all(
-      writes.map(({ topic, batch }) => {
-        const at = { topic, partition: batch.partition };
-        return new SinkLedger(client, codecs, at).sinkPartitions(key);
-      }),
-    );
-    for (const partition of opened.flatMap((found) => [...found])) {
+  async #close(context: SinkContext, client: KafkaClient, marks: LedgerMarks): Promise<void> {
+    await marks.close(context);
+    for (const partition of await marks.sinkPartitions(context)) {
       const writer = await this.#writer(partition, context, client);
       await writer.closeHistory();
     }
+  }
+
+  #marks(client: KafkaClient, partitions: number): LedgerMarks {
+    const { topic } = this.#options;
+    const producer = this.#producer(client, null);
+    const platform = this.#platform;
+    return new LedgerMarks({
+      client,
+      platform,
+      producer,
+      topic,
+      ledger: this.#ledgerTopic,
+      partitions,
+    });
   }
 
   async #writer(

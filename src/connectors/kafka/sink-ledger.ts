@@ -24,7 +24,7 @@ import { RecordBuffer } from './record-buffer.ts';
 import type { RecordBatch } from './record-buffer.ts';
 import { onlyText } from './text-column.ts';
 
-/** Whose entry it is. The partition -1: everybody's of the history; a mark that closes it. */
+/** Whose entry it is. A partition below 0: everybody's of the history, a mark. */
 export type LedgerKey = {
   readonly pipeline: string;
   readonly history: string;
@@ -41,9 +41,9 @@ export type LedgerEntry = {
   readonly token: string;
   /**
    * `opened`: its writer may still find that the history was closed before. `closed`: another
-   * history follows; who is not newer may not write.
+   * history follows; who is not newer may not write. `begun`: the mark of a history's beginning.
    */
-  readonly state: 'opened' | 'committed' | 'closed';
+  readonly state: 'opened' | 'committed' | 'closed' | 'begun';
   /**
    * By partition of the topic: from this offset on there may be micro-batches that were committed
    * in one phase and are newer than this entry. Absent: there are none, and nobody may write any.
@@ -67,6 +67,10 @@ const windowOffsets = 256;
 const windowGrowth = 8;
 const fetchBytesMax = 4 * 1024 * 1024;
 const waitMs = 100;
+
+/** Partitions of keys that are marks. */
+export const closingMark = -1;
+export const begunMark = -2;
 
 export function ledgerTopic(topic: string): NewTopic {
   return {
@@ -152,17 +156,35 @@ export class SinkLedger {
     return found;
   }
 
+  /** From its beginning on. `unused`: nothing was ever written here. */
+  async lookFor(key: LedgerKey): Promise<'found' | 'missing' | 'unused'> {
+    const [start, end] = await this.#ends();
+    if (end === 0) return 'unused';
+    const wanted = keyText(key);
+    let isFound = false;
+    const onRecord = (record: LedgerRecord): void => {
+      isFound ||= record.kind === 'data' && record.key === wanted;
+    };
+    for (let offset = start; offset < end && !isFound;) {
+      offset = await this.#readOnce(offset, onRecord);
+    }
+    return isFound ? 'found' : 'missing';
+  }
+
   /** In order of offsets; those of whole batches, the first of which may begin before. */
   async #read(from: number, end: number): Promise<LedgerRecord[]> {
     const records: LedgerRecord[] = [];
     for (let offset = from; offset < end;) {
-      const fetched = await this.#fetch(offset);
-      const { next } = readRecords(fetched.records, this.#codecs, {
-        onRecord: (record) => records.push(record),
-      });
-      offset = Math.max(offset, next);
+      offset = await this.#readOnce(offset, (record) => records.push(record));
     }
     return records;
+  }
+
+  /** What one answer holds; the offset behind it. */
+  async #readOnce(offset: number, onRecord: (record: LedgerRecord) => void): Promise<number> {
+    const fetched = await this.#fetch(offset);
+    const { next } = readRecords(fetched.records, this.#codecs, { onRecord });
+    return Math.max(offset, next);
   }
 
   #fetch(offset: number): Promise<FetchedPartition> {
@@ -178,7 +200,7 @@ export class SinkLedger {
 
 function viewOf(records: readonly LedgerRecord[], key: LedgerKey, end: number): LedgerView {
   const own = keyText(key);
-  const all = keyText({ ...key, partition: -1 });
+  const all = keyText({ ...key, partition: closingMark });
   // Backwards, so that the end of a producer's transaction is known before what is in it.
   const ends = new Map<number, boolean>();
   let entry: LedgerEntry | null = null;
