@@ -138,6 +138,16 @@ export const sinkMutations: readonly Mutation[] = [
     text: 'found.left.push(write);',
     replacement: '',
   },
+  {
+    name: 'kafka-sink-tell-what-was-before',
+    breaks: 'the ledger is told of the micro-batch before once a transaction has ended',
+    file: writer,
+    text: 'if (this.#isSettled) {\n        this.#through = batch;\n        this.#told = batch;\n      }',
+    replacement:
+      'if (this.#isSettled) void Promise.resolve().then(async () => {\n' +
+      '        await null;\n        await null;\n        this.#through = batch;\n' +
+      '        this.#told = batch;\n      });',
+  },
 ];
 
 export const sourceMutations: readonly Mutation[] = [

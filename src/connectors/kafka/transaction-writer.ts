@@ -197,7 +197,7 @@ export class TransactionWriter implements SinkWriter {
           }
           this.#mayRowsArrive = false;
           if (!isMine) {
-            const result = await this.#transact([this.#entry({ batch, state })]);
+            const result = await this.#transact([this.#entry({ batch, state })], batch);
             if (result !== 'done') return { again: this.#cutOff(result) };
             // The history may have been closed in between.
             this.#check(await this.#ledger.since(this.#key, before.end), isClosing);
@@ -291,8 +291,7 @@ export class TransactionWriter implements SinkWriter {
     if (this.#appends && isOne) return this.#append(batch, only!);
     const from = this.#from === null ? {} : { from: this.#from };
     const entry = this.#entry({ batch, state: 'committed', ...from });
-    const result = await this.#transact([...writes, entry]);
-    if (result === 'done') this.#told = batch;
+    const result = await this.#transact([...writes, entry], batch);
     this.#mayLag = true;
     return result;
   }
@@ -310,7 +309,8 @@ export class TransactionWriter implements SinkWriter {
     return result;
   }
 
-  async #transact(writes: readonly Write[]): Promise<SendResult> {
+  /** `batch`: what the ledger says once it is done. */
+  async #transact(writes: readonly Write[], batch: number): Promise<SendResult> {
     return this.#inTurn(async () => {
       this.#isSettled = false;
       // Nor may one that is under way already.
@@ -319,6 +319,11 @@ export class TransactionWriter implements SinkWriter {
       const result = await this.#parts.producer.transact(writes);
       this.#isSettled = result === 'done';
       this.#isInDoubt = !this.#isSettled;
+      // Whose turn is next must not say less.
+      if (this.#isSettled) {
+        this.#through = batch;
+        this.#told = batch;
+      }
       return result;
     });
   }
