@@ -176,13 +176,15 @@ export function drawFaults(random: Random): FaultModel {
   }
   const spill = drawSpill(random);
   if (spill !== null) faults.push(...drawSpillCrashes(random, { spreadMs, detectMsMax }));
-  if (random.chance(0.2)) {
+  // Most seeds stay what they were before there was any of this.
+  const isPlain = random.chance(0.8);
+  if (!isPlain && random.chance(0.7)) {
     const afterMs = random.float() * spreadMs;
     faults.push({ kind: 'stalled-logs', afterMs, forMs: random.pick([100, 1000]) });
   }
-  if (spill === null) return { faults, checkpointIntervalMs, joinMsMax, spill };
+  if (isPlain || spill === null) return { faults, checkpointIntervalMs, joinMsMax, spill };
   const limits = { ...spill.limits, loadBytesMax: random.pick([1, 300, 1e9]) };
-  if (random.chance(0.2)) {
+  if (random.chance(0.7)) {
     const loss = { afterMs: random.float() * spreadMs, detectMs: random.float() * detectMsMax };
     const victim = random.float();
     faults.push({ kind: 'crash', victim, at: 'sent-while-reading', ...loss, back: null });

@@ -142,7 +142,9 @@ export const sinkMutations: readonly Mutation[] = [
     name: 'kafka-sink-tell-what-was-before',
     breaks: 'the ledger is told of the micro-batch before once a transaction has ended',
     file: writer,
-    text: 'if (this.#isSettled) {\n        this.#through = batch;\n        this.#told = batch;\n      }',
+    text:
+      'if (this.#isSettled) {\n        this.#through = batch;\n' +
+      '        this.#told = batch;\n      }',
     replacement:
       'if (this.#isSettled) void Promise.resolve().then(async () => {\n' +
       '        await null;\n        await null;\n        this.#through = batch;\n' +
