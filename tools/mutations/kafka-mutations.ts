@@ -71,8 +71,10 @@ export const sinkMutations: readonly Mutation[] = [
     name: 'kafka-sink-entry-apart',
     breaks: 'the entry of the ledger is a transaction of its own',
     file: writer,
-    text: 'const result = await this.#transact([...writes, entry]);',
-    replacement: 'await this.#transact(writes);\n    const result = await this.#transact([entry]);',
+    text: 'const result = await this.#transact([...writes, entry], batch);',
+    replacement:
+      'await this.#transact(writes, batch - 1);\n' +
+      '    const result = await this.#transact([entry], batch);',
   },
   {
     name: 'kafka-sink-end-again',

@@ -306,7 +306,7 @@ test('kafka: rows that come after their writer has looked for them are kept out'
   assert.deepEqual(seen(cluster), expected(2));
 });
 
-test('kafka: what is told of a micro-batch never comes behind the next one (seed 224)', async () => {
+test('kafka: no word of a micro-batch comes behind the next one (seed 224)', async () => {
   const cluster = new FakeCluster();
   cluster.addTopic('out', 1);
   const due = Promise.withResolvers<void>();
