@@ -95,8 +95,8 @@ export const sinkMutations: readonly Mutation[] = [
     name: 'kafka-sink-leave-the-former',
     breaks: 'writers of a history that another one follows are not fenced',
     file: sink,
-    text: 'await this.#close(former, client, partitions.length);',
-    replacement: 'void former;\n        void partitions;',
+    text: 'await this.#close(former, client, marks);',
+    replacement: 'void former;',
   },
   {
     name: 'kafka-sink-mark-only',

@@ -104,7 +104,8 @@ export class KafkaSink implements Sink {
       const { partitions } = await openLedgerTopic(client, ledger, { topic, mustBeThere });
       const marks = this.#marks(client, partitions.length);
       for (const history of context.run.keeps ?? []) {
-        await this.#close({ ...context, run: { ...run, history } }, client, marks);
+        const former = { ...context, run: { ...run, history } };
+        await this.#close(former, client, marks);
       }
       if (mustBeThere) await marks.goOn(context);
       else await marks.begin(context);
