@@ -200,7 +200,8 @@ for (const transactionVersion of long ? ([2, 0] as const) : ([2] as const)) {
       async () => {
         const topic = `lost-${randomUUID()}`;
         const ledgerTopic = `${topic}.mizzle-ledger`;
-        const sink = sinkTo(topic, { create: { partitions: 1 } });
+        // In one phase it would be noticed a second after a commit.
+        const sink = sinkTo(topic, { create: { partitions: 1 }, onePhase: false });
         await sink.prepare(sinkContext(counts));
         const writer = await sink.open(0, sinkContext(counts));
         await commit(writer, 0);
