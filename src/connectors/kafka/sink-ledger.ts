@@ -66,6 +66,7 @@ const ledgerPartitions = 16;
 const windowOffsets = 256;
 const windowGrowth = 8;
 const fetchBytesMax = 4 * 1024 * 1024;
+const firstFetchBytes = 64 * 1024;
 const waitMs = 100;
 
 /** Partitions of keys that are marks. */
@@ -165,8 +166,11 @@ export class SinkLedger {
     const onRecord = (record: LedgerRecord): void => {
       isFound ||= record.kind === 'data' && record.key === wanted;
     };
+    // What is looked for is old, and lies near the start.
+    let bytesMax = firstFetchBytes;
     for (let offset = start; offset < end && !isFound;) {
-      offset = await this.#readOnce(offset, onRecord);
+      offset = await this.#readOnce(offset, bytesMax, onRecord);
+      bytesMax = Math.min(fetchBytesMax, windowGrowth * bytesMax);
     }
     return isFound ? 'found' : 'missing';
   }
@@ -175,22 +179,26 @@ export class SinkLedger {
   async #read(from: number, end: number): Promise<LedgerRecord[]> {
     const records: LedgerRecord[] = [];
     for (let offset = from; offset < end;) {
-      offset = await this.#readOnce(offset, (record) => records.push(record));
+      offset = await this.#readOnce(offset, fetchBytesMax, (record) => records.push(record));
     }
     return records;
   }
 
   /** What one answer holds; the offset behind it. */
-  async #readOnce(offset: number, onRecord: (record: LedgerRecord) => void): Promise<number> {
-    const fetched = await this.#fetch(offset);
+  async #readOnce(
+    offset: number,
+    bytesMax: number,
+    onRecord: (record: LedgerRecord) => void,
+  ): Promise<number> {
+    const fetched = await this.#fetch(offset, bytesMax);
     const { next } = readRecords(fetched.records, this.#codecs, { onRecord });
     return Math.max(offset, next);
   }
 
-  #fetch(offset: number): Promise<FetchedPartition> {
+  #fetch(offset: number, bytesMax: number): Promise<FetchedPartition> {
     const { topic, partition } = this.#at;
     const what = `read partition ${partition} of the ledger "${topic}"`;
-    return fetchOwn(this.#client, this.#at, { what, offset, waitMs, bytesMax: fetchBytesMax });
+    return fetchOwn(this.#client, this.#at, { what, offset, waitMs, bytesMax });
   }
 
   #ends(): Promise<readonly [start: number, end: number]> {
