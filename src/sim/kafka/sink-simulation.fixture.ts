@@ -82,7 +82,7 @@ export async function simulateSink(
   const healMs = random.pick([50, 200, 1000, 1000, 10_000]);
   const calm = options.calm ?? random.chance(0.1);
   const faults = calm ? noKafkaFaults : drawKafkaFaults(random.fork(), healMs);
-  const onePhase = new Random(seed + 1).chance(0.7);
+  const onePhase = new Random(seed + 1).chance(0.6);
   const { clock, kafka } = newKafka(random.uint32(), {
     brokerCount: random.pick([1, 3, 3, 5]),
     transactionVersion: random.pick([0, 1, 2, 2]),
