@@ -131,7 +131,6 @@ export class TransactionWriter implements SinkWriter {
         return result === 'done' ? { done: null } : { again: this.#cutOff(result) };
       }),
     );
-    this.#through = batch;
     this.#tellLater();
   }
 
