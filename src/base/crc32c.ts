@@ -1,8 +1,8 @@
 // CRC-32C (Castagnoli, as of iSCSI and Kafka) in plain JavaScript, eight bytes a step by eight
 // tables; finds damage, not malice.
 
-/** `tables[256 * n + byte]`: what a byte becomes that is followed by n zero bytes. */
-const tables = makeTables();
+/** At `256 * n + byte`: what a byte becomes that is followed by n zero bytes. */
+export const crc32cTables: Int32Array = makeTables();
 
 function makeTables(): Int32Array {
   const made = new Int32Array(8 * 256);
@@ -20,7 +20,7 @@ function makeTables(): Int32Array {
 
 /** Of the bytes from `from` to before `to`, unsigned. */
 export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length): number {
-  const table = tables;
+  const table = crc32cTables;
   let value = -1;
   let at = from;
   for (const end = to - 7; at < end; at += 8) {

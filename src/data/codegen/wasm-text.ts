@@ -137,6 +137,7 @@ const memoryCodes: Readonly<Record<string, readonly number[]>> = {
   'f64.store': [0x39],
   'i32.store8': [0x3a],
   'v128.load': [0xfd, 0x00],
+  'v128.store': [0xfd, 0x0b],
 };
 
 type Signature = { readonly parameters: readonly number[]; readonly results: readonly number[] };
