@@ -101,12 +101,15 @@ function clusterOf({ steps, dropped, answerBytesMax }: Case): TestCluster {
   return cluster;
 }
 
+/** Its lines as they were when one take more had followed: they stay valid that long. */
+type Taken = { readonly chunk: SourceChunk; readonly lines: readonly Line[] };
+
 /** Reads it all; checks that ranges join, and that they can be read again. */
 async function chunksOf(
   given: Case,
   cluster: TestCluster,
   options: Partial<KafkaSourceOptions>,
-): Promise<readonly SourceChunk[]> {
+): Promise<readonly Taken[]> {
   const columns = schema({
     n: int32().nullable(),
     t: string().nullable(),
@@ -130,25 +133,33 @@ async function chunksOf(
   const layout = await source.layout!(sourceContext());
   const context = sourceContext({ layout });
   const reader = await source.open(0, { ...context, from: startOf(given, cluster.logs[0]!) });
-  const chunks: SourceChunk[] = [];
-  const { takes } = given;
+  const taken: Taken[] = [];
+  let last: SourceChunk | null = null;
+  const keepLast = (): void => {
+    if (last !== null) taken.push({ chunk: last, lines: linesOf(last) });
+  };
+  let takes = 0;
   await readAll(
     reader,
-    () => takes[chunks.length % takes.length]!,
-    (chunk) => chunks.push(chunk),
+    () => given.takes[takes++ % given.takes.length]!,
+    (chunk) => {
+      keepLast();
+      last = chunk;
+    },
   );
+  keepLast();
   await reader.close();
-  chunks.forEach((chunk, index) => {
-    if (index > 0) assert.equal(chunk.from, chunks[index - 1]!.to, 'ranges join');
+  taken.forEach(({ chunk }, index) => {
+    if (index > 0) assert.equal(chunk.from, taken[index - 1]!.chunk.to, 'ranges join');
   });
   const replayer = await source.replayer!(0, context);
-  for (const chunk of chunks) {
+  for (const { chunk, lines } of taken) {
     const again = await replayer.read(chunk.from, chunk.to);
-    assert.deepEqual(linesOf(again), linesOf(chunk), `[${chunk.from}, ${chunk.to}) again`);
+    assert.deepEqual(linesOf(again), lines, `[${chunk.from}, ${chunk.to}) again`);
   }
   await replayer.close();
   assert.equal(cluster.openWires, 0);
-  return chunks;
+  return taken;
 }
 
 function startOf({ fromShare, isolation }: Case, log: TestLog): number {
@@ -185,7 +196,7 @@ test('kafkaSource gives every visible value once and at its offset', async () =>
   await fc.assert(
     fc.asyncProperty(caseArbitrary, async (given) => {
       const cluster = clusterOf(given);
-      const lines = (await chunksOf(given, cluster, {})).flatMap(linesOf);
+      const lines = (await chunksOf(given, cluster, {})).flatMap(({ lines }) => lines);
       const expected = expectedOf(given, cluster.logs[0]!).filter(({ value }) => value !== null);
       assert.deepEqual(
         lines,
@@ -210,7 +221,8 @@ test('kafkaSource puts key, offset, time and header into the record', async () =
         offset: 'offset',
         trace: { header: 'trace' },
       } as const;
-      const lines = (await chunksOf(given, cluster, { columns })).flatMap(linesOf);
+      const taken = await chunksOf(given, cluster, { columns });
+      const lines = taken.flatMap(({ lines: each }) => each);
       const log = cluster.logs[0]!;
       const expected = expectedOf(given, log).filter(({ value }) => value !== null);
       assert.equal(lines.length, expected.length);
@@ -286,10 +298,10 @@ test('kafkaSource decodes by a function, which gets all that a record has', asyn
         await Promise.resolve();
         prepared.add(textOf(value)!);
       };
-      const chunks = await chunksOf(given, cluster, { format: { decode, prepare } });
+      const taken = await chunksOf(given, cluster, { format: { decode, prepare } });
       const log = cluster.logs[0]!;
       const expected = expectedOf(given, log).filter(({ value }) => value !== null);
-      const data = chunks.flatMap((chunk) => (chunk.data.kind === 'rows' ? [chunk.data] : []));
+      const data = taken.flatMap(({ chunk }) => (chunk.data.kind === 'rows' ? [chunk.data] : []));
       const isBad = ({ value }: TestRecord): boolean =>
         new TextDecoder().decode(Buffer.from(value as string)).length % 5 === 0;
       assert.deepEqual(

@@ -50,8 +50,8 @@ export type TakenRecords = {
 type Block = {
   readonly records: Uint8Array;
   readonly visible: VisibleBatches;
-  /** Of the batches whose lines are laid in place. */
-  readonly table: LineTable;
+  /** Of the batches whose lines are laid in place; null: of none so far. */
+  table: LineTable | null;
   /** Where the next batch begins. */
   at: number;
   /** Blank from here to `at`: markers, which pieces run over. -1: not. */
@@ -61,6 +61,8 @@ type Block = {
 
 /** What was taken stays valid until the second next take. */
 const takesValid = 2;
+/** As many blocks end in a take and the one before it, commonly. */
+const freeTablesMax = 4;
 
 type OpenLines = {
   readonly kind: 'lines';
@@ -93,7 +95,9 @@ export class RecordStream {
   #open: OpenLines | OpenRows | null = null;
   #failed: StreamError | null = null;
   /** Blocks that were taken to their ends, and in which take. */
-  readonly #spent: { readonly release: () => void; readonly take: number }[] = [];
+  readonly #spent: { readonly block: Block; readonly take: number }[] = [];
+  /** Fresh ones would count as memory from outside the heap, which V8 collects it for. */
+  readonly #freeTables: LineTable[] = [];
   #takes = 0;
   /** Offset of the next record. */
   position: number;
@@ -108,7 +112,7 @@ export class RecordStream {
 
   push({ records, aborted, release }: FetchedBlock): void {
     const visible = new VisibleBatches(aborted);
-    this.#blocks.push({ records, visible, table: new LineTable(), at: 0, blankFrom: -1, release });
+    this.#blocks.push({ records, visible, table: null, at: 0, blankFrom: -1, release });
     this.bufferedBytes += records.length;
   }
 
@@ -218,9 +222,7 @@ export class RecordStream {
       if (head === null) {
         this.#blocks.shift();
         this.bufferedBytes -= block.records.length;
-        if (block.release !== undefined) {
-          this.#spent.push({ release: block.release, take: this.#takes });
-        }
+        this.#spent.push({ block, take: this.#takes });
         continue;
       }
       const at = block.at;
@@ -290,7 +292,8 @@ export class RecordStream {
       return { kind: 'rows', records, next };
     }
     const isInPlace = form.kind === 'lines' && bytes === block.records;
-    const table = isInPlace ? block.table : new LineTable();
+    if (isInPlace) block.table ??= this.#freeTables.pop() ?? new LineTable();
+    const table = (isInPlace ? block.table : null) ?? new LineTable();
     const first = table.count;
     let lines = bytes;
     let begin = span.from;
@@ -340,7 +343,11 @@ export class RecordStream {
 
   #releaseSpent(): void {
     while (this.#spent.length > 0 && this.#spent[0]!.take + takesValid <= this.#takes) {
-      this.#spent.shift()!.release();
+      const { release, table } = this.#spent.shift()!.block;
+      release?.();
+      if (table === null || this.#freeTables.length === freeTablesMax) continue;
+      table.count = 0;
+      this.#freeTables.push(table);
     }
   }
 
