@@ -36,9 +36,9 @@ export function makeKafkaSource<C extends Columns>(
 
 type SourceSetup = KafkaSourceOptions & { readonly schema: Schema };
 
-const bufferBytesDefault = 64 << 20;
+const bufferBytesDefault = 32 << 20;
 /** What waits of one partition: enough for the next take while answers come. */
-const partitionBytesMax = 16 << 20;
+const partitionBytesMax = 8 << 20;
 const partitionBytesMin = 128 << 10;
 const fetchBytesDefault = 16 << 20;
 const fetchWaitMsDefault = 500;

@@ -30,7 +30,7 @@ export type KafkaSourceOptions<Name extends string = string> = KafkaAddress & {
   readonly isolation?: Isolation;
   /** Positions are committed here for tools that show lag. The run itself never reads them. */
   readonly group?: string;
-  /** Records that wait in memory, over all partitions of a worker. Default 64 MiB. */
+  /** Records that wait in memory, over all partitions of a worker. Default 32 MiB. */
   readonly bufferBytes?: number;
   /** Of one answer of a broker. Default 16 MiB. */
   readonly fetchBytes?: number;
