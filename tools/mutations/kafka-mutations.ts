@@ -240,6 +240,14 @@ export const betweenMutations: readonly Mutation[] = [
     replacement: 'if (own?.token !== this.#token && isSealed) throw logFenced(this.#name);',
   },
   {
+    name: 'kafka-engine-overlook-a-seal',
+    breaks:
+      'a dead worker that adds to the range log does not look whether a seal stands before it',
+    file: 'src/connectors/kafka/log-scan.ts',
+    text: 'if (this.#position !== offset) return false;',
+    replacement: 'if (this.#position > offset) return false;',
+  },
+  {
     name: 'kafka-engine-leave-the-log-open',
     breaks: 'a driver reads the range log while the dead may add to it',
     file: 'src/runtime/host/driver-storage.ts',

@@ -6,13 +6,14 @@ import { AppendQueue } from '../../base/append-queue.ts';
 import { appendsOf, logFenced } from '../../control/storage/range-log-errors.ts';
 import { sealKeptMs } from '../../control/limits.ts';
 import { mergeRanges } from '../../control/storage/merge-ranges.ts';
-import { sameRange } from '../../control/storage/range-frame.ts';
+import { decodeFrame, sameRange } from '../../control/storage/range-frame.ts';
+import { storageError } from '../../control/storage/storage-errors.ts';
 import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
 import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
 import { kafkaErrors } from './error-codes.ts';
 import type { KafkaClient } from './kafka-client.ts';
 import type { LogMark, LogOwner, LogWriterState } from './log-marks.ts';
-import { encodeMark } from './log-marks.ts';
+import { encodeMark, rangesMark } from './log-marks.ts';
 import type { LogPlace } from './log-scan.ts';
 import { LogScan } from './log-scan.ts';
 import type { BatchSender } from './record-buffer.ts';
@@ -71,7 +72,7 @@ export class KafkaRangeLog implements RangeLog {
       const counted = scans.flatMap(({ state }) => state.ranges);
       const ranges = counted
         .filter(({ throughBatch }) => throughBatch > afterBatch)
-        .flatMap((each) => each.ranges);
+        .flatMap(({ frame }) => this.#rangesOf(frame));
       return mergeRanges(ranges, afterBatch, sameRange);
     });
   }
@@ -99,6 +100,18 @@ export class KafkaRangeLog implements RangeLog {
 
   close(): Promise<void> {
     return this.#options.client.close();
+  }
+
+  #rangesOf(bytes: Uint8Array): readonly LoggedRange[] {
+    const decoded = decodeFrame(bytes);
+    if (decoded?.frame.kind === 'records') return decoded.frame.records;
+    const { topic } = this.#options;
+    throw storageError({
+      code: 'range-log-damaged',
+      message: `could not read the range log in the topic "${topic}": a record of it is malformed`,
+      hint: 'nobody but the engine may write to this topic, and no newer version of it',
+      fields: { topic },
+    });
   }
 
   /** Says again who may write and who may not, and then deletes what stands before an offset. */
@@ -219,10 +232,11 @@ class KafkaLogWriter implements RangeLogWriter {
   async #write(ranges: readonly LoggedRange[]): Promise<void> {
     const scan = (this.#scan ??= await this.#open());
     for (const { batch } of ranges) this.#throughBatch = Math.max(this.#throughBatch, batch);
-    const by = { writer: this.#name, token: this.#token, throughBatch: this.#throughBatch };
-    const mark: LogMark = { kind: 'ranges', ...by, ranges };
+    const by = { writer: this.#name, token: this.#token };
+    const mark = rangesMark(by, this.#throughBatch, ranges);
     const offset = await appendMarks(this.#options, this.#partition, [mark]);
-    await scan.through(offset);
+    // Nobody has sealed it where nothing stands in between: then there is nothing to read.
+    if (!scan.takeNext(mark, offset)) await scan.through(offset);
     const own = scan.state.writers.get(this.#name);
     const isSealed = own?.sealedMs != null && own.sealedAt < offset;
     if (own?.token !== this.#token || isSealed) throw logFenced(this.#name);

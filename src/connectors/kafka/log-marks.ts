@@ -20,7 +20,8 @@ export type LogMark =
       readonly token: string;
       /** The greatest micro-batch of these and of all that the writer wrote before. */
       readonly throughBatch: number;
-      readonly ranges: readonly LoggedRange[];
+      /** As in other range logs: most of what is read is deleted, and never decoded. */
+      readonly frame: Uint8Array;
     }
   /** What the writer adds behind it does not count. */
   | { readonly kind: 'seal'; readonly writer: string; readonly atMs: number }
@@ -34,9 +35,8 @@ export type LogOwner = { readonly pipeline: string; readonly history: string };
 export function encodeMark({ pipeline, history }: LogOwner, mark: LogMark): Uint8Array {
   const of = { pipeline, history };
   if (mark.kind !== 'ranges') return encoder.encode(JSON.stringify({ ...of, ...mark }));
-  const { kind, writer, token, throughBatch, ranges } = mark;
+  const { kind, writer, token, frame } = mark;
   const head = encoder.encode(`${JSON.stringify({ ...of, kind, writer, token })}\n`);
-  const frame = encodeFrame({ kind: 'records', throughBatch, records: ranges });
   const bytes = new Uint8Array(head.length + frame.length);
   bytes.set(head);
   bytes.set(frame, head.length);
@@ -62,10 +62,20 @@ export function decodeMark(
   if (kind === 'open' && typeof term === 'number') {
     return { kind, writer, term, token, again: again === true };
   }
-  const frame = kind === 'ranges' && lineEnd >= 0 ? decodeFrame(value, lineEnd + 1) : null;
-  if (frame?.frame.kind !== 'records' || frame.end !== value.length) return 'damaged';
-  const { throughBatch, records } = frame.frame;
-  return { kind: 'ranges', writer, token, throughBatch, ranges: records };
+  if (kind !== 'ranges' || lineEnd < 0) return 'damaged';
+  const decoded = decodeFrame(value, lineEnd + 1, Infinity);
+  if (decoded?.frame.kind !== 'records' || decoded.end !== value.length) return 'damaged';
+  const { throughBatch } = decoded.frame;
+  return { kind, writer, token, throughBatch, frame: value.subarray(lineEnd + 1) };
+}
+
+export function rangesMark(
+  by: { readonly writer: string; readonly token: string },
+  throughBatch: number,
+  ranges: readonly LoggedRange[],
+): LogMark {
+  const frame = encodeFrame({ kind: 'records', throughBatch, records: ranges });
+  return { kind: 'ranges', ...by, throughBatch, frame };
 }
 
 function parseHead(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
@@ -94,7 +104,7 @@ export type CountedRanges = {
   readonly offset: number;
   readonly writer: string;
   readonly throughBatch: number;
-  readonly ranges: readonly LoggedRange[];
+  readonly frame: Uint8Array;
 };
 
 const noOffset = -1;
@@ -150,7 +160,7 @@ export class LogState {
   }
 
   #add(mark: Extract<LogMark, { kind: 'ranges' }>, offset: number): void {
-    const { writer, token, throughBatch, ranges } = mark;
+    const { writer, token, throughBatch, frame } = mark;
     // Its opening was deleted; nobody adds ranges before he has seen that he may.
     if (!this.writers.has(writer)) this.#open(writer, token, 0);
     const { token: own, sealedMs } = this.writers.get(writer)!;
@@ -158,6 +168,6 @@ export class LogState {
       this.#strays.set(writer, offset);
       return;
     }
-    if (this.#keepsRanges) this.ranges.push({ offset, writer, throughBatch, ranges });
+    if (this.#keepsRanges) this.ranges.push({ offset, writer, throughBatch, frame });
   }
 }

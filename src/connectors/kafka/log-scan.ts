@@ -5,7 +5,7 @@ import { storageError } from '../../control/storage/storage-errors.ts';
 import type { KafkaCodecs, TopicPartition } from '../../ports/kafka-wire.ts';
 import { kafkaErrors } from './error-codes.ts';
 import type { KafkaClient } from './kafka-client.ts';
-import type { LogOwner } from './log-marks.ts';
+import type { LogMark, LogOwner } from './log-marks.ts';
 import { LogState, decodeMark } from './log-marks.ts';
 import { endOfOwn, fetchOwn, startOfOwn } from './own-topic.ts';
 import { batchHeadAt, batchHeadBytes, crcFromByte } from './record-batch.ts';
@@ -18,11 +18,13 @@ export type LogPlace = TopicPartition & {
   readonly keepsRanges: boolean;
 };
 
-const fetchBytesMax = 1024 * 1024;
+/** Some hundred records: others run on this thread, and wait while they are decoded. */
+const fetchBytesMax = 64 * 1024;
 const waitMs = 500;
 
 export class LogScan {
   readonly #place: LogPlace;
+  /** What is read next; -1: nothing was read. */
   #position = -1;
   state: LogState;
 
@@ -35,6 +37,14 @@ export class LogScan {
   async toEnd(): Promise<void> {
     const { client } = this.#place;
     await this.through((await endOfOwn(client, this.#place)) - 1);
+  }
+
+  /** A mark that was added here: false, if something unread stands in front of it. */
+  takeNext(mark: LogMark, offset: number): boolean {
+    if (this.#position !== offset) return false;
+    this.state.apply(mark, offset);
+    this.#position = offset + 1;
+    return true;
   }
 
   /** Reads up to an offset that is known to be in the log. */

@@ -6,6 +6,7 @@ import { unreachable } from '../../base/assert.ts';
 import { errorFromData, StreamError } from '../../base/stream-error.ts';
 import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
 import { engineFile } from '../host/engine-files.ts';
+import { workerHeap } from '../host/worker-heap.ts';
 import type { JobConfig } from '../host/job-config.ts';
 import type { FromHostThread, ThreadData, ToHostThread } from './thread-messages.ts';
 
@@ -73,6 +74,7 @@ export class HostThreads {
       workerData: data,
       argv: [...argv],
       name: `mizzle-${worker}`,
+      resourceLimits: workerHeap,
     });
     this.#threads.set(worker, thread);
     const { onFailed } = this.#options;

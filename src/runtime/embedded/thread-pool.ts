@@ -4,6 +4,7 @@
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { engineFile } from '../host/engine-files.ts';
+import { workerHeap } from '../host/worker-heap.ts';
 import type { ThreadData } from './thread-messages.ts';
 
 export type PooledThread = {
@@ -42,6 +43,7 @@ export class ThreadPool {
       argv: process.argv.slice(2),
       name: `mizzle-${worker}`,
       stdout: true,
+      resourceLimits: workerHeap,
     });
     const ended = new Promise<ThreadEnd>((resolve) => {
       thread.on('error', (error) => resolve({ kind: 'failed', error }));
