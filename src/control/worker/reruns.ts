@@ -2,6 +2,7 @@
 // from the one order that all of them get.
 
 import { assert } from '../../base/assert.ts';
+import { rerunsAheadMax } from '../limits.ts';
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
 import type { Handle, Place } from '../protocol/messages.ts';
 import type { Recovery } from '../protocol/recovery.ts';
@@ -9,6 +10,35 @@ import { rerunnersOf } from '../protocol/recovery.ts';
 import type { Rerun } from './local-partition.ts';
 
 type RangeOf = (place: Place, batch: BatchNumber) => readonly Handle[] | null;
+
+/** In the order of their micro-batches, since consumers repeat one after the other. */
+export class Reruns {
+  /** The last one first. There may be thousands: none is looked at before its turn. */
+  readonly #waiting: Rerun[];
+  #underWay: readonly Rerun[] = [];
+
+  constructor(reruns: readonly Rerun[]) {
+    this.#waiting = reruns.toSorted((a, b) => b.next - a.next);
+    this.#refill();
+  }
+
+  /** The next few. */
+  get underWay(): readonly Rerun[] {
+    return this.#underWay;
+  }
+
+  finished(rerun: Rerun): void {
+    this.#underWay = this.#underWay.filter((other) => other !== rerun);
+    this.#refill();
+  }
+
+  #refill(): void {
+    const more = Math.min(rerunsAheadMax - this.#underWay.length, this.#waiting.length);
+    if (more === 0) return;
+    const next = this.#waiting.splice(-more).toReversed();
+    this.#underWay = [...this.#underWay, ...next];
+  }
+}
 
 export function rerunsOn(worker: WorkerId, recovery: Recovery, rangeOf: RangeOf): Rerun[] {
   const reruns: Rerun[] = [];

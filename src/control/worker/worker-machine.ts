@@ -27,7 +27,7 @@ import { assert, unreachable } from '../../base/assert.ts';
 import { Heap } from '../../base/heap.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
 import { catchUpToldEvery, heldMessagesMax, inFlightMax } from '../limits.ts';
-import { quietSourceWaitMs, rerunsAheadMax, resendAheadMax } from '../limits.ts';
+import { quietSourceWaitMs, resendAheadMax } from '../limits.ts';
 import type {
   BatchNumber,
   Incarnation,
@@ -70,7 +70,7 @@ import type { Resend } from './resend-queue.ts';
 import { ResendQueue } from './resend-queue.ts';
 import { Resending } from './resending.ts';
 import { Membership } from './membership.ts';
-import { rerunsOn } from './reruns.ts';
+import { Reruns, rerunsOn } from './reruns.ts';
 import { SnapshotRound } from './snapshot-round.ts';
 import type { KeptLimits } from './spill-policy.ts';
 import { keptLimitsDefault, SpillPolicy } from './spill-policy.ts';
@@ -123,7 +123,7 @@ export class WorkerMachine {
   readonly #queue = new Heap<Runnable>(runsBefore);
   #running: Running | null = null;
   #runs = 0;
-  #reruns: Rerun[] = [];
+  #reruns = new Reruns([]);
 
   #startedThrough: BatchNumber = noBatch;
   #doneThrough: BatchNumber = noBatch;
@@ -572,9 +572,9 @@ export class WorkerMachine {
     this.#downstream!.begin(checkpoint);
     this.#resending = new Resending(recovery);
     this.#remember(recovery);
-    this.#reruns = rerunsOn(this.#worker, recovery, (at, batch) => this.#kept.rangeOf(at, batch));
-    // Consumers repeat one micro-batch after the other.
-    this.#reruns.sort((a, b) => a.next - b.next);
+    this.#reruns = new Reruns(
+      rerunsOn(this.#worker, recovery, (at, batch) => this.#kept.rangeOf(at, batch)),
+    );
     for (const local of adopted) this.#restore(local, recovery);
     this.#catchUp(recovery, adopted);
     this.#resend(recovery);
@@ -826,7 +826,7 @@ export class WorkerMachine {
 
   /** Reads the ranges of the next few source tasks that run again. */
   #readReruns(): void {
-    for (const rerun of this.#reruns.slice(0, rerunsAheadMax)) {
+    for (const rerun of this.#reruns.underWay) {
       if (rerun.state === 'waiting') this.#readFor(rerun);
     }
   }
@@ -936,7 +936,7 @@ export class WorkerMachine {
     rerun.part = part + 1;
     rerun.state = 'waiting';
     if (!last) return this.#readFor(rerun);
-    this.#reruns = this.#reruns.filter((other) => other !== rerun);
+    this.#reruns.finished(rerun);
     this.#readReruns();
   }
 
@@ -1289,7 +1289,8 @@ export class WorkerMachine {
       one.stage === task.stage &&
       one.partition === task.partition &&
       one.next === task.batch;
-    const runnable: Runnable | undefined = this.#reruns.find(isIt) ?? this.#locals.find(isIt);
+    const runnable: Runnable | undefined =
+      this.#reruns.underWay.find(isIt) ?? this.#locals.find(isIt);
     if (runnable === undefined) return this.#ignore('range-read', 'unknown-run');
     runnable.state = 'queued';
     this.#queue.push(runnable);
