@@ -34,6 +34,11 @@ export interface RangeLog {
    * readable, and with `range-log-conflict` when two records of one name differ.
    */
   read(afterBatch: number): Promise<readonly LoggedRange[]>;
+  /**
+   * Where a read costs by what was added since the one before: reads that, so that a driver which
+   * asks now and then has little left to read when it must.
+   */
+  keepUp?(): Promise<void>;
   /** Names of all writers that have appended or been sealed and are not forgotten. */
   writers(): Promise<readonly string[]>;
   /** Records up to this batch are no longer needed; they may go on existing. */

@@ -77,6 +77,10 @@ export class KafkaRangeLog implements RangeLog {
     });
   }
 
+  keepUp(): Promise<void> {
+    return this.#inTurn(async () => void (await this.#toEnd()));
+  }
+
   writers(): Promise<readonly string[]> {
     return this.#inTurn(async () => {
       const scans = await this.#toEnd();

@@ -41,6 +41,9 @@ export type DriverStorageOptions = {
   readonly journal: DriverJournal;
 };
 
+/** Some ten milliseconds of work each time, at 200 micro-batches a second. */
+const keepUpMs = 1000;
+
 type JournalPlacement = Extract<DriverEffect, { kind: 'journal-placement' }>;
 type ReadLog = Extract<DriverEffect, { kind: 'read-log' }>;
 
@@ -58,6 +61,8 @@ export class DriverStorage {
   readonly #term: Term;
   #last: CheckpointManifest | null = null;
   #committing: Promise<unknown> = Promise.resolve();
+  #keepingUp: Promise<unknown> | null = null;
+  readonly #keepUpTimer: NodeJS.Timeout;
 
   constructor(options: DriverStorageOptions) {
     this.#options = options;
@@ -72,6 +77,15 @@ export class DriverStorage {
     this.#fenced = open.log.fence(this.#term);
     // Whoever waits for it is told.
     this.#fenced.catch(() => {});
+    this.#keepUpTimer = setInterval(() => this.#keepUp(), keepUpMs).unref();
+  }
+
+  #keepUp(): void {
+    const { log } = this.#options.open;
+    if (log.keepUp === undefined || this.#keepingUp !== null) return;
+    // Whoever reads is told what is wrong.
+    const kept = log.keepUp().catch(() => {});
+    this.#keepingUp = kept.finally(() => (this.#keepingUp = null));
   }
 
   /**
@@ -163,7 +177,8 @@ export class DriverStorage {
 
   /** A run that has ended leaves nothing under way. */
   async close(): Promise<void> {
-    await this.#committing;
+    clearInterval(this.#keepUpTimer);
+    await Promise.all([this.#committing, this.#keepingUp]);
     await this.#log.close();
     await this.#options.open.close();
   }

@@ -75,8 +75,14 @@ async function race(
       found.filter((name) => name.startsWith(`${number}@`)),
     );
   };
+  const keepUp = async (): Promise<void> => {
+    for (let times = random.integer(0, 4); times > 0; times--) {
+      await sleep(random.integer(0, 700));
+      await driver.keepUp();
+    }
+  };
   const numbers = Array.from({ length: writerCount }, (_, number) => number);
-  await Promise.all(numbers.flatMap((number) => [write(number), seal(number)]));
+  await Promise.all([keepUp(), ...numbers.flatMap((number) => [write(number), seal(number)])]);
   const last = names(await open().read(-1));
   for (const [number, found] of sealedAt) {
     const now = last.filter((name) => name.startsWith(`${number}@`));
