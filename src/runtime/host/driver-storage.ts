@@ -82,7 +82,7 @@ export class DriverStorage {
 
   #keepUp(): void {
     const { log } = this.#options.open;
-    if (log.keepUp === undefined || this.#keepingUp !== null) return;
+    if (this.#keepingUp !== null) return;
     // Whoever reads is told what is wrong.
     const kept = log.keepUp().catch(() => {});
     this.#keepingUp = kept.finally(() => (this.#keepingUp = null));

@@ -92,6 +92,11 @@ export class FileRangeLog implements RangeLog {
     }
   }
 
+  /** Nothing: every read begins anew. */
+  keepUp(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async writers(): Promise<readonly string[]> {
     const folders = await this.#writers();
     const names = folders.map((folder) => nameOfKeyPart(basename(folder)));

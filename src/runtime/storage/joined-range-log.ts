@@ -39,6 +39,10 @@ export class JoinedRangeLog implements RangeLog {
     return mergeRanges([...written!, ...others.flat()], afterBatch, sameRange);
   }
 
+  async keepUp(): Promise<void> {
+    await Promise.all(this.#all.map((log) => log.keepUp()));
+  }
+
   async writers(): Promise<readonly string[]> {
     const names = await Promise.all(this.#all.map((log) => log.writers()));
     return [...new Set(names.flat())];

@@ -49,6 +49,11 @@ export class ObjectRangeLog implements RangeLog {
     return runStoreScript(this.#store, readObjects(this.#log, afterBatch, this.#spent));
   }
 
+  /** Nothing: every read begins anew. */
+  keepUp(): Promise<void> {
+    return Promise.resolve();
+  }
+
   writers(): Promise<readonly string[]> {
     return runStoreScript(this.#store, listWriters(this.#log));
   }
