@@ -1,6 +1,7 @@
 // The range log in a topic of Kafka. A partition is one order of records that all see alike: an
 // append is a record, and it counts unless a seal of its writer stands before it. So a writer adds,
-// reads up to what it added, and then knows; a driver that has added a seal knows, too.
+// reads what is new in front of what it added, if the offset tells that anything is, and then
+// knows; a driver that has added a seal knows, too.
 
 import { AppendQueue } from '../../base/append-queue.ts';
 import { appendsOf, logFenced } from '../../control/storage/range-log-errors.ts';
