@@ -49,7 +49,7 @@ function drainPlot(rows: readonly DrainRow[]): BarPlot {
   return {
     kind: 'bars',
     title: 'A full topic drained',
-    subtitle: `${formatCount(rows[0]!.events)} events, from the command that submits the job, twice`,
+    subtitle: `${formatCount(rows[0]!.events)} events, from submitting the job, twice`,
     // Room for what is written behind the bars.
     x: {
       label: 'million events a second',
