@@ -7,8 +7,7 @@ import { AppendQueue } from '../../base/append-queue.ts';
 import { appendsOf, logFenced } from '../../control/storage/range-log-errors.ts';
 import { sealKeptMs } from '../../control/limits.ts';
 import { mergeRanges } from '../../control/storage/merge-ranges.ts';
-import { decodeFrame, sameRange } from '../../control/storage/range-frame.ts';
-import { storageError } from '../../control/storage/storage-errors.ts';
+import { sameRange } from '../../control/storage/range-frame.ts';
 import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
 import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
 import { kafkaErrors } from './error-codes.ts';
@@ -70,10 +69,7 @@ export class KafkaRangeLog implements RangeLog {
   read(afterBatch: number): Promise<readonly LoggedRange[]> {
     return this.#inTurn(async () => {
       const scans = await this.#toEnd();
-      const counted = scans.flatMap(({ state }) => state.ranges);
-      const ranges = counted
-        .filter(({ throughBatch }) => throughBatch > afterBatch)
-        .flatMap(({ frame }) => this.#rangesOf(frame));
+      const ranges = scans.flatMap((scan) => scan.rangesAfter(afterBatch));
       return mergeRanges(ranges, afterBatch, sameRange);
     });
   }
@@ -105,18 +101,6 @@ export class KafkaRangeLog implements RangeLog {
 
   close(): Promise<void> {
     return this.#options.client.close();
-  }
-
-  #rangesOf(bytes: Uint8Array): readonly LoggedRange[] {
-    const decoded = decodeFrame(bytes);
-    if (decoded?.frame.kind === 'records') return decoded.frame.records;
-    const { topic } = this.#options;
-    throw storageError({
-      code: 'range-log-damaged',
-      message: `could not read the range log in the topic "${topic}": a record of it is malformed`,
-      hint: 'nobody but the engine may write to this topic, and no newer version of it',
-      fields: { topic },
-    });
   }
 
   /** Says again who may write and who may not, and then deletes what stands before an offset. */

@@ -1,8 +1,10 @@
 // Reads a partition of a range log's topic from its start on, and keeps what follows from it.
 
 import type { StreamError } from '../../base/stream-error.ts';
+import { decodeFrame } from '../../control/storage/range-frame.ts';
 import { storageError } from '../../control/storage/storage-errors.ts';
 import type { KafkaCodecs, TopicPartition } from '../../ports/kafka-wire.ts';
+import type { LoggedRange } from '../../ports/range-log.ts';
 import { kafkaErrors } from './error-codes.ts';
 import type { KafkaClient } from './kafka-client.ts';
 import type { LogMark, LogOwner } from './log-marks.ts';
@@ -45,6 +47,16 @@ export class LogScan {
     this.state.apply(mark, offset);
     this.#position = offset + 1;
     return true;
+  }
+
+  /** Of what was read and counts; decoded only here, since most of it is deleted before. */
+  rangesAfter(batch: number): readonly LoggedRange[] {
+    const after = this.state.ranges.filter(({ throughBatch }) => throughBatch > batch);
+    return after.flatMap(({ frame, offset }) => {
+      const decoded = decodeFrame(frame);
+      if (decoded?.frame.kind !== 'records') throw this.#damaged(offset);
+      return decoded.frame.records;
+    });
   }
 
   /** Reads up to an offset that is known to be in the log. */

@@ -292,8 +292,9 @@ export class RecordStream {
       return { kind: 'rows', records, next };
     }
     const isInPlace = form.kind === 'lines' && bytes === block.records;
-    if (isInPlace) block.table ??= this.#freeTables.pop() ?? new LineTable();
-    const table = (isInPlace ? block.table : null) ?? new LineTable();
+    const table = isInPlace
+      ? (block.table ??= this.#freeTables.pop() ?? new LineTable())
+      : new LineTable();
     const first = table.count;
     let lines = bytes;
     let begin = span.from;

@@ -15,7 +15,7 @@ const taps = [4, 8, 21, 61, 67, 78, 79];
 const vectorBytes = 16;
 const stepBytes = 64;
 /** What one vector reaches. */
-const reachBytes = 79 * vectorBytes;
+const reachBytes = taps.at(-1)! * vectorBytes;
 
 /** With the tables it fits into the nearest cache of a core. */
 const windowBytes = 16_384;
