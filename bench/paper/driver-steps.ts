@@ -106,7 +106,9 @@ class FedDriver {
 
   #start(): void {
     const version = 0 as PlacementVersion;
-    for (const worker of this.#workers) this.#step({ kind: 'worker-joined', worker, incarnation });
+    for (const worker of this.#workers) {
+      this.#step({ kind: 'worker-joined', worker, incarnation, host: worker });
+    }
     for (const from of this.#workers) {
       const message = { kind: 'template-installed', term, incarnation, version } as const;
       this.#step({ kind: 'message-received', from, message });

@@ -183,8 +183,8 @@ export const spillRetryMs = 5000;
 export const loadBytesMaxDefault = 16 * 1024 * 1024;
 
 /**
- * Micro-batches by which blocks that are sent again may run ahead of what their receiver has done:
- * it must not hold all since a checkpoint. Enough to keep it busy while news of it travels.
+ * Micro-batches by which blocks that are sent again may run ahead of the tasks that take them: their
+ * receiver must not hold all since a checkpoint. Enough to keep it busy while news of it travels.
  */
 export const resendAheadMax = 32;
 
@@ -194,8 +194,20 @@ export const resendAheadMax = 32;
  */
 export const rerunsAheadMax = 8;
 
-/** A worker that catches up says so every so many micro-batches: a quarter of the above. */
+/** A worker that catches up says so every so many micro-batches: a quarter of what may wait. */
 export const catchUpToldEvery = 8;
+
+/**
+ * Micro-batches whose copies go to another host at once: a frame for each would cost as much as the
+ * blocks' own. As many tasks of a lost worker run again at most.
+ */
+export const backupEveryDefault = 8;
+
+/**
+ * Bytes that a task gives an exchange, at most, for a copy to be kept elsewhere: partial aggregates
+ * of some hundred keys. Making more anew is work that is worth sharing.
+ */
+export const backupBytesMax = 16 * 1024;
 
 /**
  * From one checkpoint, or one that failed, to the next that a worker short of memory brings about,

@@ -161,6 +161,7 @@ const joinTemplate: Template = {
   delivery: 'push',
   partMs: null,
   reach: 'none',
+  backups: [],
   planHash: 'plan',
   stages: [
     { source: true, inputs: [], outputs: [0], sinks: false, placement: [w2] },

@@ -82,7 +82,8 @@ export class ScriptedCluster {
   }
 
   join(worker: WorkerId): void {
-    this.tellDriver({ kind: 'worker-joined', worker, incarnation: 1 as Incarnation });
+    const incarnation = 1 as Incarnation;
+    this.tellDriver({ kind: 'worker-joined', worker, incarnation, host: worker });
   }
 
   tellDriver(event: DriverEvent): void {
@@ -375,8 +376,19 @@ export function printMessage(message: Message): string {
       );
       return `install-template ${stages.join('; ')}`;
     }
+    case 'backup': {
+      const copies = message.copies.map(
+        ({ batch, exchange, producer }) => `@${batch} x${exchange} p${producer}`,
+      );
+      return `backup ${copies.join(' ')}`;
+    }
     case 'blocks':
       return `blocks @${message.batch} x${message.exchange}${printEntries(message.entries)}`;
+    case 'progress': {
+      const { doneThrough, takenThrough } = message;
+      const taken = takenThrough === doneThrough ? '' : ` takenThrough=${takenThrough}`;
+      return `progress doneThrough=${doneThrough}${taken}`;
+    }
     case 'task-failed':
       return `task-failed ${taskName(message.task)} ${message.error.code}`;
     case 'report': {
@@ -442,7 +454,6 @@ export function printMessage(message: Message): string {
     case 'ask-cut':
     case 'cut-answer':
     case 'set-boundary':
-    case 'progress':
     case 'stage-done':
     case 'ask-locations':
     case 'locations':

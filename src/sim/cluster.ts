@@ -390,7 +390,13 @@ class Cluster {
     }
     member.joined = true;
     member.shell.driver = this.#driver.endpoint;
-    this.#tellDriver({ kind: 'worker-joined', worker, incarnation });
+    this.#tellDriver({ kind: 'worker-joined', worker, incarnation, host: this.#hostOf(worker) });
+  }
+
+  /** Workers of their own hosts, of two, or all of one, where nobody keeps copies for others. */
+  #hostOf(worker: WorkerId): number {
+    const { seed } = this.#options;
+    return [worker, worker % 2, 0][seed % 3]!;
   }
 
   /** A new worker, or the next life of one that was there before. */
@@ -417,6 +423,7 @@ class Cluster {
       checker: this.#checker,
       lifeChecker: this.#recoveryChecker?.lifeOf(worker) ?? null,
       trace: this.#trace,
+      backupEvery: 1 + ((this.#options.seed % 7) % 3),
       runner: runnerOf(worker),
       ioOf: (host) => this.#ioOf(host),
       logOf: (host) => this.#logOf(host, { worker, incarnation }),
@@ -613,7 +620,8 @@ class Cluster {
       this.#bury(member);
     }
     for (const { worker, incarnation } of present) {
-      this.#tellDriver({ kind: 'worker-joined', worker, incarnation, returns: true });
+      const host = this.#hostOf(worker);
+      this.#tellDriver({ kind: 'worker-joined', worker, incarnation, host, returns: true });
     }
     if (present.length > 0) this.#tellDriver({ kind: 'take-over' });
     for (const member of arrivals) this.#join(member);

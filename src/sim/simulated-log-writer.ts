@@ -9,6 +9,8 @@ export class SimulatedLogWriter implements WorkerLog {
   readonly #host: WorkerHost;
   readonly #log: SimulatedLog;
   readonly #stores: StoreConditions;
+  /** When the last append is done, ms. */
+  #endMs = 0;
 
   constructor(
     host: WorkerHost,
@@ -21,7 +23,9 @@ export class SimulatedLogWriter implements WorkerLog {
 
   append(record: LogRecord, _by: unknown, onDone: (refused: StreamErrorData | null) => void): void {
     const { name, random } = this.#host;
-    this.#host.inOrder('log', this.#stores.appendMs(random), () => {
+    const { takesMs, endMs } = this.#stores.appendMs(random, this.#endMs);
+    this.#endMs = endMs;
+    this.#host.inOrder('log', takesMs, () => {
       onDone(this.#log.append(name, record) ? null : closedError);
     });
   }

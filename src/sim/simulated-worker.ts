@@ -32,6 +32,8 @@ export type CostModel = {
 };
 
 export type SimulatedWorkerOptions = {
+  /** Micro-batches whose copies go to another host at once. */
+  readonly backupEvery: number;
   readonly worker: WorkerId;
   readonly incarnation: Incarnation;
   readonly clock: VirtualClock;
@@ -110,7 +112,8 @@ export class SimulatedWorker {
     this.#skewMs = skewMs;
     this.name = incarnation === 1 ? `w${worker}` : `w${worker}#${incarnation}`;
     const keptLimits = options.spill?.model.limits;
-    this.machine = new WorkerMachine({ worker, incarnation, keptLimits });
+    const { backupEvery } = options;
+    this.machine = new WorkerMachine({ worker, incarnation, keptLimits, backupEvery });
     this.endpoint = network.attach(worker, (from, message) => {
       this.#act(() => this.#receive(from, message));
     });

@@ -43,9 +43,14 @@ export class StoreConditions {
     return Math.max(0, this.#failsUntilMs - this.#clock.nowMs) + this.callMs(random);
   }
 
-  /** How long it takes until something is durable in a log, ms. */
-  appendMs(random: Random): number {
-    return Math.max(0, this.#logsStallUntilMs - this.#clock.nowMs) + this.successMs(random);
+  /**
+   * How long it takes until something is durable in a log, ms, and when that is; `fromMs`: what was
+   * appended before it is.
+   */
+  appendMs(random: Random, fromMs: number): { readonly takesMs: number; readonly endMs: number } {
+    const beginMs = Math.max(this.#clock.nowMs, fromMs);
+    const endMs = Math.max(beginMs, this.#logsStallUntilMs) + this.successMs(random);
+    return { takesMs: endMs - beginMs, endMs };
   }
 
   /** A call that is tried once fails. */

@@ -52,6 +52,21 @@ export const mutations: readonly Mutation[] = [
     replacement: 'if (round < this.#round) {',
   },
   {
+    name: 'send-copies-to-the-moved-only',
+    breaks: 'a survivor never gets what the dead had sent to others only',
+    file: worker,
+    text: 'neededBy(to, { stage, batch });\n          if (partitions?.length === 0) continue;',
+    replacement:
+      'neededBy(to, { stage, batch: noBatch });\n          if (partitions?.length === 0) continue;',
+  },
+  {
+    name: 'leave-out-what-the-log-may-not-hold-yet',
+    breaks: 'ranges that came into the log behind what the driver read are chosen anew',
+    file: worker,
+    text: 'this.#kept.rangesOf(source, this.#retiredThrough)',
+    replacement: 'this.#kept.rangesOf(source, source.durableThrough)',
+  },
+  {
     name: 'commit-before-durable',
     breaks: 'output is visible before the ranges behind it are durable',
     file: worker,
@@ -336,8 +351,8 @@ export const mutations: readonly Mutation[] = [
     name: 'forget-what-was-to-be-sent',
     breaks: 'a recovery forgets blocks that the one before had not sent yet',
     file: worker,
-    text: 'const resends = this.#stillToSend(recovery);',
-    replacement: 'const resends: Resend[] = [];',
+    text: '[...this.#stillToSend(recovery), ...this.#copiesToSend(recovery)];',
+    replacement: '[...this.#copiesToSend(recovery)];',
   },
   {
     name: 'catch-up-in-silence',

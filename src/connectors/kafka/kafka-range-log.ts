@@ -75,7 +75,9 @@ export class KafkaRangeLog implements RangeLog {
   }
 
   keepUp(): Promise<void> {
-    return this.#inTurn(async () => void (await this.#toEnd()));
+    return this.#inTurn(async () => {
+      for (const scan of await this.#toEnd()) scan.decode();
+    });
   }
 
   writers(): Promise<readonly string[]> {

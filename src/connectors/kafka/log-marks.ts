@@ -105,6 +105,8 @@ export type CountedRanges = {
   readonly writer: string;
   readonly throughBatch: number;
   readonly frame: Uint8Array;
+  /** What is in the frame, once somebody has decoded it. */
+  records: readonly LoggedRange[] | null;
 };
 
 const noOffset = -1;
@@ -168,6 +170,8 @@ export class LogState {
       this.#strays.set(writer, offset);
       return;
     }
-    if (this.#keepsRanges) this.ranges.push({ offset, writer, throughBatch, frame });
+    if (this.#keepsRanges) {
+      this.ranges.push({ offset, writer, throughBatch, frame, records: null });
+    }
   }
 }

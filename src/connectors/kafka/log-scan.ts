@@ -49,14 +49,21 @@ export class LogScan {
     return true;
   }
 
-  /** Of what was read and counts; decoded only here, since most of it is deleted before. */
+  /** Of what was read and counts. */
   rangesAfter(batch: number): readonly LoggedRange[] {
+    this.decode();
     const after = this.state.ranges.filter(({ throughBatch }) => throughBatch > batch);
-    return after.flatMap(({ frame, offset }) => {
-      const decoded = decodeFrame(frame);
-      if (decoded?.frame.kind !== 'records') throw this.#damaged(offset);
-      return decoded.frame.records;
-    });
+    return after.flatMap(({ records }) => records ?? []);
+  }
+
+  /** Little is left to do for a driver that must know when it has done this now and then. */
+  decode(): void {
+    for (const ranges of this.state.ranges.toReversed()) {
+      if (ranges.records !== null) return;
+      const decoded = decodeFrame(ranges.frame);
+      if (decoded?.frame.kind !== 'records') throw this.#damaged(ranges.offset);
+      ranges.records = decoded.frame.records;
+    }
   }
 
   /** Reads up to an offset that is known to be in the log. */

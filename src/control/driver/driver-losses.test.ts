@@ -51,6 +51,7 @@ class Answering {
       kind: 'worker-joined',
       worker: worker as WorkerId,
       incarnation: incarnation as Incarnation,
+      host: worker,
     });
   }
 

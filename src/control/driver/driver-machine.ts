@@ -98,6 +98,7 @@ type Member = {
   readonly index: number;
   readonly worker: WorkerId;
   readonly incarnation: Incarnation;
+  readonly host: number;
   /** It has worked for a driver before this one. */
   readonly returns: boolean;
   installed: boolean;
@@ -264,7 +265,7 @@ export class DriverMachine {
     return deadline <= this.#nowMs ? Infinity : deadline;
   }
 
-  #onJoined({ worker, incarnation, returns = false }: Joined): void {
+  #onJoined({ worker, incarnation, host, returns = false }: Joined): void {
     if (this.#state === 'stopping' || this.#state === 'finished' || this.#state === 'failed') {
       const message: DriverMessage = { kind: 'stop', term: this.#options.term };
       this.#effects.push({ kind: 'send-message', to: worker, message });
@@ -274,7 +275,7 @@ export class DriverMachine {
     if (!mayJoin) return this.#ignore('worker-joined', this.#state);
     const index = this.#members.get(worker)?.index ?? this.#members.size;
     const ends = { installed: false, stopped: false };
-    const member: Member = { index, worker, incarnation, returns, ...ends };
+    const member: Member = { index, worker, incarnation, host, returns, ...ends };
     if (returns && this.#state !== 'gathering') return this.#bury(member, outdatedError(worker));
     if (this.#state !== 'gathering') {
       // One that joins later is given partitions in the next round.
@@ -288,7 +289,7 @@ export class DriverMachine {
       return this.#startRound();
     }
     this.#version = firstVersionOf(this.#options.term);
-    const order = { version: this.#version, ...this.#execution };
+    const order = { version: this.#version, ...this.#execution, hosts: this.#hosts() };
     this.#placeAt(placeRoundRobin(this.#options.shape, [...this.#members.keys()], order));
     // Some may have left before all were there.
     [...this.#members.values()].forEach((one, at) => {
@@ -299,6 +300,10 @@ export class DriverMachine {
     this.#installSentMs = this.#nowMs;
     const { term } = this.#options;
     this.#sendAll({ kind: 'install-template', term, template: this.#template! });
+  }
+
+  #hosts(): ReadonlyMap<WorkerId, number> {
+    return new Map(Array.from(this.#members.values(), ({ worker, host }) => [worker, host]));
   }
 
   #placeAt(template: Template): void {
@@ -412,6 +417,7 @@ export class DriverMachine {
       version: this.#version,
       checkpoint: this.#checkpoints.last,
       statuses,
+      hosts: this.#hosts(),
       logged: this.#logged,
       rebalances: this.#rebalances,
       finalBatch,

@@ -26,6 +26,8 @@ export type DriverEvent =
       readonly kind: 'worker-joined';
       readonly worker: WorkerId;
       readonly incarnation: Incarnation;
+      /** Workers of the same number are lost together. */
+      readonly host: number;
       /** It worked for a driver before this one and has what it had; `take-over` follows. */
       readonly returns?: boolean;
     }

@@ -4,7 +4,7 @@
 
 import type { Execution } from './modes.ts';
 import type { PlacementVersion, WorkerId } from '../protocol/ids.ts';
-import type { Template, TemplateExchange } from '../protocol/template.ts';
+import type { Backup, Template, TemplateExchange } from '../protocol/template.ts';
 import { assertTemplate } from '../protocol/template.ts';
 
 /** What the control plane needs to know of a physical plan, and nothing more. */
@@ -21,10 +21,16 @@ export type PlanShape = {
   readonly exchanges: readonly TemplateExchange[];
 };
 
+export type PlacementOrder = Execution & {
+  readonly version: PlacementVersion;
+  /** By worker: its host. None: no copies are kept elsewhere. */
+  readonly hosts?: ReadonlyMap<WorkerId, number>;
+};
+
 export function placeRoundRobin(
   shape: PlanShape,
   workers: readonly WorkerId[],
-  order: { readonly version: PlacementVersion } & Execution,
+  order: PlacementOrder,
 ): Template {
   const sorted = [...workers].sort((a, b) => a - b);
   const placements: (readonly WorkerId[])[] = [];
@@ -48,7 +54,7 @@ export function placeLost(
   owners: readonly (readonly (WorkerId | null)[])[],
   to: {
     readonly workers: readonly WorkerId[];
-    readonly order: { readonly version: PlacementVersion } & Execution;
+    readonly order: PlacementOrder;
   },
 ): Template {
   const load = new Map(to.workers.map((worker) => [worker, 0]));
@@ -94,7 +100,7 @@ function besideOf(
 function templateOf(
   shape: PlanShape,
   placements: readonly (readonly WorkerId[])[],
-  order: { readonly version: PlacementVersion } & Execution,
+  { hosts = new Map(), ...order }: PlacementOrder,
 ): Template {
   const template: Template = {
     ...order,
@@ -103,7 +109,29 @@ function templateOf(
     stages: shape.stages.map(({ source, inputs, outputs, sinks }, id) => {
       return { source, inputs, outputs, sinks, placement: placements[id]! };
     }),
+    backups: order.reach === 'lost' ? backupsOn(hosts) : [],
   };
   assertTemplate(template);
   return template;
+}
+
+/**
+ * Each worker keeps copies for one of another host: the next in a ring in which the workers of a
+ * host are spread. Where a host has more than all others together, some have nobody.
+ */
+function backupsOn(hosts: ReadonlyMap<WorkerId, number>): readonly Backup[] {
+  const counts = new Map<number, number>();
+  const ring = [...hosts]
+    .sort(([a], [b]) => a - b)
+    .map(([worker, host]) => {
+      const turn = counts.get(host) ?? 0;
+      counts.set(host, turn + 1);
+      return { worker, host, turn };
+    })
+    .sort((a, b) => a.turn - b.turn || a.host - b.host);
+  const backups = ring.flatMap(({ worker, host }, index): readonly Backup[] => {
+    const next = [...ring.slice(index + 1), ...ring].find((other) => other.host !== host);
+    return next === undefined ? [] : [{ of: worker, at: next.worker }];
+  });
+  return backups.sort((a, b) => a.of - b.of);
 }

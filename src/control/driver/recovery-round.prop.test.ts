@@ -116,6 +116,7 @@ function drawModel(random: Random, execution: Execution): Model {
               return { stage, partition, snapshot: `${stage}/${partition}`, range: null };
             }),
     },
+    hosts: new Map(survivors.map((worker) => [worker, worker])),
     statuses: new Map(survivors.map((worker) => [worker, drawStatus(random, { worker, ...from })])),
     logged: partitions
       .filter(({ stage }) => shape.stages[stage]!.source)
@@ -387,6 +388,7 @@ test('planRecovery: whom an older placement gave a partition has no say in what 
     version: 7 as PlacementVersion,
     checkpoint: { batch: 2 as BatchNumber, snapshots: [] },
     statuses,
+    hosts: new Map(),
     logged: [],
     rebalances: false,
     finalBatch: -1 as BatchNumber,

@@ -37,6 +37,8 @@ export type RoundInput = {
   readonly version: PlacementVersion;
   readonly checkpoint: Checkpoint;
   readonly statuses: ReadonlyMap<WorkerId, WorkerStatus>;
+  /** Where they run. */
+  readonly hosts: ReadonlyMap<WorkerId, number>;
   /** What the range log holds after the checkpoint. */
   readonly logged: readonly KnownRanges[];
   /** Workers that have nothing yet get their share of what the others have. */
@@ -53,11 +55,11 @@ export type PlannedRecovery = {
 };
 
 export function planRecovery(input: RoundInput): PlannedRecovery {
-  const { round, shape, execution, version, checkpoint, statuses, cut } = input;
+  const { round, shape, execution, version, checkpoint, statuses, hosts, cut } = input;
   const workers = [...statuses.keys()].sort((a, b) => a - b);
   const owned = ownersOf(shape, execution, statuses);
   const owners = input.rebalances ? relieved(owned, workers.length) : owned;
-  const template = placeLost(shape, owners, { workers, order: { ...execution, version } });
+  const template = placeLost(shape, owners, { workers, order: { ...execution, version, hosts } });
   const moved = owners.flatMap((stage, id) =>
     stage.flatMap((owner, partition) => (owner === null ? [{ stage: id, partition }] : [])),
   );

@@ -27,6 +27,7 @@ const missing: readonly Place[] = [
 function templateOf(counts: readonly number[]): Template {
   return {
     version,
+    backups: [],
     planHash: 'p',
     delivery: 'push',
     partMs: null,

@@ -51,6 +51,12 @@ export function workerMessageFits(message: WorkerMessage, plan: PlanSize): boole
 }
 
 export function peerMessageFits(message: PeerMessage, plan: PlanSize): boolean {
+  if (message.kind === 'backup') {
+    return message.copies.every(({ exchange, producer }) => {
+      const from = plan.exchanges[exchange]?.from;
+      return from !== undefined && producer < plan.partitionCounts[from]!;
+    });
+  }
   if (message.kind !== 'blocks' && message.kind !== 'pull') return true;
   const exchange = plan.exchanges[message.exchange];
   if (exchange === undefined || message.kind === 'pull') return exchange !== undefined;

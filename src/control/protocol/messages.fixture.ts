@@ -104,9 +104,13 @@ const template: fc.Arbitrary<Template> = fc
       maxLength: 5,
     }),
     isRouted: fc.boolean(),
+    backed: fc.uniqueArray(fc.nat(100), { maxLength: 4 }),
   })
-  .map(({ placements, delivery, isRouted, sinks, ...rest }) => ({
+  .map(({ placements, delivery, isRouted, sinks, backed, ...rest }) => ({
     ...rest,
+    backups: backed
+      .sort((a, b) => a - b)
+      .map((of) => ({ of: of as WorkerId, at: (of + 1) as WorkerId })),
     delivery: delivery as Template['delivery'],
     exchanges: placements.slice(1).map((_, from) => {
       const producers = placements[from]?.length ?? 0;
@@ -320,9 +324,27 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
       }),
     ),
   }),
-  fc.record({ kind: fc.constant('progress' as const), ...sent, doneThrough: batch }),
+  fc.record({
+    kind: fc.constant('progress' as const),
+    ...sent,
+    doneThrough: batch,
+    takenThrough: batch,
+  }),
   fc.record({ kind: fc.constant('pull' as const), ...sent, batch, exchange: stage }),
   fc.record({ kind: fc.constant('frontier' as const), ...sent, durableThrough: batch }),
+  fc.record({
+    kind: fc.constant('backup' as const),
+    ...sent,
+    copies: fc.array(
+      fc.record({
+        batch,
+        exchange: stage,
+        producer: partition,
+        bytes: fc.nat(1e6),
+        output: handle,
+      }),
+    ),
+  }),
 );
 
 const bytes = fc.uint8Array({ maxLength: 3000 });

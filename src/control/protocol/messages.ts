@@ -212,7 +212,10 @@ export type WorkerStatus = {
   readonly finalBatch: BatchNumber;
   /** Lives that it stopped listening to since it carried out an order of a round. */
   readonly refused: readonly WorkerLife[];
-  /** Ranges it has seen of source partitions that may move, micro-batches without a gap. */
+  /**
+   * Ranges it has seen of source partitions that may move, and does not know to be in the log;
+   * micro-batches without a gap.
+   */
   readonly ranges: readonly KnownRanges[];
   /** Source tasks whose blocks it keeps, whoever they belong to. */
   readonly kept: readonly (Place & { readonly spans: readonly BatchSpan[] })[];
@@ -263,6 +266,14 @@ export type PeerMessage =
       readonly entries: readonly BlockEntry[];
     }
   | {
+      /** Copies of what the sender's source tasks gave, for the case that it is lost. */
+      readonly kind: 'backup';
+      readonly term: Term;
+      readonly incarnation: Incarnation;
+      readonly version: PlacementVersion;
+      readonly copies: readonly BlockCopy[];
+    }
+  | {
       /** Asks for the blocks that the sender's partitions are to have of the receiver. */
       readonly kind: 'pull';
       readonly term: Term;
@@ -277,6 +288,8 @@ export type PeerMessage =
       readonly incarnation: Incarnation;
       readonly version: PlacementVersion;
       readonly doneThrough: BatchNumber;
+      /** Tasks that take blocks have run through here; their output may not be visible yet. */
+      readonly takenThrough: BatchNumber;
     }
   | {
       /** Ranges of all the sender's source partitions are durable through this micro-batch. */
@@ -296,6 +309,16 @@ export type BlockEntry = {
   readonly last: boolean;
   /** The record of a source task's range; null of other tasks. */
   readonly range: Handle | null;
+  readonly output: Handle;
+};
+
+/** All that one producer partition gave for one exchange and micro-batch, for whomever. */
+export type BlockCopy = {
+  readonly batch: BatchNumber;
+  readonly exchange: number;
+  readonly producer: number;
+  /** What the output takes of memory. */
+  readonly bytes: number;
   readonly output: Handle;
 };
 

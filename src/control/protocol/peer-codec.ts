@@ -9,12 +9,14 @@
 // | 32         | blocks   | b+1 batch, v exchange, v count + 1 (0: all), v each partition meant, |
 // |            |          | v count, then for each: v producer, v part, u8 last, u8 has a range, |
 // |            |          | range, output                                                        |
-// | 33         | progress | b+1 done                                                             |
+// | 33         | progress | b+1 done, b+1 taken                                                  |
 // | 34         | pull     | b+1 batch, v exchange                                                |
 // | 35         | frontier | b+1 durable                                                          |
+// | 36         | backup   | v count, then for each: b+1 batch, v exchange, v producer, v bytes,  |
+// |            |          | output                                                               |
 
 import { unreachable } from '../../base/assert.ts';
-import { partitionsMax, stagesMax } from '../limits.ts';
+import { frameBytesMax, partitionsMax, placesMax, stagesMax } from '../limits.ts';
 import type { Decoded } from './byte-reader.ts';
 import { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
@@ -30,7 +32,7 @@ import {
   writeOptional,
   writeSignature,
 } from './message-fields.ts';
-import type { BlockEntry, PeerMessage } from './messages.ts';
+import type { BlockCopy, BlockEntry, PeerMessage } from './messages.ts';
 
 export function writePeerMessage(
   to: ByteWriter,
@@ -44,12 +46,15 @@ export function writePeerMessage(
     case 'blocks':
       return writeBlocks(to, message, codecs);
     case 'progress':
-      return writeBatchNumber(to, message.doneThrough);
+      writeBatchNumber(to, message.doneThrough);
+      return writeBatchNumber(to, message.takenThrough);
     case 'pull':
       writeBatchNumber(to, message.batch);
       return to.varint(message.exchange);
     case 'frontier':
       return writeBatchNumber(to, message.durableThrough);
+    case 'backup':
+      return writeCopies(to, message.copies, codecs);
     default:
       unreachable(message);
   }
@@ -60,6 +65,7 @@ const peerKinds: { readonly [Kind in PeerMessage['kind']]: number } = {
   progress: 33,
   pull: 34,
   frontier: 35,
+  backup: 36,
 };
 
 export function readPeerMessage(bytes: Uint8Array, codecs: MessageCodecs): Decoded<PeerMessage> {
@@ -75,7 +81,8 @@ export function readPeerMessageFrom(from: ByteReader, codecs: MessageCodecs): De
       return from.finish(readBlocks(from, version, codecs));
     case 33: {
       const doneThrough = readBatchNumber(from, 'micro-batch');
-      return from.finish({ kind: 'progress', ...version, doneThrough });
+      const takenThrough = readBatchNumber(from, 'micro-batch');
+      return from.finish({ kind: 'progress', ...version, doneThrough, takenThrough });
     }
     case 34: {
       const batch = readBatchNumber(from, 'micro-batch');
@@ -86,9 +93,39 @@ export function readPeerMessageFrom(from: ByteReader, codecs: MessageCodecs): De
       const durableThrough = readBatchNumber(from, 'micro-batch');
       return from.finish({ kind: 'frontier', ...version, durableThrough });
     }
+    case 36:
+      return from.finish({ kind: 'backup', ...version, copies: readCopies(from, codecs) });
     default:
       return unknownKind(from);
   }
+}
+
+function writeCopies(
+  to: ByteWriter,
+  copies: readonly BlockCopy[],
+  { output: outputs }: MessageCodecs,
+): void {
+  to.varint(copies.length);
+  for (const { batch, exchange, producer, bytes, output } of copies) {
+    writeBatchNumber(to, batch);
+    to.varint(exchange);
+    to.varint(producer);
+    to.varint(bytes);
+    outputs.write(to, output);
+  }
+}
+
+function readCopies(from: ByteReader, codecs: MessageCodecs): readonly BlockCopy[] {
+  const copies: BlockCopy[] = [];
+  const count = from.count('copies', placesMax);
+  for (let index = 0; index < count && from.ok; index++) {
+    const batch = readBatchNumber(from, 'micro-batch');
+    const exchange = from.varint('exchange', stagesMax);
+    const producer = from.varint('producer', partitionsMax);
+    const bytes = from.varint('bytes', frameBytesMax);
+    copies.push({ batch, exchange, producer, bytes, output: codecs.output.read(from) });
+  }
+  return copies;
 }
 
 type Blocks = Extract<PeerMessage, { kind: 'blocks' }>;

@@ -20,6 +20,7 @@ const w2 = 2 as WorkerId;
 
 const template: Template = {
   version: 3 as PlacementVersion,
+  backups: [],
   planHash: 'p',
   delivery: 'push',
   partMs: null,

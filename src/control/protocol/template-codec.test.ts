@@ -27,6 +27,7 @@ const sink: TemplateStage = {
 };
 const template: Template = {
   version: 3 as PlacementVersion,
+  backups: [],
   planHash: 'p',
   delivery: 'push',
   partMs: null,

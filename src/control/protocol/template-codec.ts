@@ -13,13 +13,14 @@
 // | exchanges | v count, each v from, v to                                                       |
 // | stages    | v count, each u8 source, u8 sinks, lists of inputs, outputs and each partition's |
 // |           | worker                                                                           |
+// | backups   | v count, each v of, v at                                                         |
 
 import { partitionsMax, placesMax, stagesMax, textBytesMax, workersMax } from '../limits.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { PlacementVersion, WorkerId } from './ids.ts';
 import { readList, readNumbers, writeList, writeNumbers } from './message-fields.ts';
-import type { Reach, Template, TemplateExchange, TemplateStage } from './template.ts';
+import type { Backup, Reach, Template, TemplateExchange, TemplateStage } from './template.ts';
 
 const reaches: readonly Reach[] = ['none', 'lost', 'all'];
 import { isRoutedWell } from './template.ts';
@@ -42,6 +43,10 @@ export function writeTemplate(to: ByteWriter, template: Template): void {
     writeNumbers(to, stage.outputs);
     writeNumbers(to, stage.placement);
   });
+  writeList(to, template.backups, ({ of, at }) => {
+    to.varint(of);
+    to.varint(at);
+  });
 }
 
 export function readTemplate(from: ByteReader): Template {
@@ -53,6 +58,7 @@ export function readTemplate(from: ByteReader): Template {
     reach: readReach(from),
     exchanges: readList(from, { what: 'exchanges', max: stagesMax }, () => readExchange(from)),
     stages: readList(from, { what: 'stages', max: stagesMax }, () => readStage(from)),
+    backups: readList(from, { what: 'backups', max: workersMax }, () => readBackup(from)),
   };
   if (from.ok && !isConsistent(template)) from.refuse('inconsistent', 'template');
   return template;
@@ -86,8 +92,14 @@ function readStage(from: ByteReader): TemplateStage {
   return { source, sinks, inputs, outputs, placement: placement as readonly WorkerId[] };
 }
 
+function readBackup(from: ByteReader): Backup {
+  const of = from.varint('worker', workersMax) as WorkerId;
+  const at = from.varint('worker', workersMax) as WorkerId;
+  return { of, at };
+}
+
 /** Each exchange is an output of one stage and an input of a later one, once. */
-function isConsistent({ stages, exchanges }: Template): boolean {
+function isConsistent({ stages, exchanges, backups }: Template): boolean {
   let inputs = 0;
   let outputs = 0;
   let places = 0;
@@ -102,7 +114,8 @@ function isConsistent({ stages, exchanges }: Template): boolean {
     outputs === exchanges.length &&
     exchanges.every(({ from, to }) => from < to && to < stages.length) &&
     stages.every((stage, id) => isStage(stage, { id, exchanges })) &&
-    isRoutedWell({ stages, exchanges })
+    isRoutedWell({ stages, exchanges }) &&
+    backups.every(({ of, at }, index) => of !== at && of > (backups[index - 1]?.of ?? -1))
   );
 }
 

@@ -35,7 +35,11 @@ export type Template = {
   readonly stages: readonly TemplateStage[];
   /** `exchanges[i]` is exchange i. */
   readonly exchanges: readonly TemplateExchange[];
+  /** Who keeps copies of what source tasks of another host give; ascending by `of`, each once. */
+  readonly backups: readonly Backup[];
 };
+
+export type Backup = { readonly of: WorkerId; readonly at: WorkerId };
 
 export type TemplateStage = {
   /** The stage reads a source; then it has no inputs. */

@@ -24,6 +24,7 @@ function templateOf(version: number): Template {
   const source = { source: true, sinks: true, inputs: [], outputs: [], placement: [worker] };
   return {
     version: version as PlacementVersion,
+    backups: [],
     planHash: 'change',
     delivery: 'push',
     partMs: null,

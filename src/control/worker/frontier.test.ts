@@ -17,6 +17,7 @@ function templateOf(reach: Reach): Template {
     delivery: 'push',
     partMs: null,
     reach,
+    backups: [],
     planHash: 'p',
     exchanges: [
       { from: 0, to: 1 },

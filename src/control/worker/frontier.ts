@@ -40,6 +40,11 @@ export class Frontier {
     return this.#through;
   }
 
+  /** Ranges of a worker's source partitions are durable through here, as far as it was heard. */
+  durableOf(worker: WorkerId): BatchNumber {
+    return this.#heard.get(worker) ?? noBatch;
+  }
+
   /** What this worker's own source partitions have reached; true when it is news. */
   reached(through: BatchNumber): boolean {
     if (!this.#heard.has(this.#worker)) return false;

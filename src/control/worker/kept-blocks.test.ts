@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { BatchNumber } from '../protocol/ids.ts';
+import type { BatchNumber, Incarnation, WorkerId } from '../protocol/ids.ts';
 import type { BlockEntry } from '../protocol/messages.ts';
 import { KeptBlocks } from './kept-blocks.ts';
 
@@ -40,6 +40,25 @@ test('KeptBlocks keeps each part of a producer once, in the order in which it ca
   assert.deepEqual(kept.of(batch(3), 1), []);
 });
 
+test('KeptBlocks: what was made here takes the place of a copy, and no copy that of it', () => {
+  const kept = new KeptBlocks(1);
+  const life = { worker: 7 as WorkerId, incarnation: 1 as Incarnation };
+  assert.ok(kept.add(batch(1), 0, block(0, { bytes: 30 }), life));
+  assert.deepEqual(
+    kept.of(batch(1), 0).map(({ copyOf, sent }) => ({ copyOf, sent })),
+    [{ copyOf: life, sent: true }],
+  );
+  assert.ok(!kept.add(batch(1), 0, block(0), life), 'it is there');
+  assert.ok(kept.add(batch(1), 0, block(0, { bytes: 20 })));
+  assert.deepEqual(
+    kept.of(batch(1), 0).map(({ copyOf, sent }) => ({ copyOf, sent })),
+    [{ copyOf: null, sent: false }],
+  );
+  assert.equal(kept.memoryBytes, 20);
+  assert.equal(kept.records, 1);
+  assert.ok(!kept.add(batch(1), 0, block(0), life));
+});
+
 test('KeptBlocks knows a range when all of its parts are there, once and in order', () => {
   const kept = new KeptBlocks(1);
   const part = (number: number, last: boolean): Parameters<KeptBlocks['addRange']>[0] => {
@@ -61,10 +80,11 @@ test('KeptBlocks tells ranges in stretches without a gap, whatever order they ca
     kept.addRange({ ...source, batch: batch(number), part: 0, last: true }, `r${number}`);
   }
   kept.addRange({ ...source, batch: batch(6), part: 0, last: false }, 'open');
-  assert.deepEqual(kept.rangesOf(source), [
+  assert.deepEqual(kept.rangesOf(source, batch(3)), [
     { ...source, first: 4, ranges: [['r4'], ['r5']] },
     { ...source, first: 7, ranges: [['r7'], ['r8']] },
   ]);
+  assert.deepEqual(kept.rangesOf(source, batch(7)), [{ ...source, first: 8, ranges: [['r8']] }]);
 });
 
 test('KeptBlocks tells for which micro-batches the blocks of a source task are kept', () => {
@@ -73,7 +93,8 @@ test('KeptBlocks tells for which micro-batches the blocks of a source task are k
     for (const exchange of sourceStage.outputs) kept.add(batch(number), exchange, block(1));
   }
   kept.add(batch(4), 0, block(1, { last: false }));
-  kept.add(batch(3), 0, block(0));
+  for (const exchange of sourceStage.outputs) kept.add(batch(3), exchange, block(0));
+  kept.add(batch(6), 0, block(0), { worker: 7 as WorkerId, incarnation: 1 as Incarnation });
   const spans = kept.spans([sourceStage, { stage: 1, outputs: [] }]);
   assert.deepEqual(
     spans.toSorted((a, b) => a.partition - b.partition),
@@ -104,7 +125,7 @@ test('KeptBlocks forgets a task that runs anew, and no other', () => {
       [0],
     );
   }
-  assert.deepEqual(kept.rangesOf(source), []);
+  assert.deepEqual(kept.rangesOf(source, batch(-1)), []);
   assert.deepEqual(kept.rangeOf({ stage: 0, partition: 0 }, batch(1)), ['r0']);
   // With another range this time.
   assert.ok(kept.add(batch(1), 0, block(1)));

@@ -1,5 +1,6 @@
 // What a worker keeps of the tasks it ran, until a checkpoint covers it: their blocks, which are
-// sent again to whoever takes over a lost consumer, and the ranges behind them. Without recovery
+// sent again to whoever takes over a lost consumer, and the ranges behind them; and copies of what
+// another worker's tasks gave. Without recovery
 // blocks are kept only until their consumers have them. Counts what they take of memory; those that
 // were sent may lie on disk instead.
 
@@ -10,6 +11,7 @@ import type {
   Handle,
   KnownRanges,
   Place,
+  WorkerLife,
   WorkerStatus,
 } from '../protocol/messages.ts';
 
@@ -17,6 +19,8 @@ export type KeptEntry = {
   /** Without its output when that is on disk only. */
   entry: BlockEntry;
   readonly bytes: number;
+  /** Whose task gave it, if it is kept for that worker; null: this one's. */
+  readonly copyOf: WorkerLife | null;
   /** It is on its way to its consumers. */
   sent: boolean;
   /** `spilling`: on its way to the disk, and in memory still. */
@@ -76,19 +80,28 @@ export class KeptBlocks {
     return [...this.#batches.keys()].sort((a, b) => a - b);
   }
 
-  /** Adds a block; false when the same part of the producer is kept already. */
+  /**
+   * Adds a block; false when the same part of the producer is kept already. What was made here
+   * takes the place of a copy.
+   */
   add(
     batch: BatchNumber,
     exchange: number,
     { entry, bytes }: Pick<KeptEntry, 'entry' | 'bytes'>,
+    copyOf: WorkerLife | null = null,
   ): boolean {
-    const entries = this.#batch(batch).entries[exchange]!;
+    const batches = this.#batch(batch);
     const { producer, part } = entry;
-    if (entries.some((kept) => kept.entry.producer === producer && kept.entry.part === part)) {
-      return false;
+    const isSame = (other: BlockEntry): boolean =>
+      other.producer === producer && other.part === part;
+    const known = batches.entries[exchange]!.find((kept) => isSame(kept.entry));
+    if (known !== undefined) {
+      if (copyOf !== null || known.copyOf === null) return false;
+      this.#release(batches, exchange, isSame);
     }
+    const entries = batches.entries[exchange]!;
     const place = { place: 'memory', stored: null } as const;
-    entries.push({ entry, bytes, sent: false, ...place, released: false });
+    entries.push({ entry, bytes, copyOf, sent: copyOf !== null, ...place, released: false });
     this.#memoryBytes += bytes;
     this.#records++;
     this.#inMemoryFrom = Math.min(this.#inMemoryFrom, batch);
@@ -170,11 +183,12 @@ export class KeptBlocks {
     return kept?.whole === true ? kept.parts : null;
   }
 
-  /** The ranges known of a source partition: a run for each stretch without a gap. */
-  rangesOf(place: Place): readonly KnownRanges[] {
+  /** The ranges known of a source partition behind one: a run for each stretch without a gap. */
+  rangesOf(place: Place, after: BatchNumber): readonly KnownRanges[] {
     const { stage, partition } = place;
     const runs: { first: BatchNumber; ranges: (readonly Handle[])[] }[] = [];
     for (const batch of this.batches) {
+      if (batch <= after) continue;
       const known = this.rangeOf(place, batch);
       if (known === null) continue;
       const run = runs.at(-1);
@@ -184,15 +198,17 @@ export class KeptBlocks {
     return runs.map((run) => ({ stage, partition, ...run }));
   }
 
-  /** Micro-batches for which the blocks of every producer of these stages are kept. */
+  /** Micro-batches for which all blocks of a producer of these stages are kept. */
   spans(sources: readonly { readonly stage: number; readonly outputs: readonly number[] }[]) {
     const spans = new Map<string, Place & { readonly spans: BatchSpan[] }>();
     for (const batch of this.batches) {
       for (const { stage, outputs } of sources) {
-        const [exchange] = outputs;
+        const [exchange, ...others] = outputs;
         if (exchange === undefined) continue;
         for (const { entry } of this.of(batch, exchange)) {
-          if (!entry.last) continue;
+          // Copies of what a task gave come one by one.
+          const isThere = (other: number): boolean => this.#has(batch, other, entry.producer);
+          if (!entry.last || !others.every(isThere)) continue;
           const place = { stage, partition: entry.producer };
           const name = nameOf(place);
           let known = spans.get(name);
@@ -205,6 +221,10 @@ export class KeptBlocks {
       }
     }
     return [...spans.values()] satisfies WorkerStatus['kept'];
+  }
+
+  #has(batch: BatchNumber, exchange: number, producer: number): boolean {
+    return this.of(batch, exchange).some(({ entry }) => entry.producer === producer && entry.last);
   }
 
   /** Forgets blocks and ranges of a task that will be run anew, perhaps with another range. */

@@ -55,6 +55,11 @@ export class Membership {
     this.#refused.clear();
   }
 
+  /** It is none of those that the last round named. */
+  isDead({ worker, incarnation }: WorkerLife): boolean {
+    return this.#members !== null && this.#members.get(worker) !== incarnation;
+  }
+
   /** A later life of a worker has nothing of what the one before it had. */
   isLost(owner: WorkerId): boolean {
     const member = this.#members?.get(owner);

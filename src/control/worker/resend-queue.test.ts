@@ -23,7 +23,7 @@ function taken(queue: ResendQueue, to: WorkerId): readonly number[] {
 
 test('ResendQueue gives each receiver its own in order of micro-batches', () => {
   const resends = [resend(w1, 3), resend(w2, 1), resend(w1, 2), resend(w1, 2, 1)];
-  const queue = new ResendQueue(resends, 1 as BatchNumber);
+  const queue = new ResendQueue(resends, () => 1 as BatchNumber);
   assert.deepEqual(queue.receivers, [w1, w2]);
   assert.deepEqual(taken(queue, w1), [2, 2, 3]);
   assert.deepEqual(queue.receivers, [w2], 'nothing waits for the other any more');
@@ -35,7 +35,7 @@ test('ResendQueue runs ahead of what a receiver has done by a bound', () => {
   const batches = Array.from({ length: resendAheadMax + 10 }, (_, index) => 5 + index);
   const queue = new ResendQueue(
     batches.map((batch) => resend(w1, batch)),
-    4 as BatchNumber,
+    () => 4 as BatchNumber,
   );
   assert.deepEqual(taken(queue, w1), batches.slice(0, resendAheadMax));
   assert.ok(queue.heard(w1, 7 as BatchNumber));
@@ -46,7 +46,7 @@ test('ResendQueue runs ahead of what a receiver has done by a bound', () => {
 });
 
 test('ResendQueue: what goes out for the first time waits behind what is before it', () => {
-  const queue = new ResendQueue([resend(w1, 3), resend(w1, 90)], 2 as BatchNumber);
+  const queue = new ResendQueue([resend(w1, 3), resend(w1, 90)], () => 2 as BatchNumber);
   assert.ok(!queue.insert({ ...resend(w2, 4), isNew: true }), 'nothing waits for that one');
   assert.ok(queue.insert({ ...resend(w1, 95), isNew: true }));
   assert.ok(queue.insert({ ...resend(w1, 60), isNew: true }));
@@ -56,7 +56,7 @@ test('ResendQueue: what goes out for the first time waits behind what is before 
 });
 
 test('ResendQueue: what follows waits while something is read from the disk', () => {
-  const queue = new ResendQueue([resend(w1, 3)], 2 as BatchNumber);
+  const queue = new ResendQueue([resend(w1, 3)], () => 2 as BatchNumber);
   queue.read(w1, true);
   queue.shift(w1);
   assert.ok(queue.isReading(w1));

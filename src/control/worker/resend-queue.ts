@@ -1,5 +1,5 @@
 // Blocks that are sent again after a recovery, to each receiver in order of micro-batches, and only
-// so far ahead of what it has done: neither it nor this worker can hold all since a checkpoint.
+// so far ahead of the tasks it has run: neither it nor this worker can hold all since a checkpoint.
 
 import { resendAheadMax } from '../limits.ts';
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
@@ -18,7 +18,7 @@ export type Resend = {
 
 type Line = {
   readonly resends: Resend[];
-  doneThrough: BatchNumber;
+  takenThrough: BatchNumber;
   /** Some of it is on its way from the disk. */
   reading: boolean;
 };
@@ -26,12 +26,12 @@ type Line = {
 export class ResendQueue {
   readonly #lines = new Map<WorkerId, Line>();
 
-  /** All start over behind `checkpoint`. */
-  constructor(resends: Iterable<Resend>, checkpoint: BatchNumber) {
+  /** `takenBy`: where a receiver starts. */
+  constructor(resends: Iterable<Resend>, takenBy: (worker: WorkerId) => BatchNumber) {
     for (const resend of resends) {
       let line = this.#lines.get(resend.to);
       if (line === undefined) {
-        line = { resends: [], doneThrough: checkpoint, reading: false };
+        line = { resends: [], takenThrough: takenBy(resend.to), reading: false };
         this.#lines.set(resend.to, line);
       }
       line.resends.push(resend);
@@ -40,10 +40,10 @@ export class ResendQueue {
   }
 
   /** How far a receiver has come; false: nothing waits for it. */
-  heard(worker: WorkerId, doneThrough: BatchNumber): boolean {
+  heard(worker: WorkerId, takenThrough: BatchNumber): boolean {
     const line = this.#lines.get(worker);
-    if (line === undefined || doneThrough <= line.doneThrough) return false;
-    line.doneThrough = doneThrough;
+    if (line === undefined || takenThrough <= line.takenThrough) return false;
+    line.takenThrough = takenThrough;
     return true;
   }
 
@@ -59,8 +59,7 @@ export class ResendQueue {
   insert(resend: Resend): boolean {
     const line = this.#lines.get(resend.to);
     if (line === undefined) return false;
-    const behind = line.resends.findIndex(({ batch }) => batch > resend.batch);
-    line.resends.splice(behind < 0 ? line.resends.length : behind, 0, resend);
+    line.resends.splice(placeBehind(line.resends, resend.batch), 0, resend);
     return true;
   }
 
@@ -73,7 +72,7 @@ export class ResendQueue {
     const line = this.#lines.get(to);
     const resend = line?.resends[0];
     if (line === undefined || resend === undefined) return null;
-    return resend.isNew || resend.batch <= line.doneThrough + resendAheadMax ? resend : null;
+    return resend.isNew || resend.batch <= line.takenThrough + resendAheadMax ? resend : null;
   }
 
   isReading(to: WorkerId): boolean {
@@ -98,4 +97,16 @@ export class ResendQueue {
   #forget(to: WorkerId, { resends, reading }: Line): void {
     if (resends.length === 0 && !reading) this.#lines.delete(to);
   }
+}
+
+/** Behind all of the micro-batch and before it. There may be thousands. */
+function placeBehind(resends: readonly Resend[], batch: BatchNumber): number {
+  let low = 0;
+  let high = resends.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (resends[middle]!.batch > batch) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

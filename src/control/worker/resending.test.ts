@@ -20,6 +20,7 @@ const recovery: Recovery = {
     delivery: 'push',
     partMs: null,
     reach: 'lost',
+    backups: [],
     planHash: 'p',
     exchanges: [
       { from: 0, to: 1 },

@@ -15,10 +15,12 @@ export class Resending {
   readonly moves: readonly Move[];
   /** What each survivor had done. */
   readonly #floors = new Map<WorkerId, BatchNumber>();
+  readonly #checkpoint: BatchNumber;
   /** By stage and worker: partitions that have moved there. */
   readonly #moved: ReadonlyMap<WorkerId, readonly number[]>[];
 
-  constructor({ template, moved, done }: Recovery) {
+  constructor({ template, moved, done, checkpoint }: Recovery) {
+    this.#checkpoint = checkpoint;
     for (const { worker, through } of done) this.#floors.set(worker, through);
     const byStage = template.stages.map(() => new Map<WorkerId, number[]>());
     for (const { stage, partition } of moved) {
@@ -31,6 +33,12 @@ export class Resending {
     this.moves = template.exchanges.flatMap(({ to: stage }, exchange) =>
       Array.from(byStage[stage]!, ([to, partitions]) => ({ exchange, to, partitions })),
     );
+  }
+
+  /** Through here a worker needs nothing that is sent again. */
+  takenBy(worker: WorkerId): BatchNumber {
+    const adopts = this.moves.some(({ to }) => to === worker);
+    return adopts ? this.#checkpoint : (this.#floors.get(worker) ?? this.#checkpoint);
   }
 
   /** The partitions of the stage at a worker that need a micro-batch's blocks; null: all. */

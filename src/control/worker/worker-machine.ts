@@ -26,7 +26,7 @@
 import { assert, unreachable } from '../../base/assert.ts';
 import { Heap } from '../../base/heap.ts';
 import type { StreamErrorData } from '../../base/stream-error.ts';
-import { catchUpToldEvery, heldMessagesMax, inFlightMax } from '../limits.ts';
+import { backupEveryDefault, catchUpToldEvery, heldMessagesMax, inFlightMax } from '../limits.ts';
 import { quietSourceWaitMs, resendAheadMax } from '../limits.ts';
 import type {
   BatchNumber,
@@ -37,6 +37,7 @@ import type {
 } from '../protocol/ids.ts';
 import { noBatch } from '../protocol/ids.ts';
 import type {
+  BlockCopy,
   BlockEntry,
   DriverMessage,
   Handle,
@@ -53,7 +54,8 @@ import type { Recovery } from '../protocol/recovery.ts';
 import { replaysInOrder } from '../protocol/recovery.ts';
 import { bundleFor, bundleOf, producersOf } from '../protocol/routing.ts';
 import type { Template } from '../protocol/template.ts';
-import { partitionsOn, workerCountOf } from '../protocol/template.ts';
+import { partitionsOn, workerCountOf, workersOf } from '../protocol/template.ts';
+import { Backups } from './backups.ts';
 import type { Blocks, DeliveryHost, DeliveryPolicy } from './delivery.ts';
 import { deliveryOf } from './delivery.ts';
 import { Downstream } from './downstream.ts';
@@ -100,6 +102,7 @@ export class WorkerMachine {
   #delivery: DeliveryPolicy | null = null;
   #frontier: Frontier | null = null;
   #resending: Resending | null = null;
+  #backups: Backups | null = null;
   /** What came before the placement it belongs to, in order. */
   #held: { readonly from: Peer; readonly message: DriverMessage | PeerMessage }[] = [];
   readonly #permissions = new Permissions();
@@ -143,7 +146,8 @@ export class WorkerMachine {
 
   readonly #spills: SpillPolicy;
   readonly #loadBytesMax: number;
-  #resends = new ResendQueue([], noBatch);
+  readonly #backupEvery: number;
+  #resends = new ResendQueue([], () => noBatch);
   #reads = 0;
   /** What is read from the disk, to be sent again. */
   #reading: {
@@ -153,7 +157,7 @@ export class WorkerMachine {
   } | null = null;
   /** It repeats micro-batches up to here: who sends blocks again is told how far it is. */
   #catchesUp: { readonly end: BatchNumber; readonly tell: readonly WorkerId[] } | null = null;
-  #caughtUpToldThrough: BatchNumber = noBatch;
+  #takenToldThrough: BatchNumber = noBatch;
   /** The last such order, and what it said. */
   #holdChange = -1;
   #holdsBack = false;
@@ -164,10 +168,13 @@ export class WorkerMachine {
     readonly worker: WorkerId;
     readonly incarnation: Incarnation;
     readonly keptLimits?: KeptLimits | undefined;
+    /** Micro-batches whose copies are sent at once. */
+    readonly backupEvery?: number | undefined;
   }) {
     this.#worker = options.worker;
     this.#incarnation = options.incarnation;
     const limits = options.keptLimits ?? keptLimitsDefault;
+    this.#backupEvery = options.backupEvery ?? backupEveryDefault;
     this.#spills = new SpillPolicy(limits);
     this.#loadBytesMax = limits.loadBytesMax;
   }
@@ -332,13 +339,15 @@ export class WorkerMachine {
       case 'progress':
         if (version !== this.#template.version) return;
         this.#downstream!.heard(from, message.doneThrough);
-        if (this.#resends.heard(from, message.doneThrough)) this.#sendAgain();
+        if (this.#resends.heard(from, message.takenThrough)) this.#sendAgain();
         return this.#wakeSources();
       case 'frontier':
         this.#frontier!.heard(from, version, message.durableThrough);
         return this.#openGates();
       case 'pull':
         return this.#delivery!.pulled(from, message.batch, message.exchange);
+      case 'backup':
+        return this.#onBackup({ worker: from, incarnation: message.incarnation }, message.copies);
       default:
         unreachable(message);
     }
@@ -415,6 +424,7 @@ export class WorkerMachine {
     this.#localsOf = template.stages.map(() => []);
     for (const local of this.#locals) this.#localsOf[local.stage]!.push(local);
     this.#delivery = deliveryOf(this.#deliveryHost(template));
+    this.#backups = new Backups(template, { of: this.#worker, every: this.#backupEvery });
     this.#downstream = new Downstream(template, this.#worker);
     this.#frontier = new Frontier(template, this.#worker);
     this.#log.restart(this.#nowMs, workerCountOf(template));
@@ -489,8 +499,15 @@ export class WorkerMachine {
   }
 
   #tellStatus({ round, moves }: AskStatus): void {
-    const own = this.#locals.filter(({ source }) => source);
-    const sources = moves ? [...this.#lostSources(), ...own] : this.#lostSources();
+    const own = this.#locals.filter(({ source }) => source && moves);
+    const ranges = [
+      ...this.#lostSources().flatMap(({ owner, ...place }) => {
+        // What the dead had logged lies there before their logs are closed and read.
+        return this.#kept.rangesOf(place, this.#frontier!.durableOf(owner));
+      }),
+      // Its own may come into the log behind what the driver reads.
+      ...own.flatMap((source) => this.#kept.rangesOf(source, this.#retiredThrough)),
+    ];
     this.#tellDriver({
       kind: 'status',
       ...this.#signed(),
@@ -504,7 +521,7 @@ export class WorkerMachine {
         doneThrough: this.#doneThrough,
         finalBatch: this.#permissions.finalBatch,
         refused: this.#membership.refused,
-        ranges: sources.flatMap((source) => this.#kept.rangesOf(source)),
+        ranges,
         kept: this.#kept.spans(this.#sourceStages()),
       },
     });
@@ -525,12 +542,12 @@ export class WorkerMachine {
   }
 
   /** Source partitions whose owner, as far as is known here, is not there any more. */
-  #lostSources(): readonly Place[] {
-    const places: Place[] = [];
+  #lostSources(): readonly (Place & { readonly owner: WorkerId })[] {
+    const places: (Place & { readonly owner: WorkerId })[] = [];
     this.#template?.stages.forEach(({ source, placement }, stage) => {
       if (!source) return;
       placement.forEach((owner, partition) => {
-        if (this.#membership.isLost(owner)) places.push({ stage, partition });
+        if (this.#membership.isLost(owner)) places.push({ stage, partition, owner });
       });
     });
     return places;
@@ -690,13 +707,13 @@ export class WorkerMachine {
     // What is within reach at once is sent without a word.
     const isFar = end - 1 > checkpoint + resendAheadMax;
     this.#catchesUp = waits && isFar ? { end, tell: others } : null;
-    this.#caughtUpToldThrough = checkpoint;
+    this.#takenToldThrough = checkpoint;
   }
 
   /** Blocks that are kept here for partitions that have moved, now or in a round before. */
   #resend(recovery: Recovery): void {
-    const { template, checkpoint } = recovery;
-    const resends = this.#stillToSend(recovery);
+    const { template } = recovery;
+    const resends = [...this.#stillToSend(recovery), ...this.#copiesToSend(recovery)];
     for (const { exchange, to, partitions } of this.#resending!.moves) {
       const routed = template.exchanges[exchange]!;
       const feeds = (producer: number): boolean =>
@@ -704,14 +721,35 @@ export class WorkerMachine {
       for (const batch of this.#kept.batches) {
         const entries = this.#kept
           .of(batch, exchange)
-          .filter(({ sent, entry }) => sent && feeds(entry.producer));
+          .filter(({ sent, copyOf, entry }) => sent && copyOf === null && feeds(entry.producer));
         if (entries.length === 0 || template.delivery === 'pull') continue;
         resends.push({ to, batch, exchange, partitions, entries, isNew: false });
       }
     }
-    this.#resends = new ResendQueue(resends, checkpoint);
+    this.#resends = new ResendQueue(resends, (worker) => this.#resending!.takenBy(worker));
     this.#reading = null;
     this.#sendAgain();
+  }
+
+  /** What the dead have given lies here for all who may not have got it from themselves. */
+  #copiesToSend({ template }: Recovery): Resend[] {
+    const resends: Resend[] = [];
+    template.exchanges.forEach(({ from, to: stage }, exchange) => {
+      if (!template.stages[from]!.source) return;
+      const consumers = workersOf(template.stages[stage]!);
+      for (const batch of this.#kept.batches) {
+        const entries = this.#kept
+          .of(batch, exchange)
+          .filter(({ copyOf }) => copyOf !== null && this.#membership.isDead(copyOf));
+        if (entries.length === 0) continue;
+        for (const to of consumers) {
+          const partitions = this.#resending!.neededBy(to, { stage, batch });
+          if (partitions?.length === 0) continue;
+          resends.push({ to, batch, exchange, partitions, entries, isNew: false });
+        }
+      }
+    });
+    return resends;
   }
 
   /** What rounds before had to send, to those who have stayed where they were moved to. */
@@ -860,6 +898,19 @@ export class WorkerMachine {
     }
   }
 
+  /** They count where their ranges are known, as those of all blocks before them then are. */
+  #onBackup(copyOf: WorkerLife, copies: readonly BlockCopy[]): void {
+    if (!this.#recovers()) return;
+    for (const { batch, exchange, producer, bytes, output } of copies) {
+      if (batch <= this.#retiredThrough) continue;
+      const { from: stage } = this.#template!.exchanges[exchange]!;
+      const ranges = this.#kept.rangeOf({ stage, partition: producer }, batch);
+      if (ranges === null) continue;
+      const entry = { producer, part: 0, last: true, range: ranges[0], output };
+      this.#kept.add(batch, exchange, { entry, bytes }, copyOf);
+    }
+  }
+
   #onSourceReady(at: Place): void {
     const local = this.#localAt(at);
     if (local === undefined) return;
@@ -894,6 +945,7 @@ export class WorkerMachine {
     if (last) this.#closeTask(local, commitPending);
     else local.part = part + 1;
     const stage = this.#template!.stages[task.stage]!;
+    if (last && !stage.source) this.#tellTaken();
     if (range !== null) {
       local.lastRange = range;
       if (reach === 'lost' && batch > this.#retiredThrough) {
@@ -1012,8 +1064,17 @@ export class WorkerMachine {
     for (const item of kept) item.sent = true;
     const entries = kept.map(({ entry }) => entry);
     if (entries.length > 0) this.#delivery!.produced({ batch, exchange, entries });
+    this.#backUp(batch, exchange, kept);
     if (this.#delivery!.keeps || this.#recovers()) return;
     this.#kept.drop(batch, exchange, which);
+  }
+
+  #backUp(batch: BatchNumber, exchange: number, produced: readonly Produced[]): void {
+    const { at } = this.#backups!;
+    const copies = this.#backups!.add(batch, exchange, produced);
+    if (at === null || copies.length === 0) return;
+    const { version } = this.#template!;
+    this.#send(at, { kind: 'backup', ...this.#signed(), version, copies });
   }
 
   /** What was sent is kept for those who take over. */
@@ -1214,28 +1275,35 @@ export class WorkerMachine {
     for (let batch = before + 1; batch <= through; batch++) this.#traceDone(batch as BatchNumber);
     this.#doneThrough = through;
     this.#forgetGroups();
-    this.#tellProgress();
-    if (this.#resends.heard(this.#worker, through)) this.#sendAgain();
+    for (const worker of this.#downstream!.producers) this.#tellProgress(worker);
     this.#wakeSources();
   }
 
-  #tellProgress(): void {
+  #tellProgress(to: WorkerId): void {
     const { version } = this.#template!;
     const doneThrough = this.#doneThrough;
-    const { producers } = this.#downstream!;
-    for (const worker of new Set([...producers, ...this.#waitedFor()])) {
-      this.#send(worker, { kind: 'progress', ...this.#signed(), version, doneThrough });
-    }
+    const takenThrough = this.#takenThrough();
+    this.#send(to, { kind: 'progress', ...this.#signed(), version, doneThrough, takenThrough });
   }
 
-  /** Who has blocks for what this worker repeats, when it is time to tell them. */
-  #waitedFor(): readonly WorkerId[] {
-    if (this.#catchesUp === null) return [];
+  /** Who has blocks for what this worker repeats is told when it has run some more of it. */
+  #tellTaken(): void {
+    if (this.#catchesUp === null) return;
     const { end, tell } = this.#catchesUp;
-    if (this.#doneThrough < this.#caughtUpToldThrough + catchUpToldEvery) return [];
-    this.#caughtUpToldThrough = this.#doneThrough;
-    if (this.#doneThrough >= end - 1) this.#catchesUp = null;
-    return tell;
+    const through = this.#takenThrough();
+    const isOver = through >= end - 1;
+    if (!isOver && through < this.#takenToldThrough + catchUpToldEvery) return;
+    this.#takenToldThrough = through;
+    if (isOver) this.#catchesUp = null;
+    for (const worker of tell) this.#tellProgress(worker);
+    if (this.#resends.heard(this.#worker, through)) this.#sendAgain();
+  }
+
+  /** Every task here that takes blocks has run through this micro-batch; it may not be visible. */
+  #takenThrough(): BatchNumber {
+    let least = Infinity;
+    for (const { source, next } of this.#locals) if (!source && next - 1 < least) least = next - 1;
+    return (least === Infinity ? this.#doneThrough : least) as BatchNumber;
   }
 
   /** The end of a group is reported at once: without look-ahead the driver waits for it. */

@@ -14,7 +14,7 @@ import type { Hello } from '../../control/protocol/handshake.ts';
 import type { HostMessage } from '../../control/protocol/host-messages.ts';
 import { readHostMessage } from '../../control/protocol/host-messages.ts';
 import type { Incarnation, WorkerId } from '../../control/protocol/ids.ts';
-import type { DriverMessage } from '../../control/protocol/messages.ts';
+import type { DriverMessage, WorkerLife } from '../../control/protocol/messages.ts';
 import { readWorkerMessage } from '../../control/protocol/worker-codec.ts';
 import { decodeBatch } from '../../data/columnar/batch-codec.ts';
 import type { JobMonitor } from '../../observe/job-monitor.ts';
@@ -301,7 +301,7 @@ export class DriverHosts {
     this.#beganMs = Math.round(this.#setup.clock.nowMs());
     this.#monitor.startsAt(this.#beganMs);
     const fresh = this.#members.filter(({ returns }) => !returns);
-    const workers: { readonly worker: WorkerId; readonly incarnation: Incarnation }[] = [];
+    const workers: (WorkerLife & { readonly host: number })[] = [];
     for (const [host, { member, said }] of this.#returned) {
       if (!together.has(host)) {
         this.#leaveOut(member);
@@ -312,7 +312,8 @@ export class DriverHosts {
       for (const worker of livingOf(member, said)) {
         this.#byWorker.set(worker, member);
         member.joined.add(worker);
-        workers.push({ worker, incarnation: member.hello.incarnation });
+        const { incarnation } = member.hello;
+        workers.push({ worker, incarnation, host: member.firstWorker });
       }
     }
     this.#returned.clear();
@@ -441,8 +442,8 @@ export class DriverHosts {
         member.joined.add(message.worker);
         this.#clearWhenJoined();
         const { worker } = message;
-        const { incarnation } = member;
-        return this.#driver.step({ kind: 'worker-joined', worker, incarnation });
+        const { incarnation, firstWorker: host } = member;
+        return this.#driver.step({ kind: 'worker-joined', worker, incarnation, host });
       }
       case 'commit':
         return this.#onCommit(connection, message);

@@ -184,7 +184,7 @@ function listen(options: {
     switch (message.kind) {
       case 'joined':
         loaded = true;
-        driver.step({ kind: 'worker-joined', worker, incarnation });
+        driver.step({ kind: 'worker-joined', worker, incarnation, host: 0 });
         break;
       case 'driver':
         driver.step({ kind: 'message-received', from: worker, message: message.message });

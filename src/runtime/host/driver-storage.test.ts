@@ -36,6 +36,7 @@ function world(): World {
     seal: async (name: string) => void sealed.push(name),
     writers: () => listed.promise,
     read: async () => [],
+    keepUp: async () => {},
     release: async () => {},
   };
   const options = {

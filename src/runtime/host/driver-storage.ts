@@ -94,6 +94,8 @@ export class DriverStorage {
    */
   async readLog(order: ReadLog): Promise<readonly KnownRanges[]> {
     const { journal, open } = this.#options;
+    // Reading harms nobody.
+    this.#keepUp();
     // One that has stood still must not close the logs of workers that have left it.
     await journal.assertOwn();
     // A round that begins while the one before closes them waits for that, too.

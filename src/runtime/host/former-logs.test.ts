@@ -58,7 +58,7 @@ function firstQuestion(returns: boolean): Extract<DriverEffect, { kind: 'read-lo
     },
   });
   const life = { worker: 0 as WorkerId, incarnation: 1 as Incarnation };
-  driver.step(0, { kind: 'worker-joined', ...life, returns });
+  driver.step(0, { kind: 'worker-joined', ...life, host: 0, returns });
   if (returns) driver.step(0, { kind: 'take-over' });
   const question = driver.takeEffects().find(({ kind }) => kind === 'read-log');
   assert.ok(question?.kind === 'read-log');

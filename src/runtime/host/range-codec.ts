@@ -57,16 +57,25 @@ export function rangeCodec(sources: readonly SourceId[]): HandleCodec {
  * they are is said beside them, so that they mean the same under a plan with other sources.
  */
 export function encodeRanges(source: SourceId, parts: readonly RangeRecord[]): Uint8Array {
-  const codec = rangeCodec([source]);
+  const codec = codecOf(source);
   const writer = new ByteWriter();
   writer.varint(parts.length);
   for (const part of parts) codec.write(writer, part);
   return Buffer.concat(writer.finish());
 }
 
+/** What a driver reads after a loss is thousands of records of a few sources. */
+const codecs = new Map<SourceId, HandleCodec>();
+
+function codecOf(source: SourceId): HandleCodec {
+  let codec = codecs.get(source);
+  if (codec === undefined) codecs.set(source, (codec = rangeCodec([source])));
+  return codec;
+}
+
 /** Null: these are no records of a source. */
 export function decodeRanges(source: SourceId, bytes: Uint8Array): RangeRecord[] | null {
-  const codec = rangeCodec([source]);
+  const codec = codecOf(source);
   const reader = new ByteReader(bytes);
   const parts: RangeRecord[] = [];
   const count = reader.count('parts', bytes.length);

@@ -77,7 +77,7 @@ export async function runInline(setup: JobSetup, options: RunOptions): Promise<J
     onLost: (error) => driver.fail(error),
     onFatal: (error) => driver.fail(error),
   });
-  driver.step({ kind: 'worker-joined', worker, incarnation });
+  driver.step({ kind: 'worker-joined', worker, incarnation, host: 0 });
   return jobHandle({
     setup,
     options,

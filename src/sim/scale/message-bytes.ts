@@ -37,6 +37,8 @@ export function payloadBytes(message: Message, blockBytes: number): number {
       return 7 + 2 * message.workers.length;
     case 'blocks':
       return 9 + message.entries.length * (5 + blockBytes);
+    case 'backup':
+      return 4 + message.copies.reduce((sum, { bytes }) => sum + 8 + bytes, 0);
     case 'template-installed':
     case 'stage-done':
     case 'ask-locations':

@@ -105,7 +105,8 @@ class ScaleCluster {
 
   run(): ScaleRun {
     this.#workers.forEach((_, index) => {
-      const event = { worker: (index + 1) as WorkerId, incarnation: 1 as Incarnation };
+      const worker = (index + 1) as WorkerId;
+      const event = { worker, incarnation: 1 as Incarnation, host: index };
       this.#step({ kind: 'worker-joined', ...event });
     });
     this.#countTasks();
