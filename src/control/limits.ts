@@ -183,8 +183,8 @@ export const spillRetryMs = 5000;
 export const loadBytesMaxDefault = 16 * 1024 * 1024;
 
 /**
- * Micro-batches by which blocks that are sent again may run ahead of the tasks that take them: their
- * receiver must not hold all since a checkpoint. Enough to keep it busy while news of it travels.
+ * Micro-batches by which blocks that are sent again may run ahead of the tasks that take them: no
+ * receiver can hold all since a checkpoint. Enough to keep it busy while news of it travels.
  */
 export const resendAheadMax = 32;
 
