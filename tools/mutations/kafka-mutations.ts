@@ -215,8 +215,8 @@ export const betweenMutations: readonly Mutation[] = [
     name: 'kafka-engine-all-at-once',
     breaks: 'a micro-batch is written while the one before is',
     file: writers,
-    text: 'const before = this.#commits.get(key) ?? Promise.resolve();',
-    replacement: 'const before = Promise.resolve();',
+    text: 'return (this.#commits.get(key) ?? Promise.resolve()).catch(() => {});',
+    replacement: 'return Promise.resolve();',
   },
   {
     name: 'kafka-engine-read-from-the-start',
@@ -251,14 +251,14 @@ export const betweenMutations: readonly Mutation[] = [
     name: 'kafka-engine-leave-the-log-open',
     breaks: 'a driver reads the range log while the dead may add to it',
     file: 'src/runtime/host/driver-storage.ts',
-    text: 'await Promise.all(this.#namesOf(closed, order).map((name) => open.log.seal(name)));',
-    replacement: 'this.#namesOf(closed, order);',
+    text: 'await Promise.all([this.#closesFormer, this.#seal(this.#namesOf(closed, order))]);',
+    replacement: 'await this.#closesFormer;\n    this.#namesOf(closed, order);',
   },
   {
     name: 'kafka-engine-leave-former-logs',
     breaks: 'logs of those who wrote for a driver before stay open',
     file: 'src/runtime/host/driver-storage.ts',
-    text: 'await Promise.all(closed.map((name) => log.seal(name)));',
+    text: 'this.#closesFormer ??= former.then((names) => this.#seal(names));',
     replacement: '',
   },
 ];

@@ -54,10 +54,9 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'send-copies-to-the-moved-only',
     breaks: 'a survivor never gets what the dead had sent to others only',
-    file: worker,
-    text: 'neededBy(to, { stage, batch });\n          if (partitions?.length === 0) continue;',
-    replacement:
-      'neededBy(to, { stage, batch: noBatch });\n          if (partitions?.length === 0) continue;',
+    file: 'src/control/worker/resending.ts',
+    text: 'const partitions = this.neededBy(to, { stage, batch });',
+    replacement: 'const partitions = this.neededBy(to, { stage, batch: -1 });',
   },
   {
     name: 'leave-out-what-the-log-may-not-hold-yet',
@@ -336,7 +335,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'send-before-all-is-read',
     breaks: 'blocks are sent again though some of them are still on disk',
-    file: worker,
+    file: 'src/control/worker/resends.ts',
     text: 'if (entries.includes(null)) {',
     replacement: 'if (entries.every((entry) => entry === null)) {',
   },
@@ -351,8 +350,8 @@ export const mutations: readonly Mutation[] = [
     name: 'forget-what-was-to-be-sent',
     breaks: 'a recovery forgets blocks that the one before had not sent yet',
     file: worker,
-    text: '[...this.#stillToSend(recovery), ...this.#copiesToSend(recovery)];',
-    replacement: '[...this.#copiesToSend(recovery)];',
+    text: 'const resends = [...resending.stillToSend(this.#resends.rest)];',
+    replacement: 'const resends: Resend[] = [];',
   },
   {
     name: 'catch-up-in-silence',
@@ -369,7 +368,7 @@ export const resendMutations: readonly Mutation[] = [
     name: 'overtake-what-is-sent-again',
     breaks: 'new ranges reach a worker before those in front of them, which are still on disk',
     file: worker,
-    text: 'if (this.#resends.insert(resend)) return this.#sendAgain();',
+    text: 'if (this.#resends.insert(resend)) return;',
     replacement: '',
   },
 ];

@@ -11,6 +11,7 @@ import { sameRange } from '../../control/storage/range-frame.ts';
 import type { KafkaPlatform } from '../../ports/kafka-wire.ts';
 import type { LoggedRange, RangeLog, RangeLogWriter } from '../../ports/range-log.ts';
 import { kafkaErrors } from './error-codes.ts';
+import { endOfLog, findOffsets } from './find-offsets.ts';
 import type { KafkaClient } from './kafka-client.ts';
 import type { LogMark, LogOwner, LogWriterState } from './log-marks.ts';
 import { encodeMark, rangesMark } from './log-marks.ts';
@@ -139,7 +140,10 @@ export class KafkaRangeLog implements RangeLog {
 
   async #toEnd(): Promise<readonly LogScan[]> {
     const scans = await this.#open();
-    await Promise.all(scans.map((scan) => scan.toEnd()));
+    const { client, topic } = this.#options;
+    const asked = scans.map((_, partition) => ({ topic, partition, timestamp: endOfLog }));
+    const ends = await findOffsets(client, 'read-uncommitted', asked);
+    await Promise.all(scans.map((scan, partition) => scan.through(ends[partition]! - 1)));
     return scans;
   }
 

@@ -2,7 +2,13 @@
 // checkpoint, survivors only what they had not done.
 
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
+import type { Place, WorkerLife } from '../protocol/messages.ts';
 import type { Recovery } from '../protocol/recovery.ts';
+import { bundleOf } from '../protocol/routing.ts';
+import type { Template } from '../protocol/template.ts';
+import { partitionsOn, workersOf } from '../protocol/template.ts';
+import type { KeptBlocks } from './kept-blocks.ts';
+import type { Resend } from './resend-queue.ts';
 
 export type Move = {
   readonly exchange: number;
@@ -16,10 +22,14 @@ export class Resending {
   /** What each survivor had done. */
   readonly #floors = new Map<WorkerId, BatchNumber>();
   readonly #checkpoint: BatchNumber;
+  readonly #template: Template;
+  readonly #hasMoved: readonly Place[];
   /** By stage and worker: partitions that have moved there. */
   readonly #moved: ReadonlyMap<WorkerId, readonly number[]>[];
 
   constructor({ template, moved, done, checkpoint }: Recovery) {
+    this.#template = template;
+    this.#hasMoved = moved;
     this.#checkpoint = checkpoint;
     for (const { worker, through } of done) this.#floors.set(worker, through);
     const byStage = template.stages.map(() => new Map<WorkerId, number[]>());
@@ -33,6 +43,61 @@ export class Resending {
     this.moves = template.exchanges.flatMap(({ to: stage }, exchange) =>
       Array.from(byStage[stage]!, ([to, partitions]) => ({ exchange, to, partitions })),
     );
+  }
+
+  /** What own tasks gave and was sent, for partitions that have moved. */
+  own(kept: KeptBlocks): Resend[] {
+    const resends: Resend[] = [];
+    for (const { exchange, to, partitions } of this.moves) {
+      const routed = this.#template.exchanges[exchange]!;
+      const feeds = (producer: number): boolean =>
+        routed.fanIn === undefined || partitions.includes(bundleOf(routed, producer));
+      for (const batch of kept.batches) {
+        const entries = kept
+          .of(batch, exchange)
+          .filter(({ sent, copyOf, entry }) => sent && copyOf === null && feeds(entry.producer));
+        if (entries.length === 0) continue;
+        resends.push({ to, batch, exchange, partitions, entries, isNew: false });
+      }
+    }
+    return resends;
+  }
+
+  /** What the dead gave lies here for all who may not have got it from themselves. */
+  copies(kept: KeptBlocks, isDead: (life: WorkerLife) => boolean): Resend[] {
+    const { stages, exchanges } = this.#template;
+    const resends: Resend[] = [];
+    exchanges.forEach(({ from, to: stage }, exchange) => {
+      if (!stages[from]!.source) return;
+      const consumers = workersOf(stages[stage]!);
+      for (const batch of kept.batches) {
+        const entries = kept
+          .of(batch, exchange)
+          .filter(({ copyOf }) => copyOf !== null && isDead(copyOf));
+        if (entries.length === 0) continue;
+        for (const to of consumers) {
+          const partitions = this.neededBy(to, { stage, batch });
+          if (partitions?.length === 0) continue;
+          resends.push({ to, batch, exchange, partitions, entries, isNew: false });
+        }
+      }
+    });
+    return resends;
+  }
+
+  /** What rounds before had to send, to those who have stayed where they were moved to. */
+  stillToSend(rest: readonly Resend[]): Resend[] {
+    const { stages, exchanges } = this.#template;
+    return rest.flatMap((resend) => {
+      const { to: stage } = exchanges[resend.exchange]!;
+      const stayed = partitionsOn(stages[stage]!, resend.to).filter(
+        (partition) =>
+          !this.#hasMoved.some((at) => at.stage === stage && at.partition === partition),
+      );
+      const { partitions: meant } = resend;
+      const partitions = stayed.filter((one) => meant === null || meant.includes(one));
+      return partitions.length === 0 ? [] : [{ ...resend, partitions }];
+    });
   }
 
   /** Through here a worker needs nothing that is sent again. */

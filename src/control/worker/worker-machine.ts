@@ -54,7 +54,7 @@ import type { Recovery } from '../protocol/recovery.ts';
 import { replaysInOrder } from '../protocol/recovery.ts';
 import { bundleFor, bundleOf, producersOf } from '../protocol/routing.ts';
 import type { Template } from '../protocol/template.ts';
-import { partitionsOn, workerCountOf, workersOf } from '../protocol/template.ts';
+import { partitionsOn, workerCountOf } from '../protocol/template.ts';
 import { Backups } from './backups.ts';
 import type { Blocks, DeliveryHost, DeliveryPolicy } from './delivery.ts';
 import { deliveryOf } from './delivery.ts';
@@ -68,9 +68,8 @@ import { advanceDone, inboxOf, localPartition, runsBefore } from './local-partit
 import type { PermittedGroup } from './permissions.ts';
 import { Permissions } from './permissions.ts';
 import { ReportLog } from './report-log.ts';
-import type { Resend } from './resend-queue.ts';
-import { ResendQueue } from './resend-queue.ts';
 import { Resending } from './resending.ts';
+import { Resends } from './resends.ts';
 import { Membership } from './membership.ts';
 import { Reruns, rerunsOn } from './reruns.ts';
 import { SnapshotRound } from './snapshot-round.ts';
@@ -145,16 +144,8 @@ export class WorkerMachine {
   #stagesDone: BatchNumber[] = [];
 
   readonly #spills: SpillPolicy;
-  readonly #loadBytesMax: number;
   readonly #backupEvery: number;
-  #resends = new ResendQueue([], () => noBatch);
-  #reads = 0;
-  /** What is read from the disk, to be sent again. */
-  #reading: {
-    readonly read: number;
-    readonly to: WorkerId;
-    readonly resends: readonly Loading[];
-  } | null = null;
+  readonly #resends: Resends;
   /** It repeats micro-batches up to here: who sends blocks again is told how far it is. */
   #catchesUp: { readonly end: BatchNumber; readonly tell: readonly WorkerId[] } | null = null;
   #takenToldThrough: BatchNumber = noBatch;
@@ -176,7 +167,12 @@ export class WorkerMachine {
     const limits = options.keptLimits ?? keptLimitsDefault;
     this.#backupEvery = options.backupEvery ?? backupEveryDefault;
     this.#spills = new SpillPolicy(limits);
-    this.#loadBytesMax = limits.loadBytesMax;
+    this.#resends = new Resends({
+      loadBytesMax: limits.loadBytesMax,
+      retiredThrough: () => this.#retiredThrough,
+      give: (to, blocks, only) => this.#giveTo(to, blocks, only),
+      read: (read, stored) => this.#effects.push({ kind: 'read-blocks', read, stored }),
+    });
   }
 
   /** Every local task through this micro-batch is done and its output visible. */
@@ -255,7 +251,8 @@ export class WorkerMachine {
         this.#ignore('spill-failed', 'unknown-run');
         break;
       case 'blocks-read':
-        this.#onBlocksRead(event.read, event.outputs);
+        if (this.#resends.blocksRead(event.read, event.outputs)) break;
+        this.#ignore('blocks-read', 'unknown-run');
         break;
       case 'gauges-measured':
         this.#log.gauges = event.gauges;
@@ -339,7 +336,7 @@ export class WorkerMachine {
       case 'progress':
         if (version !== this.#template.version) return;
         this.#downstream!.heard(from, message.doneThrough);
-        if (this.#resends.heard(from, message.takenThrough)) this.#sendAgain();
+        this.#resends.heard(from, message.takenThrough);
         return this.#wakeSources();
       case 'frontier':
         this.#frontier!.heard(from, version, message.durableThrough);
@@ -713,131 +710,12 @@ export class WorkerMachine {
   /** Blocks that are kept here for partitions that have moved, now or in a round before. */
   #resend(recovery: Recovery): void {
     const { template } = recovery;
-    const resends = [...this.#stillToSend(recovery), ...this.#copiesToSend(recovery)];
-    for (const { exchange, to, partitions } of this.#resending!.moves) {
-      const routed = template.exchanges[exchange]!;
-      const feeds = (producer: number): boolean =>
-        routed.fanIn === undefined || partitions.includes(bundleOf(routed, producer));
-      for (const batch of this.#kept.batches) {
-        const entries = this.#kept
-          .of(batch, exchange)
-          .filter(({ sent, copyOf, entry }) => sent && copyOf === null && feeds(entry.producer));
-        if (entries.length === 0 || template.delivery === 'pull') continue;
-        resends.push({ to, batch, exchange, partitions, entries, isNew: false });
-      }
-    }
-    this.#resends = new ResendQueue(resends, (worker) => this.#resending!.takenBy(worker));
-    this.#reading = null;
-    this.#sendAgain();
-  }
-
-  /** What the dead have given lies here for all who may not have got it from themselves. */
-  #copiesToSend({ template }: Recovery): Resend[] {
-    const resends: Resend[] = [];
-    template.exchanges.forEach(({ from, to: stage }, exchange) => {
-      if (!template.stages[from]!.source) return;
-      const consumers = workersOf(template.stages[stage]!);
-      for (const batch of this.#kept.batches) {
-        const entries = this.#kept
-          .of(batch, exchange)
-          .filter(({ copyOf }) => copyOf !== null && this.#membership.isDead(copyOf));
-        if (entries.length === 0) continue;
-        for (const to of consumers) {
-          const partitions = this.#resending!.neededBy(to, { stage, batch });
-          if (partitions?.length === 0) continue;
-          resends.push({ to, batch, exchange, partitions, entries, isNew: false });
-        }
-      }
-    });
-    return resends;
-  }
-
-  /** What rounds before had to send, to those who have stayed where they were moved to. */
-  #stillToSend({ template, moved }: Recovery): Resend[] {
-    const reading = this.#reading?.resends.map(({ resend }) => resend) ?? [];
-    return [...reading, ...this.#resends.rest].flatMap((resend) => {
-      const { to: stage } = template.exchanges[resend.exchange]!;
-      const stayed = partitionsOn(template.stages[stage]!, resend.to).filter(
-        (partition) => !moved.some((at) => at.stage === stage && at.partition === partition),
-      );
-      const { partitions: meant } = resend;
-      const partitions = stayed.filter((one) => meant === null || meant.includes(one));
-      return partitions.length === 0 ? [] : [{ ...resend, partitions }];
-    });
-  }
-
-  /** Sends what its receivers have room for, and orders from the disk what is not in memory. */
-  #sendAgain(): void {
-    for (const to of this.#resends.receivers) {
-      while (!this.#resends.isReading(to)) {
-        const resend = this.#nextResend(to);
-        if (resend === null) break;
-        const entries = resend.entries.map(inMemory);
-        if (entries.includes(null)) {
-          if (this.#reading === null) this.#read(to);
-          break;
-        }
-        this.#resends.shift(to);
-        this.#giveAgain({ resend, entries }, []);
-      }
-    }
-  }
-
-  #nextResend(to: WorkerId): Resend | null {
-    for (;;) {
-      const resend = this.#resends.first(to);
-      if (resend === null || resend.batch > this.#retiredThrough) return resend;
-      // A checkpoint covers it by now: everybody has done with it.
-      this.#resends.shift(to);
-    }
-  }
-
-  /** Several at once, since each waits for the disk; not more than there is room for. */
-  #read(to: WorkerId): void {
-    const resends: Loading[] = [];
-    const stored: Handle[] = [];
-    let bytes = 0;
-    this.#resends.read(to, true);
-    while (bytes < this.#loadBytesMax) {
-      const resend = this.#nextResend(to);
-      if (resend === null) break;
-      this.#resends.shift(to);
-      // What goes to the disk from now on is sent from here.
-      const entries = resend.entries.map(inMemory);
-      resends.push({ resend, entries });
-      resend.entries.forEach((kept, index) => {
-        if (entries[index] !== null) return;
-        stored.push(kept.stored);
-        bytes += kept.bytes;
-      });
-    }
-    const read = this.#reads++;
-    this.#reading = { read, to, resends };
-    this.#effects.push({ kind: 'read-blocks', read, stored });
-  }
-
-  #onBlocksRead(read: number, outputs: readonly Handle[]): void {
-    if (this.#reading?.read !== read) return this.#ignore('blocks-read', 'unknown-run');
-    const { to, resends } = this.#reading;
-    this.#reading = null;
-    this.#resends.read(to, false);
-    let next = 0;
-    for (const loading of resends) {
-      const end = next + loading.entries.filter((entry) => entry === null).length;
-      this.#giveAgain(loading, outputs.slice(next, end));
-      next = end;
-    }
-    this.#sendAgain();
-  }
-
-  /** `loaded`: the outputs of those of its blocks that were on disk. */
-  #giveAgain({ resend, entries: inMemory }: Loading, loaded: readonly Handle[]): void {
-    const { to, batch, exchange, partitions } = resend;
-    let next = 0;
-    const entries = inMemory.map((entry, index): BlockEntry => {
-      return entry ?? { ...resend.entries[index]!.entry, output: loaded[next++] };
-    });
-    this.#giveTo(to, { batch, exchange, entries }, partitions);
+    const resending = this.#resending!;
+    const resends = [...resending.stillToSend(this.#resends.rest)];
+    const isDead = (life: WorkerLife): boolean => this.#membership.isDead(life);
+    resends.push(...resending.copies(this.#kept, isDead));
+    if (template.delivery === 'push') resends.push(...resending.own(this.#kept));
+    this.#resends.begin(resends, (worker) => resending.takenBy(worker));
   }
 
   /** What waited for a partition that has moved away meanwhile waits for nobody any more. */
@@ -1231,7 +1109,7 @@ export class WorkerMachine {
       const inMemory = { bytes: 0, place: 'memory', stored: null } as const;
       const entries = blocks.entries.map((entry) => ({ entry, ...inMemory }));
       const resend = { to, batch, exchange, partitions: only, entries, isNew: true };
-      if (this.#resends.insert(resend)) return this.#sendAgain();
+      if (this.#resends.insert(resend)) return;
     }
     this.#giveTo(to, blocks, only);
   }
@@ -1296,7 +1174,7 @@ export class WorkerMachine {
     this.#takenToldThrough = through;
     if (isOver) this.#catchesUp = null;
     for (const worker of tell) this.#tellProgress(worker);
-    if (this.#resends.heard(this.#worker, through)) this.#sendAgain();
+    this.#resends.heard(this.#worker, through);
   }
 
   /** Every task here that takes blocks has run through this micro-batch; it may not be visible. */
@@ -1554,8 +1432,6 @@ export class WorkerMachine {
   }
 }
 
-/** A null entry is on disk. */
-type Loading = { readonly resend: Resend; readonly entries: readonly (BlockEntry | null)[] };
 type AskStatus = Extract<DriverMessage, { kind: 'ask-status' }>;
 type Refused = Extract<WorkerEvent, { kind: 'commit-failed' | 'log-failed' }>;
 type RunTask = Extract<WorkerEffect, { kind: 'run-task' }>;
@@ -1574,10 +1450,6 @@ type ReceivedBlocks = Blocks & {
 
 function place({ stage, partition }: Place): Place {
   return { stage, partition };
-}
-
-function inMemory({ place: where, entry }: Resend['entries'][number]): BlockEntry | null {
-  return where === 'disk' ? null : entry;
 }
 
 /** The ranges that a task had before, by part. */

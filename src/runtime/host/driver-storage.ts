@@ -55,7 +55,8 @@ export class DriverStorage {
   readonly #log: RangeLogWriter;
   /** Not waited for before there is a loss. */
   readonly #fenced: Promise<void>;
-  #closesFormer: Promise<void> | null = null;
+  #former: Promise<readonly string[]> | null = null;
+  #closesFormer: Promise<unknown> | null = null;
   /** By life: its logs of terms before this one. */
   readonly #olderLogs = new Map<string, readonly string[]>();
   readonly #term: Term;
@@ -94,16 +95,22 @@ export class DriverStorage {
    */
   async readLog(order: ReadLog): Promise<readonly KnownRanges[]> {
     const { journal, open } = this.#options;
-    // Reading harms nobody.
-    this.#keepUp();
+    const former = (this.#former ??= this.#formerLogs(order));
+    // Whoever waits for it is told.
+    former.catch(() => {});
     // One that has stood still must not close the logs of workers that have left it.
     await journal.assertOwn();
     // A round that begins while the one before closes them waits for that, too.
-    this.#closesFormer ??= this.#closeFormer(order);
-    await this.#closesFormer;
+    this.#closesFormer ??= former.then((names) => this.#seal(names));
+    await former;
     const closed = order.closesAll ? [...order.dead, ...order.living] : order.dead;
-    await Promise.all(this.#namesOf(closed, order).map((name) => open.log.seal(name)));
+    await Promise.all([this.#closesFormer, this.#seal(this.#namesOf(closed, order))]);
     return this.#known(await open.log.read(order.after), order.after);
+  }
+
+  async #seal(names: readonly string[]): Promise<void> {
+    const { log } = this.#options.open;
+    await Promise.all(names.map((name) => log.seal(name)));
   }
 
   #namesOf(lives: readonly WorkerLife[], { closesAll, version }: ReadLog): readonly string[] {
@@ -117,10 +124,10 @@ export class DriverStorage {
   }
 
   /**
-   * Closes the logs of older terms, once: nobody may add to them any more but workers that have
-   * come over. The fence is first, so that nobody begins behind the listing.
+   * The logs of older terms that are to be closed, once: nobody may add to them any more but workers
+   * that have come over. The fence is first, so that nobody begins behind the listing.
    */
-  async #closeFormer({ closesAll, returned }: ReadLog): Promise<void> {
+  async #formerLogs({ closesAll, returned }: ReadLog): Promise<readonly string[]> {
     const { log } = this.#options.open;
     await this.#fenced;
     // A new worker may have the number of one that wrote for a driver before, and may live still.
@@ -132,7 +139,7 @@ export class DriverStorage {
       if (life === null || closesAll || !lives.has(life)) closed.push(name);
       else this.#olderLogs.set(life, [...(this.#olderLogs.get(life) ?? []), name]);
     }
-    await Promise.all(closed.map((name) => log.seal(name)));
+    return closed;
   }
 
   /** Rejects with `fenced` when another driver has taken over. */

@@ -1,5 +1,5 @@
-// The open writers of one thread: each is opened when its first rows come, and commits one
-// micro-batch at a time.
+// The open writers of one thread: each is opened when its first rows come, or a partition that feeds
+// it, and commits one micro-batch at a time.
 
 import { asStreamError } from '../../base/stream-error.ts';
 import type { PlacementVersion } from '../../control/protocol/ids.ts';
@@ -35,10 +35,7 @@ export class SinkWriters {
   commit(id: SinkId, to: SinkPlace, output: SinkOutput): Promise<void> {
     const { partition, since } = to;
     const key = `${id}/${partition}`;
-    const before = this.#commits.get(key) ?? Promise.resolve();
-    const commit = before
-      // What became of the one before is told to whoever gave it.
-      .catch(() => {})
+    const commit = this.#former(key)
       .then(() => this.#writer(id, to))
       .then((opened) => this.#commitBehind(opened, output))
       .catch((error: unknown) => {
@@ -51,6 +48,26 @@ export class SinkWriters {
       });
     this.#commits.set(key, commit);
     return commit;
+  }
+
+  /**
+   * Opens a writer before there are rows for it: the one before is fenced by then. If that fails,
+   * the first commit tries again, and is told.
+   */
+  prepare(id: SinkId, to: SinkPlace): void {
+    const key = `${id}/${to.partition}`;
+    const opened = this.#former(key)
+      .then(() => this.#writer(id, to))
+      .then(
+        () => {},
+        () => {},
+      );
+    this.#commits.set(key, opened);
+  }
+
+  /** What became of the one before is told to whoever gave it. */
+  #former(key: string): Promise<void> {
+    return (this.#commits.get(key) ?? Promise.resolve()).catch(() => {});
   }
 
   async #commitBehind(opened: Opened, output: SinkOutput): Promise<void> {

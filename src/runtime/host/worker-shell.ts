@@ -34,7 +34,7 @@ import type {
 import type { Bindings } from '../../plan/bindings.ts';
 import type { SinkId } from '../../plan/logical-plan.ts';
 import type { PhysicalPlan, StageId } from '../../plan/physical-plan.ts';
-import { SinkPartitions } from '../../plan/sink-partitions.ts';
+import { SinkPartitions, sinksFedBy } from '../../plan/sink-partitions.ts';
 import type { Sink, SinkOutput } from '../../ports/sink.ts';
 import type { Source } from '../../ports/source.ts';
 import { BlockSpill } from './block-spill.ts';
@@ -301,6 +301,7 @@ export class WorkerShell {
     const place = { stage: stage as StageId, partition };
     const handle = order.snapshot as SnapshotHandle | null;
     const record = order.behind as RangeRecord | null;
+    this.#openSinks(place, since);
     try {
       const bytes = handle === null ? [] : await this.#storage!.read(handle);
       this.#discard(place);
@@ -319,6 +320,16 @@ export class WorkerShell {
     } catch (error) {
       const data = errorToData(error);
       this.#step({ kind: 'restore-failed', stage, partition, since, error: data });
+    }
+  }
+
+  /** Whoever wrote for the partition before is fenced while it catches up. */
+  #openSinks({ stage, partition }: { stage: StageId; partition: number }, since: number): void {
+    const { plan } = this.#options;
+    for (const sink of sinksFedBy(plan, plan.stages[stage]!)) {
+      if (this.#isAtClient(sink)) continue;
+      const to = this.#sinkPartitions.of(sink, stage, partition);
+      this.#writers.prepare(sink, { partition: to, since: since as PlacementVersion });
     }
   }
 
@@ -519,13 +530,17 @@ export class WorkerShell {
     to: { readonly partition: number; readonly since: PlacementVersion },
     output: SinkOutput,
   ): Promise<void> {
-    const sink = this.#options.bindings.sinks.get(id)!;
-    // A sink of one partition has its one writer at the client: many partitions may feed it (late
-    // rows, dead letters), and one who asks for a file expects it where the job was started.
-    if (sink.location === 'client' || sink.partitions === 1) {
-      return this.#options.commitAtClient({ sink: id, ...to, output });
-    }
+    if (this.#isAtClient(id)) return this.#options.commitAtClient({ sink: id, ...to, output });
     return this.#writers.commit(id, to, output);
+  }
+
+  /**
+   * A sink of one partition has its one writer at the client: many partitions may feed it (late
+   * rows, dead letters), and one who asks for a file expects it where the job was started.
+   */
+  #isAtClient(id: SinkId): boolean {
+    const sink = this.#options.bindings.sinks.get(id)!;
+    return sink.location === 'client' || sink.partitions === 1;
   }
 
   #measure(): void {
