@@ -124,8 +124,8 @@ export class DriverStorage {
   }
 
   /**
-   * The logs of older terms that are to be closed, once: nobody may add to them any more but workers
-   * that have come over. The fence is first, so that nobody begins behind the listing.
+   * The logs of older terms that are to be closed, once: nobody may add to them any more but
+   * workers that have come over. The fence is first, so that nobody begins behind the listing.
    */
   async #formerLogs({ closesAll, returned }: ReadLog): Promise<readonly string[]> {
     const { log } = this.#options.open;

@@ -44,7 +44,7 @@ function output(batch: number): SinkOutput {
   return { batch, rows: { schema, rowCount: 1, vectors: [] }, watermarkMs: 0 };
 }
 
-test('a writer that was prepared is open when the first rows come, and is the one they go to', async () => {
+test('a writer that was prepared is open when rows come, and is the one they go to', async () => {
   const { writers, did } = writersOf();
   writers.prepare(id, place(1));
   await new Promise((resolve) => setImmediate(resolve));
@@ -55,7 +55,7 @@ test('a writer that was prepared is open when the first rows come, and is the on
   assert.deepEqual(did, ['open 3 as 2', 'commit 5 as 2', 'close 2'], '4 was visible');
 });
 
-test('a writer that could not be prepared is opened by the first commit, which is told', async () => {
+test('a writer that could not be prepared is opened by a commit, which is told', async () => {
   const { writers, did } = writersOf({ opensFail: 2 });
   writers.prepare(id, place(1));
   const refused = (error: unknown): boolean =>

@@ -1,5 +1,5 @@
-// The open writers of one thread: each is opened when its first rows come, or a partition that feeds
-// it, and commits one micro-batch at a time.
+// The open writers of one thread: each is opened when its first rows come, or a partition that
+// feeds it, and commits one micro-batch at a time.
 
 import { asStreamError } from '../../base/stream-error.ts';
 import type { PlacementVersion } from '../../control/protocol/ids.ts';
