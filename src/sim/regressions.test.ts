@@ -230,3 +230,7 @@ test('what fails during a recovery, as of the end, is made after it (seed 710380
 test('a worker that looks for a driver when the job has ended ends, too (seed 9004323)', () => {
   runSimulation(drawSimulation(9_004_323));
 });
+
+test('who has run what comes again says so, or waits for what is behind it (seed 30102647)', () => {
+  runSimulation(drawSimulation(30_102_647));
+});

@@ -357,7 +357,7 @@ export const mutations: readonly Mutation[] = [
     name: 'catch-up-in-silence',
     breaks: 'a worker that repeats micro-batches does not say how far it is',
     file: worker,
-    text: 'this.#catchesUp = waits && isFar ? { end, tell: others } : null;',
+    text: 'this.#catchesUp = end - 1 > through + resendAheadMax ? { end, tell } : null;',
     replacement: 'this.#catchesUp = null;',
   },
 ];

@@ -590,8 +590,9 @@ export class WorkerMachine {
       rerunsOn(this.#worker, recovery, (at, batch) => this.#kept.rangeOf(at, batch)),
     );
     for (const local of adopted) this.#restore(local, recovery);
-    this.#catchUp(recovery, adopted);
+    this.#catchUp(recovery);
     this.#resend(recovery);
+    this.#tellTaken();
     this.#giveWaiting();
     this.#doneThrough = checkpoint;
     this.#stagesDone = template.stages.map(() => checkpoint);
@@ -696,15 +697,12 @@ export class WorkerMachine {
     this.#wake(local);
   }
 
-  /** Who sends blocks again to partitions that it has taken over must know how far it is. */
-  #catchUp({ template, checkpoint, end, done }: Recovery, adopted: readonly Place[]): void {
-    const adopts = adopted.some(({ stage }) => !template.stages[stage]!.source);
-    const waits = adopts || this.#catchesUp !== null;
-    const others = done.map(({ worker }) => worker).filter((worker) => worker !== this.#worker);
-    // What is within reach at once is sent without a word.
-    const isFar = end - 1 > checkpoint + resendAheadMax;
-    this.#catchesUp = waits && isFar ? { end, tell: others } : null;
-    this.#takenToldThrough = checkpoint;
+  /** Who sends blocks again must know how far it is; what is within reach is sent without a word. */
+  #catchUp({ end, done }: Recovery): void {
+    const through = this.#resending!.takenBy(this.#worker);
+    const tell = done.map(({ worker }) => worker).filter((worker) => worker !== this.#worker);
+    this.#catchesUp = end - 1 > through + resendAheadMax ? { end, tell } : null;
+    this.#takenToldThrough = through;
   }
 
   /** Blocks that are kept here for partitions that have moved, now or in a round before. */
