@@ -697,7 +697,7 @@ export class WorkerMachine {
     this.#wake(local);
   }
 
-  /** Who sends blocks again must know how far it is; what is within reach is sent without a word. */
+  /** Who sends blocks again must know how far it is; what is near is sent without a word. */
   #catchUp({ end, done }: Recovery): void {
     const through = this.#resending!.takenBy(this.#worker);
     const tell = done.map(({ worker }) => worker).filter((worker) => worker !== this.#worker);
