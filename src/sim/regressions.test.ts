@@ -234,3 +234,7 @@ test('a worker that looks for a driver when the job has ended ends, too (seed 90
 test('who has run what comes again says so, or waits for what is behind it (seed 30102647)', () => {
   runSimulation(drawSimulation(30_102_647));
 });
+
+test('whom an order left out says nothing by an older placement any more (seed 31000830)', () => {
+  runSimulation(drawSimulation(31_000_830));
+});

@@ -45,7 +45,7 @@ test('Membership: who was refused is heard again by a newer placement, or after 
   assert.equal(membership.refusal(a, said(1, 5), 5), 'not-a-member');
   assert.equal(membership.refusal(a, said(1, 6), 5), null);
   assert.equal(membership.refusal(b, said(1, 5), 5), null);
-  membership.settle();
+  membership.settle(5 as PlacementVersion);
   assert.deepEqual(membership.refused, []);
   assert.equal(membership.refusal(a, said(1, 5), 5), null);
 });
@@ -57,4 +57,17 @@ test('Membership: a later life has lost what the one before it had', () => {
   assert.ok(membership.isLost(a));
   membership.refusal(a, said(2, 1), 0);
   assert.equal(membership.isLost(a), false);
+});
+
+test('Membership: whom an order left out is not heard by an older placement', () => {
+  const membership = new Membership();
+  membership.restrictTo(lives([a, 1]));
+  membership.settle(7 as PlacementVersion);
+  // The next driver does not know of that order yet, and b has missed it; c has never spoken.
+  membership.restrictTo(lives([a, 1], [b, 1], [c, 1]));
+  assert.equal(membership.refusal(a, said(1, 3), 7), null, 'it will carry the order out');
+  assert.equal(membership.refusal(b, said(1, 3), 7), 'not-a-member');
+  assert.equal(membership.refusal(c, said(1, 7), 7), 'not-a-member');
+  assert.equal(membership.refusal(c, said(1, 8), 7), null);
+  assert.deepEqual(membership.refused, lives([b, 1], [c, 1]));
 });

@@ -14,6 +14,11 @@ export class Membership {
   /** Whose voice counts; null: everybody's, for nobody was lost yet. */
   #members: ReadonlyMap<WorkerId, Incarnation> | null = null;
   readonly #refused = new Map<WorkerId, Incarnation>();
+  /** Whom the last order was for, and the placement that it brought. */
+  #placed: {
+    readonly members: ReadonlyMap<WorkerId, Incarnation>;
+    readonly version: PlacementVersion;
+  } | null = null;
 
   /** Lives that were refused since the last round's order. */
   get refused(): readonly WorkerLife[] {
@@ -36,6 +41,10 @@ export class Membership {
   listensTo(from: WorkerId, { incarnation, version }: Signed, placement: number): boolean {
     if (this.#members === null) return true;
     if (this.#members.get(from) !== incarnation) return false;
+    // Whom an order left out, others have replaced: nothing counts that it did by an older one,
+    // even if a later driver takes it for a member.
+    const isPlaced = this.#placed === null || this.#placed.members.get(from) === incarnation;
+    if (!isPlaced && version <= this.#placed!.version) return false;
     // By a newer placement speaks who has carried out an order that makes good what is missing.
     return version > placement || this.#refused.get(from) !== incarnation;
   }
@@ -50,8 +59,9 @@ export class Membership {
     }
   }
 
-  /** A round's order makes good what was not heard. */
-  settle(): void {
+  /** A round's order makes good what was not heard of its members. */
+  settle(version: PlacementVersion): void {
+    if (this.#members !== null) this.#placed = { members: this.#members, version };
     this.#refused.clear();
   }
 

@@ -569,7 +569,7 @@ export class WorkerMachine {
     const { round, template, checkpoint, end, final, cut } = recovery;
     this.#recoveredRound = round;
     this.#sourcesWait = false;
-    this.#membership.settle();
+    this.#membership.settle(template.version);
     assert(end > this.#startedThrough || template.reach === 'all', 'a recovery withdraws a start');
     const fresh = this.#template === null;
     if (fresh) this.#kept = new KeptBlocks(template.exchanges.length);
