@@ -5,6 +5,7 @@ import type { ClusterOptions } from './cluster.ts';
 import { runCluster } from './cluster.ts';
 import type { Fault } from './faults.ts';
 import { assertStoppedTogether, compareWithReference } from './reference-run.ts';
+import { judgeIndependently } from './independent-judge.fixture.ts';
 import { drawSimulation, runSimulation } from './simulate.ts';
 import { HashRunner } from './hash-runner.fixture.ts';
 
@@ -237,4 +238,8 @@ test('who has run what comes again says so, or waits for what is behind it (seed
 
 test('whom an order left out says nothing by an older placement any more (seed 31000830)', () => {
   runSimulation(drawSimulation(31_000_830));
+});
+
+test('a session that meets another in a task keeps ties in order of arrival (seed 31303780)', () => {
+  judgeIndependently(runSimulation(drawSimulation(31_303_780)));
 });

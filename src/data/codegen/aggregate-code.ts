@@ -204,6 +204,10 @@ class AggregateWriter {
     });
   }
 
+  /**
+   * Of sessions that the row meets the youngest: so it comes into none that is older than that of a
+   * row of the same time before it, and ties stay in order of arrival.
+   */
   #probe(probe: Probe): void {
     const writer = this.#writer;
     const { group, slotHash, keys, span, hash } = probe;
@@ -211,25 +215,26 @@ class AggregateWriter {
     const mask = this.#locals.local('mask', `${this.#table}.mask`);
     const hashes = this.#locals.local('hashes', `${this.#table}.hashes`);
     const slot = writer.fresh('slot');
+    const isSession = span !== null && 'end' in span;
     const head = `for (let ${slot} = ${slotHash} & ${mask}; ; ${slot} = (${slot} + 1) & ${mask})`;
     writer.block(head, () => {
-      writer.line(`${group} = ${slots}[${slot}] - 1;`);
-      writer.block(`if (${group} < 0)`, () => {
+      const found = isSession ? writer.fresh('found') : group;
+      writer.line(`${isSession ? 'const ' : ''}${found} = ${slots}[${slot}] - 1;`);
+      writer.block(`if (${found} < 0)`, () => {
+        if (isSession) writer.line(`if (${group} >= 0) break;`);
         const start = span === null ? '0' : span.start;
         writer.line(`${group} = ${this.#table}.insert(${slotHash}, ${hash}, ${start});`);
         this.#appendKeys(keys);
         this.#locals.reload(writer);
-        if (span !== null && 'end' in span) {
-          writer.line(`${this.#ends()}[${group}] = ${span.end};`);
-        }
+        if (isSession) writer.line(`${this.#ends()}[${group}] = ${span.end};`);
         writer.line('break;');
       });
       const tests = [
-        `${hashes}[${group}] === ${slotHash}`,
-        ...this.#spanTests(group, span),
-        ...keys.map((key, index) => this.#sameKey(key, index, group)),
+        `${hashes}[${found}] === ${slotHash}`,
+        ...this.#spanTests(found, span),
+        ...keys.map((key, index) => this.#sameKey(key, index, found)),
       ];
-      writer.line(`if (${tests.join(' && ')}) break;`);
+      writer.line(`if (${tests.join(' && ')}) ${isSession ? `${group} = ${found}` : 'break'};`);
     });
   }
 
