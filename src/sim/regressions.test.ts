@@ -240,6 +240,6 @@ test('whom an order left out says nothing by an older placement any more (seed 3
   runSimulation(drawSimulation(31_000_830));
 });
 
-test('a session that meets another in a task keeps ties in order of arrival (seed 31303780)', () => {
+test('ties stay in order of arrival where two sessions of a task meet (seed 31303780)', () => {
   judgeIndependently(runSimulation(drawSimulation(31_303_780)));
 });
