@@ -36,9 +36,10 @@ export interface RangeLog {
   read(afterBatch: number): Promise<readonly LoggedRange[]>;
   /**
    * Where a read costs by what was added since the one before: reads that, so that a driver that
-   * asks now and then has little left to read when it must. Elsewhere nothing.
+   * asks now and then has little left to read when it must. Elsewhere nothing. `afterBatch`: behind
+   * which it would read now.
    */
-  keepUp(): Promise<void>;
+  keepUp(afterBatch: number): Promise<void>;
   /** Names of all writers that have appended or been sealed and are not forgotten. */
   writers(): Promise<readonly string[]>;
   /** Records up to this batch are no longer needed; they may go on existing. */

@@ -75,9 +75,9 @@ export class KafkaRangeLog implements RangeLog {
     });
   }
 
-  keepUp(): Promise<void> {
+  keepUp(afterBatch: number): Promise<void> {
     return this.#inTurn(async () => {
-      for (const scan of await this.#toEnd()) scan.decode();
+      for (const scan of await this.#toEnd()) scan.decode(afterBatch);
     });
   }
 

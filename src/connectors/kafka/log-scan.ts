@@ -51,15 +51,19 @@ export class LogScan {
 
   /** Of what was read and counts. */
   rangesAfter(batch: number): readonly LoggedRange[] {
-    this.decode();
+    this.decode(batch);
     const after = this.state.ranges.filter(({ throughBatch }) => throughBatch > batch);
     return after.flatMap(({ records }) => records ?? []);
   }
 
-  /** Little is left to do for a driver that must know when it has done this now and then. */
-  decode(): void {
-    for (const ranges of this.state.ranges.toReversed()) {
-      if (ranges.records !== null) return;
+  /**
+   * Little is left to do for a driver that must know when it has done this now and then. What lies
+   * before is kept as it came: it takes less room.
+   */
+  decode(after: number): void {
+    for (const ranges of this.state.ranges) {
+      if (ranges.throughBatch <= after) ranges.records = null;
+      if (ranges.throughBatch <= after || ranges.records !== null) continue;
       const decoded = decodeFrame(ranges.frame);
       if (decoded?.frame.kind !== 'records') throw this.#damaged(ranges.offset);
       ranges.records = decoded.frame.records;

@@ -85,7 +85,7 @@ export class DriverStorage {
     const { log } = this.#options.open;
     if (this.#keepingUp !== null) return;
     // Whoever reads is told what is wrong.
-    const kept = log.keepUp().catch(() => {});
+    const kept = log.keepUp(this.#last?.batch ?? -1).catch(() => {});
     this.#keepingUp = kept.finally(() => (this.#keepingUp = null));
   }
 

@@ -39,8 +39,8 @@ export class JoinedRangeLog implements RangeLog {
     return mergeRanges([...written!, ...others.flat()], afterBatch, sameRange);
   }
 
-  async keepUp(): Promise<void> {
-    await Promise.all(this.#all.map((log) => log.keepUp()));
+  async keepUp(afterBatch: number): Promise<void> {
+    await Promise.all(this.#all.map((log) => log.keepUp(afterBatch)));
   }
 
   async writers(): Promise<readonly string[]> {

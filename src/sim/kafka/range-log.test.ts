@@ -78,7 +78,7 @@ async function race(
   const keepUp = async (): Promise<void> => {
     for (let times = random.integer(0, 4); times > 0; times--) {
       await sleep(random.integer(0, 700));
-      await driver.keepUp();
+      await driver.keepUp(random.integer(-1, 20));
     }
   };
   const numbers = Array.from({ length: writerCount }, (_, number) => number);
