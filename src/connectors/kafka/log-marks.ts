@@ -20,7 +20,7 @@ export type LogMark =
       readonly token: string;
       /** The greatest micro-batch of these and of all that the writer wrote before. */
       readonly throughBatch: number;
-      /** As in other range logs: most of what is read is deleted, and never decoded. */
+      /** As in other range logs: it is decoded only where somebody wants to know the ranges. */
       readonly frame: Uint8Array;
     }
   /** What the writer adds behind it does not count. */

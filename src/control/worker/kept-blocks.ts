@@ -90,16 +90,16 @@ export class KeptBlocks {
     { entry, bytes }: Pick<KeptEntry, 'entry' | 'bytes'>,
     copyOf: WorkerLife | null = null,
   ): boolean {
-    const batches = this.#batch(batch);
+    const kept = this.#batch(batch);
     const { producer, part } = entry;
     const isSame = (other: BlockEntry): boolean =>
       other.producer === producer && other.part === part;
-    const known = batches.entries[exchange]!.find((kept) => isSame(kept.entry));
+    const known = kept.entries[exchange]!.find((each) => isSame(each.entry));
     if (known !== undefined) {
       if (copyOf !== null || known.copyOf === null) return false;
-      this.#release(batches, exchange, isSame);
+      this.#release(kept, exchange, isSame);
     }
-    const entries = batches.entries[exchange]!;
+    const entries = kept.entries[exchange]!;
     const place = { place: 'memory', stored: null } as const;
     entries.push({ entry, bytes, copyOf, sent: copyOf !== null, ...place, released: false });
     this.#memoryBytes += bytes;

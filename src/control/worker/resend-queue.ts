@@ -1,6 +1,7 @@
 // Blocks that are sent again after a recovery, to each receiver in order of micro-batches, and only
 // so far ahead of the tasks it has run: neither it nor this worker can hold all since a checkpoint.
 
+import { firstIndex } from '../../base/first-index.ts';
 import { resendAheadMax } from '../limits.ts';
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
 import type { KeptEntry } from './kept-blocks.ts';
@@ -59,7 +60,10 @@ export class ResendQueue {
   insert(resend: Resend): boolean {
     const line = this.#lines.get(resend.to);
     if (line === undefined) return false;
-    line.resends.splice(placeBehind(line.resends, resend.batch), 0, resend);
+    const { resends } = line;
+    // There may be thousands.
+    const at = firstIndex(resends.length, (index) => resends[index]!.batch > resend.batch);
+    resends.splice(at, 0, resend);
     return true;
   }
 
@@ -97,16 +101,4 @@ export class ResendQueue {
   #forget(to: WorkerId, { resends, reading }: Line): void {
     if (resends.length === 0 && !reading) this.#lines.delete(to);
   }
-}
-
-/** Behind all of the micro-batch and before it. There may be thousands. */
-function placeBehind(resends: readonly Resend[], batch: BatchNumber): number {
-  let low = 0;
-  let high = resends.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (resends[middle]!.batch > batch) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

@@ -2,7 +2,7 @@
 // checkpoint, survivors only what they had not done.
 
 import type { BatchNumber, WorkerId } from '../protocol/ids.ts';
-import type { Place, WorkerLife } from '../protocol/messages.ts';
+import type { WorkerLife } from '../protocol/messages.ts';
 import type { Recovery } from '../protocol/recovery.ts';
 import { bundleOf } from '../protocol/routing.ts';
 import type { Template } from '../protocol/template.ts';
@@ -23,13 +23,11 @@ export class Resending {
   readonly #floors = new Map<WorkerId, BatchNumber>();
   readonly #checkpoint: BatchNumber;
   readonly #template: Template;
-  readonly #hasMoved: readonly Place[];
   /** By stage and worker: partitions that have moved there. */
   readonly #moved: ReadonlyMap<WorkerId, readonly number[]>[];
 
   constructor({ template, moved, done, checkpoint }: Recovery) {
     this.#template = template;
-    this.#hasMoved = moved;
     this.#checkpoint = checkpoint;
     for (const { worker, through } of done) this.#floors.set(worker, through);
     const byStage = template.stages.map(() => new Map<WorkerId, number[]>());
@@ -90,12 +88,11 @@ export class Resending {
     const { stages, exchanges } = this.#template;
     return rest.flatMap((resend) => {
       const { to: stage } = exchanges[resend.exchange]!;
-      const stayed = partitionsOn(stages[stage]!, resend.to).filter(
-        (partition) =>
-          !this.#hasMoved.some((at) => at.stage === stage && at.partition === partition),
-      );
+      const moved = this.#moved[stage]!.get(resend.to) ?? [];
       const { partitions: meant } = resend;
-      const partitions = stayed.filter((one) => meant === null || meant.includes(one));
+      const partitions = partitionsOn(stages[stage]!, resend.to).filter(
+        (one) => !moved.includes(one) && (meant === null || meant.includes(one)),
+      );
       return partitions.length === 0 ? [] : [{ ...resend, partitions }];
     });
   }

@@ -1151,15 +1151,17 @@ export class WorkerMachine {
     for (let batch = before + 1; batch <= through; batch++) this.#traceDone(batch as BatchNumber);
     this.#doneThrough = through;
     this.#forgetGroups();
-    for (const worker of this.#downstream!.producers) this.#tellProgress(worker);
+    this.#tellProgress(this.#downstream!.producers);
     this.#wakeSources();
   }
 
-  #tellProgress(to: WorkerId): void {
+  #tellProgress(to: readonly WorkerId[]): void {
+    if (to.length === 0) return;
     const { version } = this.#template!;
-    const doneThrough = this.#doneThrough;
-    const takenThrough = this.#takenThrough();
-    this.#send(to, { kind: 'progress', ...this.#signed(), version, doneThrough, takenThrough });
+    const through = { doneThrough: this.#doneThrough, takenThrough: this.#takenThrough() };
+    for (const worker of to) {
+      this.#send(worker, { kind: 'progress', ...this.#signed(), version, ...through });
+    }
   }
 
   /** Who has blocks for what this worker repeats is told when it has run some more of it. */
@@ -1171,7 +1173,7 @@ export class WorkerMachine {
     if (!isOver && through < this.#takenToldThrough + catchUpToldEvery) return;
     this.#takenToldThrough = through;
     if (isOver) this.#catchesUp = null;
-    for (const worker of tell) this.#tellProgress(worker);
+    this.#tellProgress(tell);
     this.#resends.heard(this.#worker, through);
   }
 

@@ -3,6 +3,7 @@
 // appended and is above the high watermark can be taken back, with all that followed from it.
 // [KIP-98, KIP-360, KIP-890]
 
+import { firstIndex } from '../../base/first-index.ts';
 import { assert } from '../../base/assert.ts';
 import { kafkaErrors } from '../../connectors/kafka/error-codes.ts';
 import type { BatchHead } from '../../connectors/kafka/record-batch.ts';
@@ -299,14 +300,8 @@ export class PartitionLog {
   }
 
   #firstReaching(offset: number): number {
-    let low = 0;
-    let high = this.#entries.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#entries[middle]!.last < offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const entries = this.#entries;
+    return firstIndex(entries.length, (index) => entries[index]!.last >= offset);
   }
 }
 
