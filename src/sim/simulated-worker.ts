@@ -291,8 +291,9 @@ export class SimulatedWorker {
         });
       }
       case 'log-range': {
-        const { kind: _kind, ...record } = effect;
-        return this.#log.append(record, this.machine.template!, (refused) => {
+        const { kind: _kind, version, ...record } = effect;
+        const by = { version, reach: this.machine.template!.reach };
+        return this.#log.append(record, by, (refused) => {
           const { task, since, last } = record;
           if (refused !== null) {
             return this.#step({ kind: 'log-failed', task, since, error: refused });

@@ -169,6 +169,8 @@ export type WorkerEffect =
   | {
       /** Makes the record of a range durable, in order of the partition's micro-batches. */
       readonly kind: 'log-range';
+      /** By which the task ran: a recovery may follow it at once. */
+      readonly version: PlacementVersion;
       readonly task: TaskName;
       /** Whoever has the partition since then writes a log of its own, which can be closed. */
       readonly since: PlacementVersion;

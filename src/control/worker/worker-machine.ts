@@ -830,7 +830,8 @@ export class WorkerMachine {
       if (reach !== 'none') {
         const { since } = local;
         const record = { task, since, part, last, range };
-        if (replay === null) this.#effects.push({ kind: 'log-range', ...record });
+        const { version } = this.#template!;
+        if (replay === null) this.#effects.push({ kind: 'log-range', version, ...record });
       }
     }
     stage.outputs.forEach((exchange, index) => {

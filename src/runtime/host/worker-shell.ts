@@ -359,8 +359,9 @@ export class WorkerShell {
     );
   }
 
-  #logRange({ task, since, last, range }: Extract<WorkerEffect, { kind: 'log-range' }>): void {
-    const { version, reach } = this.#machine.template!;
+  #logRange(effect: Extract<WorkerEffect, { kind: 'log-range' }>): void {
+    const { task, since, version, last, range } = effect;
+    const { reach } = this.#machine.template!;
     const record = { task, last, range: range as RangeRecord };
     this.#storage!.logRange(record, { version, reach })?.then(
       () => this.#step({ kind: 'range-logged', task, since }),
