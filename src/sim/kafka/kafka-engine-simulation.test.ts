@@ -21,6 +21,10 @@ test(`what topics hold in the end is what a sequential run gives, ${seedCount} s
   assert.ok(totals.checkpoints > seedCount, 'the run goes on from checkpoints');
 });
 
+test('a range is logged under the placement that it was read by (seed 9015)', async () => {
+  await simulateKafkaEngine(9015);
+});
+
 test('simulateKafkaEngine does the same again by the same seed, line by line', async () => {
   for (let seed = 0; seed < 2; seed++) {
     const [once, again] = [await traceOf(seed), await traceOf(seed)];
